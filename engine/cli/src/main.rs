@@ -1,0 +1,2 @@
+//! Part of Ringway; see ARCHITECTURE.md.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Part of Ringway; see ARCHITECTURE.md.
