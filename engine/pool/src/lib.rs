@@ -1,1 +1,8 @@
-//! Part of Ringway; see ARCHITECTURE.md.
+//! The control plane: the daemon of a GPU server (`ringway serve`), its leases and its inventory.
+//!
+//! Not on the data path: connections are handed to a worker process as file descriptors, and from then on the
+//! program and its worker speak to each other alone.
+
+pub mod endpoint;
+pub mod lease;
+pub mod server;

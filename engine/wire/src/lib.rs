@@ -1,1 +1,2 @@
 //! Part of Ringway; see ARCHITECTURE.md.
+pub mod control;

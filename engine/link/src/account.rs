@@ -1,0 +1,149 @@
+//! The account of a lease: bytes of GPU memory in use, shared by all workers of the lease.
+//!
+//! One memfd of `u64` words. For each GPU of the lease a line of [`ACCOUNT_WORDS`] words: word 0 is the sum, word
+//! `1 + slot` is what the worker in that slot holds. A worker reserves before it asks the driver and returns after it has
+//! freed; when a worker dies, `ringway serve` subtracts what its slot still held. Only workers and serve map it: a
+//! client never sees it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Workers (processes of a program) that one lease can have at a time.
+pub const ACCOUNT_SLOTS: u32 = 63;
+/// Words for each GPU.
+pub const ACCOUNT_WORDS: usize = 1 + ACCOUNT_SLOTS as usize;
+
+/// The mapping; see the module's text.
+#[derive(Debug)]
+pub struct Account {
+    words: *mut AtomicU64,
+    gpus: usize,
+    fd: OwnedFd,
+}
+
+// SAFETY: the mapping is plain memory that is only ever accessed through atomics, and lives as long as the value.
+unsafe impl Send for Account {}
+// SAFETY: as above.
+unsafe impl Sync for Account {}
+
+impl Account {
+    fn bytes(gpus: usize) -> usize {
+        gpus * ACCOUNT_WORDS * 8
+    }
+
+    /// A new account for `gpus` GPUs, all zero.
+    ///
+    /// # Errors
+    /// What the kernel says when there is no memory or no file descriptor left.
+    pub fn create(gpus: u32) -> io::Result<Self> {
+        // SAFETY: the name is a NUL-terminated literal; the result is checked.
+        let raw = unsafe { libc::memfd_create(c"ringway-account".as_ptr(), libc::MFD_CLOEXEC) };
+        if raw < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: memfd_create returned a descriptor that nothing else owns.
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let file = File::from(fd);
+        file.set_len(Self::bytes(gpus as usize) as u64)?;
+        Self::map(file.into(), gpus)
+    }
+
+    /// Maps an account received from serve.
+    ///
+    /// # Errors
+    /// `InvalidData` when the file is shorter than `gpus` GPUs need; else what the kernel says.
+    pub fn map(fd: OwnedFd, gpus: u32) -> io::Result<Self> {
+        let bytes = Self::bytes(gpus as usize);
+        let file = File::from(fd);
+        if bytes == 0 || file.metadata()?.len() < bytes as u64 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the lease's account is too short"));
+        }
+        // SAFETY: a fresh shared mapping of a file that is at least `bytes` long; the result is checked.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { words: at.cast(), gpus: gpus as usize, fd: file.into() })
+    }
+
+    fn word(&self, gpu: usize, index: usize) -> &AtomicU64 {
+        assert!(gpu < self.gpus && index < ACCOUNT_WORDS);
+        // SAFETY: inside the mapping by the assertion; the mapping is page aligned and lives as long as `self`.
+        unsafe { &*self.words.add(gpu * ACCOUNT_WORDS + index) }
+    }
+
+    /// Bytes in use on `gpu` by all workers of the lease.
+    pub fn used(&self, gpu: usize) -> u64 {
+        self.word(gpu, 0).load(Ordering::Acquire)
+    }
+
+    /// Takes `bytes` of `gpu` for the worker in `slot` if the sum stays within `limit`; says whether it did.
+    pub fn reserve(&self, gpu: usize, slot: u32, bytes: u64, limit: u64) -> bool {
+        let took = self
+            .word(gpu, 0)
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| used.checked_add(bytes).filter(|sum| *sum <= limit))
+            .is_ok();
+        if took {
+            self.word(gpu, 1 + slot as usize).fetch_add(bytes, Ordering::AcqRel);
+        }
+        took
+    }
+
+    /// Gives `bytes` of `gpu` back.
+    pub fn release(&self, gpu: usize, slot: u32, bytes: u64) {
+        self.word(gpu, 1 + slot as usize).fetch_sub(bytes, Ordering::AcqRel);
+        self.word(gpu, 0).fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Gives back all that a dead worker still held.
+    pub fn clear_slot(&self, slot: u32) {
+        for gpu in 0..self.gpus {
+            let held = self.word(gpu, 1 + slot as usize).swap(0, Ordering::AcqRel);
+            self.word(gpu, 0).fetch_sub(held, Ordering::AcqRel);
+        }
+    }
+}
+
+impl AsFd for Account {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        // SAFETY: the very mapping made in `map`.
+        unsafe { libc::munmap(self.words.cast(), Self::bytes(self.gpus)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_holds_over_workers_and_dead_ones_are_cleared() {
+        let account = Account::create(2).unwrap();
+        let other = Account::map(account.as_fd().try_clone_to_owned().unwrap(), 2).unwrap();
+        assert!(account.reserve(1, 0, 600, 1000));
+        assert!(!other.reserve(1, 1, 401, 1000));
+        assert!(other.reserve(1, 1, 400, 1000));
+        assert_eq!(account.used(1), 1000);
+        assert_eq!(account.used(0), 0);
+        account.clear_slot(0);
+        assert_eq!(other.used(1), 400);
+        other.release(1, 1, 400);
+        assert_eq!(account.used(1), 0);
+        assert!(!account.reserve(1, 2, u64::MAX, u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_short_file_is_refused() {
+        let account = Account::create(1).unwrap();
+        assert!(Account::map(account.as_fd().try_clone_to_owned().unwrap(), 9000).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! Addresses of servers: `unix:/path` or `host:port`.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Port that `ringway serve` listens on when only a host is named.
+pub const DEFAULT_PORT: u16 = 7766;
+
+/// Where a server listens, or is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix socket: same host.
+    Unix(PathBuf),
+    /// Host (name or address) and port.
+    Tcp(String, u16),
+}
+
+/// A text that is no address of a server.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{0}' is no server address; write HOST:PORT, HOST or unix:/PATH")]
+pub struct BadEndpoint(String);
+
+impl FromStr for Endpoint {
+    type Err = BadEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, BadEndpoint> {
+        let bad = || BadEndpoint(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            // sun_path holds 107 bytes and a NUL.
+            return if path.starts_with('/') && path.len() <= 107 { Ok(Self::Unix(path.into())) } else { Err(bad()) };
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self::Tcp(address.ip().to_string(), address.port()));
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') => (host, port.parse().map_err(|_| bad())?),
+            Some(_) => return Err(bad()),
+            None => (text, DEFAULT_PORT),
+        };
+        let valid = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if valid { Ok(Self::Tcp(host.to_owned(), port)) } else { Err(bad()) }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// A control connection.
+#[derive(Debug)]
+pub enum Connection {
+    /// Over a Unix socket.
+    Unix(UnixStream),
+    /// Over TCP.
+    Tcp(TcpStream),
+}
+
+impl Endpoint {
+    /// Connects within `timeout`; sets the same time-out on reads and writes.
+    ///
+    /// # Errors
+    /// What the kernel or the resolver says.
+    pub fn connect(&self, timeout: Duration) -> io::Result<Connection> {
+        match self {
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
+                Ok(Connection::Unix(stream))
+            }
+            Self::Tcp(host, port) => {
+                let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                for address in (host.as_str(), *port).to_socket_addrs()? {
+                    match TcpStream::connect_timeout(&address, timeout) {
+                        Ok(stream) => {
+                            stream.set_nodelay(true)?;
+                            stream.set_read_timeout(Some(timeout))?;
+                            stream.set_write_timeout(Some(timeout))?;
+                            return Ok(Connection::Tcp(stream));
+                        }
+                        Err(error) => last = error,
+                    }
+                }
+                Err(last)
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Removes (None) or changes the time-out of reads.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(timeout),
+            Self::Tcp(stream) => stream.set_read_timeout(timeout),
+        }
+    }
+}
+
+impl io::Read for Connection {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(into),
+            Self::Tcp(stream) => stream.read(into),
+        }
+    }
+}
+
+impl io::Write for Connection {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.write(from),
+            Self::Tcp(stream) => stream.write(from),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, shown) in [
+            ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("gpu07", "gpu07:7766"),
+            ("gpu07:80", "gpu07:80"),
+            ("10.0.0.1:9", "10.0.0.1:9"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);
+        }
+        for text in ["", "unix:relative", ":80", "host:port", "a b:1", "::1:x", "h:99999"] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,613 @@
+//! `ringway serve`: accepts control connections, grants leases, starts one worker process per session and hands it the
+//! client's connections.
+//!
+//! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
+//! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
+
+use crate::endpoint::Endpoint;
+use crate::lease::Inventory;
+use ringway_link::account::{ACCOUNT_SLOTS, Account};
+use ringway_wire::control::{
+    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, Reply, Request, Slice, WorkerOrder,
+};
+use sendfd::SendWithFd;
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A client must have said what it wants within this time of connecting.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that have not yet said what they want, at the most.
+pub const PENDING_MAX: u32 = 256;
+/// Sessions of one server at the most.
+pub const SESSIONS_MAX: usize = 1024;
+
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where to listen; a Unix socket is what makes shared memory possible.
+    pub listen: Vec<Endpoint>,
+    /// Shared secret that a lease must bring; None: none is asked for.
+    pub token: Option<String>,
+    /// Allow listening beyond loopback although connections are not encrypted.
+    pub trusted_network: bool,
+    /// Folder that holds the `libcuda.so.1` to use; None: the system's.
+    pub driver_dir: Option<PathBuf>,
+    /// The `ringway` program, started as `ringway worker`.
+    pub worker_exe: PathBuf,
+    /// Name shown to users.
+    pub name: String,
+    /// Cores for GPU threads; empty: not pinned.
+    pub cores: Vec<u32>,
+}
+
+/// Why a server did not start; texts name cause and cure.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listening address could not be had.
+    #[error("cannot listen on {endpoint}: {cause}; {cure}")]
+    Listen {
+        /// The address.
+        endpoint: String,
+        /// What the kernel said.
+        cause: io::Error,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// An address beyond loopback without leave.
+    #[error(
+        "{0} is reachable from other machines and connections are not encrypted in this release; \
+         listen on 127.0.0.1, or add --trusted-network with --token if the network is trusted"
+    )]
+    Beyond(String),
+    /// The GPUs could not be read.
+    #[error("cannot read this machine's GPUs: {cause}; {cure}")]
+    Inventory {
+        /// What happened.
+        cause: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// Another system call failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+struct Lease {
+    secret: String,
+    slices: Vec<Slice>,
+    identity: Identity,
+    account: Arc<Account>,
+    slots_taken: u64,
+    since: Instant,
+}
+
+struct Session {
+    lease: String,
+    secret: String,
+    lanes: u32,
+    pid: u32,
+    orders: UnixStream,
+}
+
+struct State {
+    inventory: Inventory,
+    leases: HashMap<String, Lease>,
+    sessions: HashMap<u64, Session>,
+}
+
+/// A running server.
+pub struct Server {
+    options: ServeOptions,
+    driver: String,
+    boot_id: String,
+    unix_path: Option<String>,
+    pending: AtomicU32,
+    state: Mutex<State>,
+}
+
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    fn time_out(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
+            Self::Tcp(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(s) => s.read(into),
+            Self::Tcp(s) => s.read(into),
+        }
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(s) => s.write(from),
+            Self::Tcp(s) => s.write(from),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn random_hex(bytes: usize) -> io::Result<String> {
+    let mut raw = vec![0u8; bytes];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut raw)?;
+    Ok(raw.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Compares without telling by its duration where the first difference is.
+fn same_secret(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
+}
+
+fn refused(reason: impl Into<String>, cure: impl Into<String>) -> Reply {
+    Reply::Refused { reason: reason.into(), cure: cure.into() }
+}
+
+/// Identity of the running kernel; equal on both ends means the same host.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+}
+
+/// The GPUs that a libcuda shows, read by a worker process so that a faulty driver harms nothing else.
+///
+/// # Errors
+/// [`ServeError::Inventory`] with the process's own words.
+pub fn read_inventory(options: &ServeOptions) -> Result<(String, Vec<DeviceSnapshot>), ServeError> {
+    const CURE: &str = "install a driver, or name the folder of a libcuda.so.1 with --driver";
+    let fail = |cause: String| ServeError::Inventory { cause, cure: CURE };
+    let mut command = worker_command(options);
+    let output = command
+        .arg("--inventory")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| fail(format!("{}: {error}", options.worker_exe.display())))?;
+    if !output.status.success() {
+        return Err(fail(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let found: (String, Vec<DeviceSnapshot>) =
+        serde_json::from_slice(&output.stdout).map_err(|error| fail(format!("the worker's answer is malformed: {error}")))?;
+    if found.1.is_empty() {
+        return Err(fail("the driver shows no GPU".into()));
+    }
+    Ok(found)
+}
+
+fn worker_command(options: &ServeOptions) -> Command {
+    let mut command = Command::new(&options.worker_exe);
+    command.arg("worker");
+    if let Some(dir) = &options.driver_dir {
+        let mut path = dir.clone().into_os_string();
+        if let Some(old) = std::env::var_os("LD_LIBRARY_PATH").filter(|old| !old.is_empty()) {
+            path.push(":");
+            path.push(old);
+        }
+        command.env("LD_LIBRARY_PATH", path);
+    }
+    // The shim's own settings must not reach the worker's libraries.
+    for name in ["LD_PRELOAD", "LD_AUDIT", "RINGWAY_LEASE", "RINGWAY_DIRECT"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+impl Server {
+    /// Binds the addresses and reads the GPUs; [`Server::run`] then serves.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn start(options: ServeOptions) -> Result<(Arc<Self>, Vec<Listener>), ServeError> {
+        let mut listeners = Vec::new();
+        let mut unix_path = None;
+        for endpoint in &options.listen {
+            listeners.push(bind(endpoint, &options)?);
+            if let Endpoint::Unix(path) = endpoint {
+                unix_path = Some(path.display().to_string());
+            }
+        }
+        let (driver, devices) = read_inventory(&options)?;
+        let server = Arc::new(Self {
+            driver,
+            boot_id: boot_id(),
+            unix_path,
+            pending: AtomicU32::new(0),
+            state: Mutex::new(State { inventory: Inventory::new(devices), leases: HashMap::new(), sessions: HashMap::new() }),
+            options,
+        });
+        Ok((server, listeners))
+    }
+
+    /// Text for people: GPUs and their driver.
+    pub fn describe(&self) -> String {
+        let gpus = self.lock().inventory.status();
+        let names: Vec<String> = gpus.iter().map(|gpu| format!("{} ({} MiB)", gpu.name, gpu.memory_bytes >> 20)).collect();
+        format!("{}: {} by {}", self.options.name, names.join(", "), self.driver)
+    }
+
+    /// Accepts connections on every listener, for ever.
+    pub fn run(self: Arc<Self>, listeners: Vec<Listener>) {
+        let threads: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| {
+                let server = Arc::clone(&self);
+                std::thread::spawn(move || server.accept(&listener))
+            })
+            .collect();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a listener thread ended by a panic");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(self: &Arc<Self>, listener: &Listener) {
+        loop {
+            let accepted = match listener {
+                Listener::Unix(l, _) => l.accept().map(|(stream, _)| Stream::Unix(stream)),
+                Listener::Tcp(l) => l.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            };
+            match accepted {
+                Ok(stream) => {
+                    if self.pending.fetch_add(1, Ordering::AcqRel) >= PENDING_MAX {
+                        self.pending.fetch_sub(1, Ordering::AcqRel);
+                        tracing::warn!("too many connections that say nothing; one was closed");
+                        continue;
+                    }
+                    let server = Arc::clone(self);
+                    let spawned = std::thread::Builder::new().name("control".into()).spawn(move || server.converse(stream));
+                    if let Err(error) = spawned {
+                        self.pending.fetch_sub(1, Ordering::AcqRel);
+                        tracing::error!("no thread for a connection: {error}");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("accept: {error}");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
+        }
+    }
+
+    /// One control connection: one request; a lease keeps it open.
+    fn converse(self: Arc<Self>, mut stream: Stream) {
+        let request = stream
+            .time_out(Some(REQUEST_TIMEOUT))
+            .map_err(ControlError::from)
+            .and_then(|()| control::receive::<Request>(&mut stream));
+        self.pending.fetch_sub(1, Ordering::AcqRel);
+        let reply = match request {
+            Err(error) => {
+                tracing::info!("connection refused: {error}");
+                refused(error.to_string(), "use the ringway program of the same release")
+            }
+            Ok(Request::Inventory { token }) => self.inventory(&token),
+            Ok(Request::Lease { token, gpus, memory, identity }) => {
+                match self.lease(&token, gpus, memory, identity) {
+                    Ok((id, reply)) => {
+                        self.hold(&id, stream, &reply);
+                        return;
+                    }
+                    Err(reply) => reply,
+                }
+            }
+            Ok(Request::Open { lease, secret, identity, link }) => match self.open(&lease, &secret, &identity, link, &stream) {
+                Ok(()) => return,
+                Err(reply) => reply,
+            },
+            Ok(Request::Join { session, secret, lane, link }) => match self.join(session, &secret, lane, link, &stream) {
+                Ok(()) => return,
+                Err(reply) => reply,
+            },
+        };
+        if let Err(error) = control::send(&mut stream, &reply) {
+            tracing::debug!("answer not delivered: {error}");
+        }
+    }
+
+    fn check_token(&self, token: &str) -> Result<(), Reply> {
+        match &self.options.token {
+            Some(own) if !same_secret(own, token) => {
+                Err(refused("the server did not accept the token", "set RINGWAY_TOKEN to the token that the server was started with"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn inventory(&self, token: &str) -> Reply {
+        if let Err(reply) = self.check_token(token) {
+            return reply;
+        }
+        let state = self.lock();
+        let leases = state
+            .leases
+            .iter()
+            .map(|(id, lease)| LeaseStatus {
+                lease: id.clone(),
+                identity: lease.identity.clone(),
+                slices: lease.slices.clone(),
+                sessions: state.sessions.values().filter(|session| session.lease == *id).count() as u32,
+                age_s: lease.since.elapsed().as_secs(),
+            })
+            .collect();
+        Reply::Inventory {
+            server: self.options.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            driver: self.driver.clone(),
+            gpus: state.inventory.status(),
+            leases,
+        }
+    }
+
+    fn lease(&self, token: &str, gpus: u32, memory: MemoryAsk, identity: Identity) -> Result<(String, Reply), Reply> {
+        self.check_token(token)?;
+        let internal = |error: io::Error| refused(format!("the server could not make the lease: {error}"), "see the server's log");
+        let id = random_hex(8).map_err(internal)?;
+        let secret = random_hex(32).map_err(internal)?;
+        let account = Arc::new(Account::create(gpus.clamp(1, control::LEASE_GPUS_MAX)).map_err(internal)?);
+        let mut state = self.lock();
+        let slices = state
+            .inventory
+            .grant(gpus, memory)
+            .map_err(|error| refused(error.to_string(), "ask for less with -n, -p or -m, or wait until others release (ringway list)"))?;
+        tracing::info!(lease = id, user = identity.user, host = identity.host, program = identity.program, gpus, "lease granted");
+        let reply = Reply::Leased {
+            lease: id.clone(),
+            secret: secret.clone(),
+            slices: slices.clone(),
+            server: self.options.name.clone(),
+            boot_id: self.boot_id.clone(),
+            unix_path: self.unix_path.clone(),
+        };
+        state.leases.insert(id.clone(), Lease { secret, slices, identity, account, slots_taken: 0, since: Instant::now() });
+        Ok((id, reply))
+    }
+
+    /// Answers, then waits for the holder to close (or die); then ends the lease's sessions and takes the slices back.
+    fn hold(&self, id: &str, mut stream: Stream, reply: &Reply) {
+        if control::send(&mut stream, reply).is_ok() && stream.time_out(None).is_ok() {
+            let mut byte = [0u8; 64];
+            while matches!(stream.read(&mut byte), Ok(n) if n > 0) {}
+        }
+        for session in self.lock().sessions.values().filter(|s| s.lease == id) {
+            // SAFETY: a signal to a child that has not been reaped: its session is listed, the lock is held, and a session
+            // is unlisted before its worker is reaped.
+            unsafe { libc::kill(session.pid as libc::pid_t, libc::SIGTERM) };
+        }
+        // Workers end within their own bound; the slices must not be granted again before their memory is free.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline && self.lock().sessions.values().any(|s| s.lease == id) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut state = self.lock();
+        for session in state.sessions.values().filter(|s| s.lease == id) {
+            // SAFETY: as above.
+            unsafe { libc::kill(session.pid as libc::pid_t, libc::SIGKILL) };
+        }
+        if let Some(lease) = state.leases.remove(id) {
+            state.inventory.release(&lease.slices);
+            tracing::info!(lease = id, held_s = lease.since.elapsed().as_secs(), "lease released");
+        }
+    }
+
+    fn open(self: &Arc<Self>, id: &str, secret: &str, identity: &Identity, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+        let internal = |error: io::Error| refused(format!("the server could not start a worker: {error}"), "see the server's log");
+        let session_secret = random_hex(32).map_err(internal)?;
+        let mut number = [0u8; 8];
+        std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut number)).map_err(internal)?;
+        let session = u64::from_le_bytes(number);
+        check_link(link, stream)?;
+        let mut state = self.lock();
+        if state.sessions.len() >= SESSIONS_MAX {
+            return Err(refused(format!("the server has its limit of {SESSIONS_MAX} sessions"), "wait until others end"));
+        }
+        let Some(lease) = state.leases.get_mut(id).filter(|lease| same_secret(&lease.secret, secret)) else {
+            return Err(refused("there is no such lease", "it ended, or the server was restarted; start the program again with ringway run"));
+        };
+        let slot = lease.slots_taken.trailing_ones();
+        if slot >= ACCOUNT_SLOTS {
+            return Err(refused(
+                format!("the lease has its limit of {ACCOUNT_SLOTS} processes with a session"),
+                "start fewer processes in one ringway run",
+            ));
+        }
+        lease.slots_taken |= 1 << slot;
+        let (slices, account) = (lease.slices.clone(), Arc::clone(&lease.account));
+        let configure = WorkerOrder::Configure {
+            session,
+            secret: session_secret.clone(),
+            slices: slices.clone(),
+            account_slot: slot,
+            cores: self.options.cores.clone(),
+        };
+        let started = self.start_worker(&configure, &account, link, stream);
+        match started {
+            Ok((child, orders)) => {
+                let pid = child.id();
+                tracing::info!(session, lease = id, worker = pid, program = identity.program, pid = identity.pid, "session opened");
+                state.sessions.insert(
+                    session,
+                    Session { lease: id.to_owned(), secret: session_secret, lanes: slices.len() as u32, pid, orders },
+                );
+                let server = Arc::clone(self);
+                let id = id.to_owned();
+                std::thread::spawn(move || server.reap(child, session, &id, slot, &account));
+                Ok(())
+            }
+            Err(error) => {
+                lease.slots_taken &= !(1 << slot);
+                Err(internal(error))
+            }
+        }
+    }
+
+    fn start_worker(
+        &self,
+        configure: &WorkerOrder,
+        account: &Account,
+        link: LinkAsk,
+        stream: &Stream,
+    ) -> io::Result<(Child, UnixStream)> {
+        let (orders, theirs) = UnixStream::pair()?;
+        orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
+        let child = worker_command(&self.options).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).spawn()?;
+        order(&orders, configure, account.as_fd().as_raw_fd())?;
+        order(&orders, &WorkerOrder::Attach { lane: 0, link }, raw(stream))?;
+        Ok((child, orders))
+    }
+
+    fn join(&self, session: u64, secret: &str, lane: u32, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+        check_link(link, stream)?;
+        let state = self.lock();
+        let Some(found) = state.sessions.get(&session).filter(|found| same_secret(&found.secret, secret)) else {
+            return Err(refused("there is no such session", "its worker ended; see the server's log"));
+        };
+        if lane == 0 || lane >= found.lanes {
+            return Err(refused(format!("lane {lane} is not one of the session's"), "this is a fault of the client"));
+        }
+        order(&found.orders, &WorkerOrder::Attach { lane, link }, raw(stream))
+            .map_err(|error| refused(format!("the worker did not take the connection: {error}"), "see the server's log"))
+    }
+
+    fn reap(&self, mut child: Child, session: u64, lease: &str, slot: u32, account: &Account) {
+        // Unlist first, so that no signal is ever sent to a process id that may have been given to another.
+        let pid = child.id() as libc::pid_t;
+        // SAFETY: waits for our own child without reaping it; `info` is a valid place for the answer.
+        unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            while libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, libc::WEXITED | libc::WNOWAIT) < 0
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
+        let mut state = self.lock();
+        state.sessions.remove(&session);
+        account.clear_slot(slot);
+        if let Some(lease) = state.leases.get_mut(lease) {
+            lease.slots_taken &= !(1 << slot);
+        }
+        drop(state);
+        match child.wait() {
+            Ok(status) if status.success() => tracing::info!(session, worker = pid, "session closed"),
+            Ok(status) => tracing::warn!(session, worker = pid, "the worker ended: {status}"),
+            Err(error) => tracing::error!(session, worker = pid, "waiting for the worker: {error}"),
+        }
+    }
+}
+
+fn raw(stream: &Stream) -> i32 {
+    match stream {
+        Stream::Unix(s) => s.as_raw_fd(),
+        Stream::Tcp(s) => s.as_raw_fd(),
+    }
+}
+
+fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+    match (link, stream) {
+        (LinkAsk::Shm, Stream::Unix(_)) | (LinkAsk::Tcp, Stream::Tcp(_)) => Ok(()),
+        (LinkAsk::Shm, Stream::Tcp(_)) => {
+            Err(refused("shared memory was asked for over TCP", "connect to the server's Unix socket, or use --link tcp"))
+        }
+        (LinkAsk::Tcp, Stream::Unix(_)) => {
+            Err(refused("TCP was asked for over a Unix socket", "connect to the server's TCP address, or use --link shm"))
+        }
+    }
+}
+
+/// Sends a worker an order: one byte that carries the descriptor, then the frame.
+fn order(to: &UnixStream, what: &WorkerOrder, fd: i32) -> io::Result<()> {
+    if to.send_with_fd(&[0], &[fd])? != 1 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    control::send(&mut &*to, what).map_err(io::Error::other)
+}
+
+/// A bound address.
+pub enum Listener {
+    /// Unix socket and its path, removed when dropped.
+    Unix(UnixListener, PathBuf),
+    /// TCP.
+    Tcp(TcpListener),
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // Nothing to do if it is gone already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn bind(endpoint: &Endpoint, options: &ServeOptions) -> Result<Listener, ServeError> {
+    let fail = |cause: io::Error| {
+        let cure = match cause.kind() {
+            io::ErrorKind::AddrInUse => "another program has it; stop that one or choose another address with --listen",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address; see `ip address`",
+            io::ErrorKind::PermissionDenied => "choose a port above 1023, or a folder that you may write to",
+            _ => "choose another address with --listen",
+        };
+        ServeError::Listen { endpoint: endpoint.to_string(), cause, cure }
+    };
+    match endpoint {
+        Endpoint::Unix(path) => {
+            // A socket that nobody answers on was left by a server that is gone.
+            if path.exists() && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+                std::fs::remove_file(path).map_err(fail)?;
+            }
+            let listener = UnixListener::bind(path).map_err(fail)?;
+            let mode = if options.token.is_some() { 0o666 } else { 0o600 };
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
+            Ok(Listener::Unix(listener, path.clone()))
+        }
+        Endpoint::Tcp(host, port) => {
+            let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs().map_err(fail)?.collect();
+            let loopback = |ip: IpAddr| ip.is_loopback();
+            let beyond = addresses.iter().any(|address| !loopback(address.ip()));
+            if beyond && !(options.trusted_network && options.token.is_some()) {
+                return Err(ServeError::Beyond(endpoint.to_string()));
+            }
+            let listener = TcpListener::bind(addresses.as_slice()).map_err(fail)?;
+            Ok(Listener::Tcp(listener))
+        }
+    }
+}
+
+/// The addresses that listeners really have (a port of 0 was chosen by the kernel).
+///
+/// # Errors
+/// What the kernel says.
+pub fn bound(listeners: &[Listener]) -> io::Result<Vec<String>> {
+    listeners
+        .iter()
+        .map(|listener| match listener {
+            Listener::Unix(_, path) => Ok(format!("unix:{}", path.display())),
+            Listener::Tcp(l) => Ok(l.local_addr()?.to_string()),
+        })
+        .collect()
+}

@@ -1,0 +1,379 @@
+//! The control protocol: what `ringway run`, the shim and a worker say to `ringway serve`, and each other, before
+//! (and beside) the data plane.
+//!
+//! A message is a frame: a 12-byte header (`magic`, `version`, `kind` = 0, `length`, little endian) and `length`
+//! bytes of JSON, at most [`FRAME_BYTES_MAX`]. A frame with another magic or version is answered with
+//! [`Reply::Refused`] and the connection is closed. Unknown JSON fields are ignored, so that either end may be newer.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::{self, Read, Write};
+
+/// `RWCT` in little endian: the first four bytes of every control frame.
+pub const FRAME_MAGIC: u32 = u32::from_le_bytes(*b"RWCT");
+/// Version of this protocol and of everything on the data plane; both ends must have the same.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The largest payload of a frame in bytes.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// GPUs in one lease at the most.
+pub const LEASE_GPUS_MAX: u32 = 64;
+
+/// Why a control message could not be exchanged; each text names the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The connection failed or timed out.
+    #[error("control connection: {0}")]
+    Io(#[from] io::Error),
+    /// The peer is something else than Ringway.
+    #[error("the peer does not speak Ringway's protocol (its first bytes were {0:#010x})")]
+    Magic(u32),
+    /// The peer is another version of Ringway.
+    #[error("the peer speaks protocol version {theirs}, this program speaks {PROTOCOL_VERSION}; install the same release on both ends")]
+    Version {
+        /// Version that the peer sent.
+        theirs: u16,
+    },
+    /// The frame's length is over the limit.
+    #[error("a control frame of {0} bytes is over the limit of {FRAME_BYTES_MAX}")]
+    TooLong(usize),
+    /// The payload is no message of this protocol.
+    #[error("malformed control message: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// The server refused; `reason` names the cause and `cure` what to do.
+    #[error("{reason}; {cure}")]
+    Refused {
+        /// Cause.
+        reason: String,
+        /// What to do about it.
+        cure: String,
+    },
+    /// The peer answered with a message that does not fit the question.
+    #[error("unexpected answer from the peer: {0}")]
+    Unexpected(String),
+}
+
+/// How much memory of each GPU a lease asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryAsk {
+    /// A fraction of each GPU's memory, above 0 and at most 1.
+    Fraction(f64),
+    /// MiB of each GPU.
+    Mib(u64),
+}
+
+/// Who asks: for display, accounting and error messages; nothing is granted because of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// User name.
+    pub user: String,
+    /// Host name.
+    pub host: String,
+    /// Program, the first words of its command line.
+    pub program: String,
+    /// Process id on that host.
+    pub pid: u32,
+}
+
+/// Which link a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkAsk {
+    /// Shared memory; the connection must be a Unix socket.
+    Shm,
+    /// The connection itself, a TCP stream.
+    Tcp,
+}
+
+/// What a client asks of `ringway serve`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Reserve slices; the lease lives as long as this connection.
+    Lease {
+        /// Shared secret of the server, empty where it has none.
+        token: String,
+        /// Number of GPUs.
+        gpus: u32,
+        /// Slice of each.
+        memory: MemoryAsk,
+        /// Who asks.
+        identity: Identity,
+    },
+    /// Open a session (one a process) in a lease: lane 0 of it.
+    Open {
+        /// Lease identifier and its secret, as [`Reply::Leased`] gave them.
+        lease: String,
+        /// See `lease`.
+        secret: String,
+        /// Who asks.
+        identity: Identity,
+        /// The link wanted.
+        link: LinkAsk,
+    },
+    /// Add a lane to a session.
+    Join {
+        /// Session identifier as [`Reply::Opened`] gave it.
+        session: u64,
+        /// Its secret.
+        secret: String,
+        /// Lane, which is the ordinal of the GPU in the lease: 1 and above.
+        lane: u32,
+        /// The link wanted.
+        link: LinkAsk,
+    },
+    /// What does the server have?
+    Inventory {
+        /// Shared secret of the server, empty where it has none.
+        token: String,
+    },
+}
+
+/// One GPU of a lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Ordinal of the GPU on its server.
+    pub server_ordinal: u32,
+    /// Name of the GPU.
+    pub name: String,
+    /// Bytes of its memory in this slice.
+    pub memory_bytes: u64,
+    /// Bytes of its memory in all.
+    pub memory_bytes_total: u64,
+}
+
+/// A GPU as `ringway list` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuStatus {
+    /// Ordinal on its server.
+    pub ordinal: u32,
+    /// Name.
+    pub name: String,
+    /// UUID as `GPU-...`.
+    pub uuid: String,
+    /// Compute capability, major and minor.
+    pub compute_capability: (u32, u32),
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes of it that are leased.
+    pub memory_bytes_leased: u64,
+    /// Leases that hold a slice of it.
+    pub leases: u32,
+}
+
+/// A lease as `ringway list` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// Lease identifier.
+    pub lease: String,
+    /// Holder.
+    pub identity: Identity,
+    /// Its slices.
+    pub slices: Vec<Slice>,
+    /// Processes with a session in it.
+    pub sessions: u32,
+    /// Seconds since it was granted.
+    pub age_s: u64,
+}
+
+/// What `ringway serve` or a worker answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// A lease was granted.
+    Leased {
+        /// Identifier.
+        lease: String,
+        /// Secret that opens sessions in it.
+        secret: String,
+        /// Its slices, in the order of the ordinals that the program will see.
+        slices: Vec<Slice>,
+        /// Name of the server.
+        server: String,
+        /// Identity of the server's running kernel: equal to the client's means the same host.
+        boot_id: String,
+        /// Path of the server's Unix socket, where it has one.
+        unix_path: Option<String>,
+    },
+    /// A session was opened, or a lane added; link establishment follows on the same connection.
+    Opened(Box<Opened>),
+    /// Answer to [`Request::Inventory`].
+    Inventory {
+        /// Name of the server.
+        server: String,
+        /// Version of its software.
+        version: String,
+        /// Which libcuda it uses.
+        driver: String,
+        /// Its GPUs.
+        gpus: Vec<GpuStatus>,
+        /// Its leases.
+        leases: Vec<LeaseStatus>,
+    },
+    /// Not granted.
+    Refused {
+        /// Cause.
+        reason: String,
+        /// What to do about it.
+        cure: String,
+    },
+}
+
+/// A session as its worker describes it to the client.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Session identifier.
+    pub session: u64,
+    /// Secret for further lanes.
+    pub secret: String,
+    /// Key of the commit words of this lane's rings (see `layout`).
+    pub ring_key: u64,
+    /// Driver version, as cuDriverGetVersion gives it.
+    pub driver_version: i32,
+    /// The GPUs, in the order of the lease; empty in the answer to [`Request::Join`].
+    pub devices: Vec<DeviceSnapshot>,
+}
+
+/// All that a program may ask of a device without a round trip; taken once, when the session opens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceSnapshot {
+    /// Name as cuDeviceGetName gives it.
+    pub name: String,
+    /// UUID, 16 bytes.
+    pub uuid: [u8; 16],
+    /// PCI bus id as cuDeviceGetPCIBusId gives it.
+    pub pci_bus_id: String,
+    /// Bytes of memory in the slice.
+    pub memory_bytes: u64,
+    /// Value of CUdevice_attribute `i` at index `i`; None where the driver refused it.
+    pub attributes: Vec<Option<i32>>,
+    /// Least and greatest stream priority.
+    pub stream_priorities: (i32, i32),
+}
+
+/// What `ringway serve` says to a worker; connections are passed beside the message as file descriptors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerOrder {
+    /// First message; file descriptor: the lease's account (see `ringway_wire::account`).
+    Configure {
+        /// Session identifier.
+        session: u64,
+        /// Secret for further lanes.
+        secret: String,
+        /// The slices.
+        slices: Vec<Slice>,
+        /// Index of this worker in the lease's account.
+        account_slot: u32,
+        /// Cores that GPU threads are pinned to; empty: not pinned.
+        cores: Vec<u32>,
+    },
+    /// A client's connection for a lane; file descriptor: the connection.
+    Attach {
+        /// Lane, 0 first.
+        lane: u32,
+        /// The link asked for.
+        link: LinkAsk,
+    },
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// [`ControlError::Io`] when the connection fails; [`ControlError::TooLong`] when the message is over the limit.
+pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), ControlError> {
+    let payload = serde_json::to_vec(message)?;
+    if payload.len() > FRAME_BYTES_MAX {
+        return Err(ControlError::TooLong(payload.len()));
+    }
+    let mut frame = Vec::with_capacity(12 + payload.len());
+    frame.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
+    frame.extend_from_slice(&PROTOCOL_VERSION.to_le_bytes());
+    frame.extend_from_slice(&0u16.to_le_bytes());
+    frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    frame.extend_from_slice(&payload);
+    to.write_all(&frame)?;
+    to.flush()?;
+    Ok(())
+}
+
+/// Checks a frame's 12-byte header and returns the payload's length in bytes.
+///
+/// # Errors
+/// [`ControlError::Magic`], [`ControlError::Version`], [`ControlError::TooLong`].
+pub fn check_header(header: &[u8; 12]) -> Result<usize, ControlError> {
+    let magic = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+    if magic != FRAME_MAGIC {
+        return Err(ControlError::Magic(magic));
+    }
+    let theirs = u16::from_le_bytes([header[4], header[5]]);
+    if theirs != PROTOCOL_VERSION {
+        return Err(ControlError::Version { theirs });
+    }
+    let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(ControlError::TooLong(length));
+    }
+    Ok(length)
+}
+
+/// Reads one frame; reads nothing beyond it.
+///
+/// # Errors
+/// Every [`ControlError`] but `Refused`; a time-out set on the connection shows as `Io`.
+pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, ControlError> {
+    let mut header = [0u8; 12];
+    from.read_exact(&mut header)?;
+    let length = check_header(&header)?;
+    let mut payload = vec![0u8; length];
+    from.read_exact(&mut payload)?;
+    Ok(serde_json::from_slice(&payload)?)
+}
+
+/// Reads a [`Reply`] and turns a refusal into an error.
+///
+/// # Errors
+/// As [`receive`], and [`ControlError::Refused`].
+pub fn receive_reply(from: &mut impl Read) -> Result<Reply, ControlError> {
+    match receive(from)? {
+        Reply::Refused { reason, cure } => Err(ControlError::Refused { reason, cure }),
+        reply => Ok(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        let message = Request::Lease {
+            token: String::new(),
+            gpus: 2,
+            memory: MemoryAsk::Fraction(0.5),
+            identity: Identity { user: "u".into(), host: "h".into(), program: "p".into(), pid: 7 },
+        };
+        let mut bytes = Vec::new();
+        send(&mut bytes, &message).unwrap();
+        assert_eq!(receive::<Request>(&mut bytes.as_slice()).unwrap(), message);
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        let mut bytes = Vec::new();
+        send(&mut bytes, &Request::Inventory { token: String::new() }).unwrap();
+        let mut wrong_magic = bytes.clone();
+        wrong_magic[0] ^= 1;
+        assert!(matches!(receive::<Request>(&mut wrong_magic.as_slice()), Err(ControlError::Magic(_))));
+        let mut wrong_version = bytes.clone();
+        wrong_version[4] = 99;
+        assert!(matches!(receive::<Request>(&mut wrong_version.as_slice()), Err(ControlError::Version { theirs: 99 })));
+        let mut long = bytes.clone();
+        long[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(receive::<Request>(&mut long.as_slice()), Err(ControlError::TooLong(_))));
+        for cut in 0..bytes.len() {
+            assert!(receive::<Request>(&mut &bytes[..cut]).is_err());
+        }
+        let garbage = b"RWCT\x01\0\0\0\x04\0\0\0{]}{";
+        assert!(matches!(receive::<Request>(&mut &garbage[..]), Err(ControlError::Malformed(_))));
+    }
+}
