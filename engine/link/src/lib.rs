@@ -1,2 +1,23 @@
-//! Part of Ringway; see ARCHITECTURE.md.
-pub mod account;
+//! Links: how records reach the other end of a session, and the two ends of a lane on top of them.
+//!
+//! A *lane* is one link connection: a submission ring (client to server), reply slots, a completion board and a
+//! notice ring (server to client), laid out as [`ringway_wire::layout`] says. [`ClientLane`] is shared by all threads
+//! of the program; [`ServerLane`] belongs to one GPU thread, which hands [`ServerHandle`]s to its helpers.
+//! Lanes are made by [`shm::offer`]/[`shm::accept`] or [`tcp::server`]/[`tcp::client`] from a connected socket.
+
+mod client;
+mod config;
+mod error;
+mod payload;
+mod server;
+pub mod shm;
+pub mod tcp;
+
+pub use client::{ClientLane, LoggedError, NoticeSink, ReplyHead, Reservation, SlotGuard};
+pub use config::{LaneConfig, LinkChoice, LinkKind};
+pub use error::{DownCause, LinkError, Result};
+pub use payload::Payload;
+pub use server::{RecordView, ServerHandle, ServerLane};
+
+/// A position in a ring: bytes since the lane began, never wrapping. A record is named by its end position.
+pub type Position = u64;

@@ -1,2 +1,3 @@
 //! Part of Ringway; see ARCHITECTURE.md.
 pub mod control;
+pub mod layout;

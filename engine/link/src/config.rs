@@ -1,0 +1,58 @@
+//! What the session layer hands to a link: geometry and key; and what it shows: kind and reason.
+
+use ringway_wire::layout::Geometry;
+
+/// What both ends of a lane agreed on in the handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneConfig {
+    /// Ring sizes.
+    pub geometry: Geometry,
+    /// Random number of this lane, the same at both ends, made by the server, never reused. Commit words are
+    /// derived from it, so that payload bytes of an earlier lap cannot look like a committed record.
+    pub lane_key: u64,
+}
+
+/// How the bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkKind {
+    /// Memory shared by two processes of one host.
+    Shm,
+    /// RDMA writes.
+    Rdma,
+    /// One TCP connection.
+    Tcp,
+    /// The deterministic simulation used by tests.
+    Sim,
+}
+
+impl std::fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LinkKind::Shm => "shm",
+            LinkKind::Rdma => "rdma",
+            LinkKind::Tcp => "tcp",
+            LinkKind::Sim => "sim",
+        })
+    }
+}
+
+/// The kind in use and why it is not a better one; shown to users.
+///
+/// Displays as `tcp: server is on another host; no RDMA: libibverbs is not installed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkChoice {
+    /// The kind in use.
+    pub kind: LinkKind,
+    /// Why; empty when nothing is to be said.
+    pub reason: String,
+}
+
+impl std::fmt::Display for LinkChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        Ok(())
+    }
+}
