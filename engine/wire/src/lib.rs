@@ -1,3 +1,4 @@
 //! Part of Ringway; see ARCHITECTURE.md.
+pub mod codec;
 pub mod control;
 pub mod layout;

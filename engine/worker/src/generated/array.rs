@@ -1,0 +1,117 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Reader, Writer as _};
+use ringway_wire::ids::Kind;
+
+pub(super) fn cuArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let pHandle_id = r.u64()?;
+    let mut pAllocateArray = crate::cx::aligned::<3>(r.take(24)?);
+    r.end()?;
+    let mut pHandle = 0u64;
+    let call = cx.driver.cuArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.as_ptr().cast()) })?;
+    cx.insert(Kind::Array, pHandle_id, pHandle)?;
+    Ok(())
+}
+
+pub(super) fn cuArrayGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hArray = cx.handle(Kind::Array, r.u64()?)?;
+    r.end()?;
+    let mut pArrayDescriptor = [0u64; 3];
+    let call = cx.driver.cuArrayGetDescriptor.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(pArrayDescriptor.as_mut_ptr().cast(), hArray) })?;
+    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor).get(..24).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuArrayGetPlane(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hArray = cx.handle(Kind::Array, r.u64()?)?;
+    let planeIdx = r.u32()?;
+    r.end()?;
+    let mut pPlaneArray = 0u64;
+    let call = cx.driver.cuArrayGetPlane.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pPlaneArray, hArray, planeIdx) })?;
+    let pPlaneArray = cx.found(Kind::Array, pPlaneArray)?;
+    cx.reply.u64(pPlaneArray);
+    Ok(())
+}
+
+pub(super) fn cuArrayDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hArray_id = r.u64()?;
+    let hArray = cx.handle(Kind::Array, hArray_id)?;
+    r.end()?;
+    let call = cx.driver.cuArrayDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hArray) })?;
+    cx.remove(Kind::Array, hArray_id);
+    Ok(())
+}
+
+pub(super) fn cuArray3DCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let pHandle_id = r.u64()?;
+    let mut pAllocateArray = crate::cx::aligned::<5>(r.take(40)?);
+    r.end()?;
+    let mut pHandle = 0u64;
+    let call = cx.driver.cuArray3DCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.as_ptr().cast()) })?;
+    cx.insert(Kind::Array, pHandle_id, pHandle)?;
+    Ok(())
+}
+
+pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hArray = cx.handle(Kind::Array, r.u64()?)?;
+    r.end()?;
+    let mut pArrayDescriptor = [0u64; 5];
+    let call = cx.driver.cuArray3DGetDescriptor.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(pArrayDescriptor.as_mut_ptr().cast(), hArray) })?;
+    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor).get(..40).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let pHandle_id = r.u64()?;
+    let mut pMipmappedArrayDesc = crate::cx::aligned::<5>(r.take(40)?);
+    let numMipmapLevels = r.u32()?;
+    r.end()?;
+    let mut pHandle = 0u64;
+    let call = cx.driver.cuMipmappedArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pHandle, pMipmappedArrayDesc.as_ptr().cast(), numMipmapLevels) })?;
+    cx.insert(Kind::Array, pHandle_id, pHandle)?;
+    Ok(())
+}
+
+pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hMipmappedArray = cx.handle(Kind::Array, r.u64()?)?;
+    let level = r.u32()?;
+    r.end()?;
+    let mut pLevelArray = 0u64;
+    let call = cx.driver.cuMipmappedArrayGetLevel.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pLevelArray, hMipmappedArray, level) })?;
+    let pLevelArray = cx.found(Kind::Array, pLevelArray)?;
+    cx.reply.u64(pLevelArray);
+    Ok(())
+}
+
+pub(super) fn cuMipmappedArrayDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hMipmappedArray_id = r.u64()?;
+    let hMipmappedArray = cx.handle(Kind::Array, hMipmappedArray_id)?;
+    r.end()?;
+    let call = cx.driver.cuMipmappedArrayDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hMipmappedArray) })?;
+    cx.remove(Kind::Array, hMipmappedArray_id);
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Malformed, Reader, Writer as _};
+use ringway_wire::ids::Kind;
+
+pub(super) fn cuGraphCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraph_id = r.u64()?;
+    let flags = r.u32()?;
+    r.end()?;
+    let mut phGraph = 0u64;
+    let call = cx.driver.cuGraphCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraph, flags) })?;
+    cx.insert(Kind::Graph, phGraph_id, phGraph)?;
+    Ok(())
+}
+
+pub(super) fn cuDeviceGraphMemTrim(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let device = cx.device(r.i32()?)?;
+    r.end()?;
+    let call = cx.driver.cuDeviceGraphMemTrim.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(device) })?;
+    Ok(())
+}
+
+pub(super) fn cuDeviceGetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let device = cx.device(r.i32()?)?;
+    let attr = r.u32()?;
+    r.end()?;
+    let mut value = [0u64; 1];
+    let call = cx.driver.cuDeviceGetGraphMemAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(device, attr, value.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&value).get(..8).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuDeviceSetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let device = cx.device(r.i32()?)?;
+    let attr = r.u32()?;
+    let mut value = crate::cx::aligned::<1>(r.take(8)?);
+    r.end()?;
+    let call = cx.driver.cuDeviceSetGraphMemAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(device, attr, value.as_ptr().cast()) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphClone_id = r.u64()?;
+    let originalGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    r.end()?;
+    let mut phGraphClone = 0u64;
+    let call = cx.driver.cuGraphClone.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphClone, originalGraph) })?;
+    cx.insert(Kind::Graph, phGraphClone_id, phGraphClone)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    r.end()?;
+    let mut graphId: u32 = 0;
+    let call = cx.driver.cuGraphGetId.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, &mut graphId) })?;
+    cx.reply.u32(graphId);
+    Ok(())
+}
+
+pub(super) fn cuGraphExecGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    r.end()?;
+    let mut graphId: u32 = 0;
+    let call = cx.driver.cuGraphExecGetId.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, &mut graphId) })?;
+    cx.reply.u32(graphId);
+    Ok(())
+}
+
+pub(super) fn cuGraphAddDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_count = r.u32()?;
+    if (r.left() / 8) < from_count as usize {
+        return Err(Malformed::TooShort { wanted: (from_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut from = Vec::with_capacity(from_count as usize);
+    for _ in 0..from_count {
+        from.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let to_count = r.u32()?;
+    if (r.left() / 8) < to_count as usize {
+        return Err(Malformed::TooShort { wanted: (to_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut to = Vec::with_capacity(to_count as usize);
+    for _ in 0..to_count {
+        to.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    r.end()?;
+    if u64::from(from_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(from_count), limit: numDependencies as u64 }.into());
+    }
+    if u64::from(to_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
+    }
+    let call = cx.driver.cuGraphAddDependencies.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), numDependencies) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphAddDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_count = r.u32()?;
+    if (r.left() / 8) < from_count as usize {
+        return Err(Malformed::TooShort { wanted: (from_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut from = Vec::with_capacity(from_count as usize);
+    for _ in 0..from_count {
+        from.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let to_count = r.u32()?;
+    if (r.left() / 8) < to_count as usize {
+        return Err(Malformed::TooShort { wanted: (to_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut to = Vec::with_capacity(to_count as usize);
+    for _ in 0..to_count {
+        to.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let edgeData_count = r.u32()?;
+    if (r.left() / 8) < edgeData_count as usize {
+        return Err(Malformed::TooShort { wanted: (edgeData_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut edgeData = Vec::with_capacity(edgeData_count as usize);
+    for _ in 0..edgeData_count {
+        edgeData.push(r.array::<8>()?);
+    }
+    let numDependencies = r.usize()?;
+    r.end()?;
+    if u64::from(from_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(from_count), limit: numDependencies as u64 }.into());
+    }
+    if u64::from(to_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
+    }
+    if edgeData_count != 0 && u64::from(edgeData_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(edgeData_count), limit: numDependencies as u64 }.into());
+    }
+    let call = cx.driver.cuGraphAddDependencies_v2.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphRemoveDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_count = r.u32()?;
+    if (r.left() / 8) < from_count as usize {
+        return Err(Malformed::TooShort { wanted: (from_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut from = Vec::with_capacity(from_count as usize);
+    for _ in 0..from_count {
+        from.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let to_count = r.u32()?;
+    if (r.left() / 8) < to_count as usize {
+        return Err(Malformed::TooShort { wanted: (to_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut to = Vec::with_capacity(to_count as usize);
+    for _ in 0..to_count {
+        to.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    r.end()?;
+    if u64::from(from_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(from_count), limit: numDependencies as u64 }.into());
+    }
+    if u64::from(to_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
+    }
+    let call = cx.driver.cuGraphRemoveDependencies.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), numDependencies) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphRemoveDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_count = r.u32()?;
+    if (r.left() / 8) < from_count as usize {
+        return Err(Malformed::TooShort { wanted: (from_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut from = Vec::with_capacity(from_count as usize);
+    for _ in 0..from_count {
+        from.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let to_count = r.u32()?;
+    if (r.left() / 8) < to_count as usize {
+        return Err(Malformed::TooShort { wanted: (to_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut to = Vec::with_capacity(to_count as usize);
+    for _ in 0..to_count {
+        to.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let edgeData_count = r.u32()?;
+    if (r.left() / 8) < edgeData_count as usize {
+        return Err(Malformed::TooShort { wanted: (edgeData_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut edgeData = Vec::with_capacity(edgeData_count as usize);
+    for _ in 0..edgeData_count {
+        edgeData.push(r.array::<8>()?);
+    }
+    let numDependencies = r.usize()?;
+    r.end()?;
+    if u64::from(from_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(from_count), limit: numDependencies as u64 }.into());
+    }
+    if u64::from(to_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
+    }
+    if edgeData_count != 0 && u64::from(edgeData_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(edgeData_count), limit: numDependencies as u64 }.into());
+    }
+    let call = cx.driver.cuGraphRemoveDependencies_v2.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphInstantiateWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphExec_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let flags = r.u64()?;
+    r.end()?;
+    let mut phGraphExec = 0u64;
+    let call = cx.driver.cuGraphInstantiateWithFlags.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphExec, hGraph, flags) })?;
+    cx.insert(Kind::GraphExec, phGraphExec_id, phGraphExec)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphExecGetFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    r.end()?;
+    let mut flags: u64 = 0;
+    let call = cx.driver.cuGraphExecGetFlags.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, &mut flags) })?;
+    cx.reply.u64(flags);
+    Ok(())
+}
+
+pub(super) fn cuGraphUpload(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hStream = cx.stream(r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphUpload.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hStream) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphLaunch(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hStream = cx.stream(r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphLaunch.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hStream) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphExecDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec_id = r.u64()?;
+    let hGraphExec = cx.handle(Kind::GraphExec, hGraphExec_id)?;
+    r.end()?;
+    let call = cx.driver.cuGraphExecDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec) })?;
+    cx.remove(Kind::GraphExec, hGraphExec_id);
+    Ok(())
+}
+
+pub(super) fn cuGraphDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, hGraph_id)?;
+    r.end()?;
+    let call = cx.driver.cuGraphDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph) })?;
+    cx.remove(Kind::Graph, hGraph_id);
+    Ok(())
+}
+
+pub(super) fn cuGraphConditionalHandleCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    let defaultLaunchValue = r.u32()?;
+    let flags = r.u32()?;
+    r.end()?;
+    let mut pHandle_out: u64 = 0;
+    let call = cx.driver.cuGraphConditionalHandleCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pHandle_out, hGraph, ctx, defaultLaunchValue, flags) })?;
+    cx.reply.u64(pHandle_out);
+    Ok(())
+}

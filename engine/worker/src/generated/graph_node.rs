@@ -1,0 +1,388 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Malformed, Reader, Writer as _};
+use ringway_wire::ids::Kind;
+
+pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    let mut memsetParams = crate::cx::aligned::<5>(r.take(40)?);
+    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddMemsetNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, memsetParams.as_ptr().cast(), ctx) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphMemsetNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut nodeParams = [0u64; 5];
+    let call = cx.driver.cuGraphMemsetNodeGetParams.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, nodeParams.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&nodeParams).get(..40).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuGraphMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let mut nodeParams = crate::cx::aligned::<5>(r.take(40)?);
+    r.end()?;
+    let call = cx.driver.cuGraphMemsetNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, nodeParams.as_ptr().cast()) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphAddChildGraphNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    let childGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddChildGraphNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, childGraph) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphChildGraphNodeGetGraph(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut phGraph = 0u64;
+    let call = cx.driver.cuGraphChildGraphNodeGetGraph.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut phGraph) })?;
+    let phGraph = cx.found(Kind::Graph, phGraph)?;
+    cx.reply.u64(phGraph);
+    Ok(())
+}
+
+pub(super) fn cuGraphAddEmptyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddEmptyNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphAddEventRecordNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddEventRecordNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, event) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphEventRecordNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut event_out = 0u64;
+    let call = cx.driver.cuGraphEventRecordNodeGetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut event_out) })?;
+    let event_out = cx.found(Kind::Event, event_out)?;
+    cx.reply.u64(event_out);
+    Ok(())
+}
+
+pub(super) fn cuGraphEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphEventRecordNodeSetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, event) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphAddEventWaitNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddEventWaitNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, event) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphEventWaitNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut event_out = 0u64;
+    let call = cx.driver.cuGraphEventWaitNodeGetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut event_out) })?;
+    let event_out = cx.found(Kind::Event, event_out)?;
+    cx.reply.u64(event_out);
+    Ok(())
+}
+
+pub(super) fn cuGraphEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphEventWaitNodeSetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, event) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphAddMemFreeNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphNode_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let dependencies_count = r.u32()?;
+    if (r.left() / 8) < dependencies_count as usize {
+        return Err(Malformed::TooShort { wanted: (dependencies_count as usize).saturating_mul(8), left: r.left() }.into());
+    }
+    let mut dependencies = Vec::with_capacity(dependencies_count as usize);
+    for _ in 0..dependencies_count {
+        dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
+    }
+    let numDependencies = r.usize()?;
+    let dptr = r.u64()?;
+    r.end()?;
+    if u64::from(dependencies_count) != numDependencies as u64 {
+        return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
+    }
+    let mut phGraphNode = 0u64;
+    let call = cx.driver.cuGraphAddMemFreeNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, dptr) })?;
+    cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
+    Ok(())
+}
+
+pub(super) fn cuGraphMemFreeNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut dptr_out: u64 = 0;
+    let call = cx.driver.cuGraphMemFreeNodeGetParams.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut dptr_out) })?;
+    cx.reply.u64(dptr_out);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeFindInClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hOriginalNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let hClonedGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    r.end()?;
+    let mut phNode = 0u64;
+    let call = cx.driver.cuGraphNodeFindInClone.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phNode, hOriginalNode, hClonedGraph) })?;
+    let phNode = cx.found(Kind::GraphNode, phNode)?;
+    cx.reply.u64(phNode);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetType(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut kind: u32 = 0;
+    let call = cx.driver.cuGraphNodeGetType.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut kind) })?;
+    cx.reply.u32(kind);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetContainingGraph(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut phGraph = 0u64;
+    let call = cx.driver.cuGraphNodeGetContainingGraph.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut phGraph) })?;
+    let phGraph = cx.found(Kind::Graph, phGraph)?;
+    cx.reply.u64(phGraph);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetLocalId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut nodeId: u32 = 0;
+    let call = cx.driver.cuGraphNodeGetLocalId.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, &mut nodeId) })?;
+    cx.reply.u32(nodeId);
+    Ok(())
+}
+
+pub(super) fn cuGraphDestroyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode_id = r.u64()?;
+    let hNode = cx.handle(Kind::GraphNode, hNode_id)?;
+    r.end()?;
+    let call = cx.driver.cuGraphDestroyNode.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode) })?;
+    cx.remove(Kind::GraphNode, hNode_id);
+    Ok(())
+}
+
+pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let mut memsetParams = crate::cx::aligned::<5>(r.take(40)?);
+    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphExecMemsetNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, memsetParams.as_ptr().cast(), ctx) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphExecChildGraphNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let childGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphExecChildGraphNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, childGraph) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphExecEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphExecEventRecordNodeSetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, event) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphExecEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let event = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphExecEventWaitNodeSetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, event) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeSetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let isEnabled = r.u32()?;
+    r.end()?;
+    let call = cx.driver.cuGraphNodeSetEnabled.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, isEnabled) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let mut isEnabled: u32 = 0;
+    let call = cx.driver.cuGraphNodeGetEnabled.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, &mut isEnabled) })?;
+    cx.reply.u32(isEnabled);
+    Ok(())
+}
+
+pub(super) fn cuGraphKernelNodeCopyAttributes(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dst = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let src = cx.handle(Kind::GraphNode, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuGraphKernelNodeCopyAttributes.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dst, src) })?;
+    Ok(())
+}
+
+pub(super) fn cuGraphKernelNodeGetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let attr = r.u32()?;
+    r.end()?;
+    let mut value_out = [0u64; 8];
+    let call = cx.driver.cuGraphKernelNodeGetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, attr, value_out.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&value_out).get(..64).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuGraphKernelNodeSetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let attr = r.u32()?;
+    let mut value = crate::cx::aligned::<8>(r.take(64)?);
+    r.end()?;
+    let call = cx.driver.cuGraphKernelNodeSetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, attr, value.as_ptr().cast()) })?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Reader, Writer as _};
+use ringway_wire::ids::Kind;
+
+pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let blockSize = r.i32()?;
+    let dynamicSMemSize = r.usize()?;
+    r.end()?;
+    let mut numBlocks: i32 = 0;
+    let call = cx.driver.cuOccupancyMaxActiveBlocksPerMultiprocessor.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut numBlocks, func, blockSize, dynamicSMemSize) })?;
+    cx.reply.i32(numBlocks);
+    Ok(())
+}
+
+pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let blockSize = r.i32()?;
+    let dynamicSMemSize = r.usize()?;
+    let flags = r.u32()?;
+    r.end()?;
+    let mut numBlocks: i32 = 0;
+    let call = cx.driver.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut numBlocks, func, blockSize, dynamicSMemSize, flags) })?;
+    cx.reply.i32(numBlocks);
+    Ok(())
+}
+
+pub(super) fn cuOccupancyAvailableDynamicSMemPerBlock(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let numBlocks = r.i32()?;
+    let blockSize = r.i32()?;
+    r.end()?;
+    let mut dynamicSmemSize: usize = 0;
+    let call = cx.driver.cuOccupancyAvailableDynamicSMemPerBlock.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut dynamicSmemSize, func, numBlocks, blockSize) })?;
+    cx.reply.usize(dynamicSmemSize);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Reader};
+
+pub(super) fn cuTexObjectDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let texObject = r.u64()?;
+    r.end()?;
+    let call = cx.driver.cuTexObjectDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(texObject) })?;
+    Ok(())
+}
+
+pub(super) fn cuSurfObjectDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let surfObject = r.u64()?;
+    r.end()?;
+    let call = cx.driver.cuSurfObjectDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(surfObject) })?;
+    Ok(())
+}

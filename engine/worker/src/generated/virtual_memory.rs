@@ -1,0 +1,72 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::cx::Cx`, with the fields `driver: Driver` and `reply: VecWriter` (empty when an arm starts), and the
+//!   methods `handle(Kind, id)`, `handle_or_null(Kind, id)`, `stream(id)`, `device(ordinal)`: what the driver calls it;
+//!   `insert(Kind, id, raw)`: an object made under the client's id; `remove(Kind, id)`: a destroyed one;
+//!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
+//! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
+//!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
+//! The context of the call's header is current before an arm runs.
+#![allow(non_snake_case, unused_mut)]
+// Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::cx::{Cx, Failure};
+use ringway_api::CudaError;
+use ringway_wire::codec::{Malformed, Reader, Writer as _};
+use ringway_wire::ids::Kind;
+
+pub(super) fn cuMemSetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let ptr = r.u64()?;
+    let size = r.usize()?;
+    let desc_count = r.u32()?;
+    if (r.left() / 12) < desc_count as usize {
+        return Err(Malformed::TooShort { wanted: (desc_count as usize).saturating_mul(12), left: r.left() }.into());
+    }
+    let mut desc = Vec::with_capacity(desc_count as usize);
+    for _ in 0..desc_count {
+        desc.push(r.array::<12>()?);
+    }
+    let count = r.usize()?;
+    r.end()?;
+    if u64::from(desc_count) != count as u64 {
+        return Err(Malformed::Count { count: u64::from(desc_count), limit: count as u64 }.into());
+    }
+    let call = cx.driver.cuMemSetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(ptr, size, desc.as_ptr().cast(), count) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemGetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let ptr = r.u64()?;
+    r.end()?;
+    let mut flags: u64 = 0;
+    let call = cx.driver.cuMemGetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut flags, location.as_ptr().cast(), ptr) })?;
+    cx.reply.u64(flags);
+    Ok(())
+}
+
+pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mut prop = crate::cx::aligned::<4>(r.take(32)?);
+    let option = r.u32()?;
+    r.end()?;
+    let mut granularity: usize = 0;
+    let call = cx.driver.cuMemGetAllocationGranularity.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut granularity, prop.as_ptr().cast(), option) })?;
+    cx.reply.usize(granularity);
+    Ok(())
+}
+
+pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let handle = cx.handle(Kind::MemoryHandle, r.u64()?)?;
+    r.end()?;
+    let mut prop = [0u64; 4];
+    let call = cx.driver.cuMemGetAllocationPropertiesFromHandle.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(prop.as_mut_ptr().cast(), handle) })?;
+    cx.reply.put(crate::cx::bytes_of(&prop).get(..32).unwrap_or_default());
+    Ok(())
+}

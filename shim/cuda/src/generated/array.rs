@@ -1,0 +1,261 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuArrayCreate`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArrayCreate() -> u32 {
+    refused_legacy(op::CU_ARRAY_CREATE, "cuArrayCreate")
+}
+
+/// `cuArrayCreate`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArrayCreate_v2(pHandle: *mut u64, pAllocateArray: *const c_void) -> u32 {
+    guard(op::CU_ARRAY_CREATE, || unsafe { auto_cuArrayCreate(pHandle, pAllocateArray) })
+}
+
+unsafe fn auto_cuArrayCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
+    if pHandle.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if pAllocateArray.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let pHandle_new = client::create(Kind::Array, target)?;
+    client::called(op::CU_ARRAY_CREATE, target, 32, |w| {
+        w.u64(pHandle_new.id());
+        w.put(&pAllocateArray.cast::<[u8; 24]>().read());
+    }, |_| Ok(()))?;
+    pHandle.write_unaligned(pHandle_new.keep());
+    Ok(())
+}
+
+/// `cuArrayGetDescriptor`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArrayGetDescriptor() -> u32 {
+    refused_legacy(op::CU_ARRAY_GET_DESCRIPTOR, "cuArrayGetDescriptor")
+}
+
+/// `cuArrayGetDescriptor`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArrayGetDescriptor_v2(pArrayDescriptor: *mut c_void, hArray: u64) -> u32 {
+    guard(op::CU_ARRAY_GET_DESCRIPTOR, || unsafe { auto_cuArrayGetDescriptor(pArrayDescriptor, hArray) })
+}
+
+unsafe fn auto_cuArrayGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64) -> Result<(), CudaError> {
+    if pArrayDescriptor.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hArray = client::handle(Kind::Array, hArray)?;
+    let target = hArray.target;
+    client::called(op::CU_ARRAY_GET_DESCRIPTOR, target, 8, |w| {
+        w.u64(hArray.id);
+    }, |r| {
+        let v = r.array::<24>()?;
+        pArrayDescriptor.cast::<[u8; 24]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuArrayGetSparseProperties`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArrayGetSparseProperties() -> u32 {
+    refused(op::CU_ARRAY_GET_SPARSE_PROPERTIES)
+}
+
+/// `cuMipmappedArrayGetSparseProperties`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMipmappedArrayGetSparseProperties() -> u32 {
+    refused(op::CU_MIPMAPPED_ARRAY_GET_SPARSE_PROPERTIES)
+}
+
+/// `cuArrayGetMemoryRequirements`, CUDA 11.6.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArrayGetMemoryRequirements() -> u32 {
+    refused(op::CU_ARRAY_GET_MEMORY_REQUIREMENTS)
+}
+
+/// `cuMipmappedArrayGetMemoryRequirements`, CUDA 11.6.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMipmappedArrayGetMemoryRequirements() -> u32 {
+    refused(op::CU_MIPMAPPED_ARRAY_GET_MEMORY_REQUIREMENTS)
+}
+
+/// `cuArrayGetPlane`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArrayGetPlane(pPlaneArray: *mut u64, hArray: u64, planeIdx: u32) -> u32 {
+    guard(op::CU_ARRAY_GET_PLANE, || unsafe { auto_cuArrayGetPlane(pPlaneArray, hArray, planeIdx) })
+}
+
+unsafe fn auto_cuArrayGetPlane(pPlaneArray: *mut u64, hArray: u64, planeIdx: u32) -> Result<(), CudaError> {
+    if pPlaneArray.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hArray = client::handle(Kind::Array, hArray)?;
+    let target = hArray.target;
+    client::called(op::CU_ARRAY_GET_PLANE, target, 12, |w| {
+        w.u64(hArray.id);
+        w.u32(planeIdx);
+    }, |r| {
+        let v = client::found(Kind::Array, r.u64()?, target)?;
+        pPlaneArray.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuArrayDestroy`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArrayDestroy(hArray: u64) -> u32 {
+    guard(op::CU_ARRAY_DESTROY, || unsafe { auto_cuArrayDestroy(hArray) })
+}
+
+unsafe fn auto_cuArrayDestroy(hArray: u64) -> Result<(), CudaError> {
+    let hArray = client::handle(Kind::Array, hArray)?;
+    let target = hArray.target;
+    client::posted(op::CU_ARRAY_DESTROY, target, 8, |w| {
+        w.u64(hArray.id);
+    })?;
+    client::destroyed(Kind::Array, hArray.id);
+    Ok(())
+}
+
+/// `cuArray3DCreate`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArray3DCreate() -> u32 {
+    refused_legacy(op::CU_ARRAY3D_CREATE, "cuArray3DCreate")
+}
+
+/// `cuArray3DCreate`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArray3DCreate_v2(pHandle: *mut u64, pAllocateArray: *const c_void) -> u32 {
+    guard(op::CU_ARRAY3D_CREATE, || unsafe { auto_cuArray3DCreate(pHandle, pAllocateArray) })
+}
+
+unsafe fn auto_cuArray3DCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
+    if pHandle.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if pAllocateArray.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let pHandle_new = client::create(Kind::Array, target)?;
+    client::called(op::CU_ARRAY3D_CREATE, target, 48, |w| {
+        w.u64(pHandle_new.id());
+        w.put(&pAllocateArray.cast::<[u8; 40]>().read());
+    }, |_| Ok(()))?;
+    pHandle.write_unaligned(pHandle_new.keep());
+    Ok(())
+}
+
+/// `cuArray3DGetDescriptor`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuArray3DGetDescriptor() -> u32 {
+    refused_legacy(op::CU_ARRAY3D_GET_DESCRIPTOR, "cuArray3DGetDescriptor")
+}
+
+/// `cuArray3DGetDescriptor`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuArray3DGetDescriptor_v2(pArrayDescriptor: *mut c_void, hArray: u64) -> u32 {
+    guard(op::CU_ARRAY3D_GET_DESCRIPTOR, || unsafe { auto_cuArray3DGetDescriptor(pArrayDescriptor, hArray) })
+}
+
+unsafe fn auto_cuArray3DGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64) -> Result<(), CudaError> {
+    if pArrayDescriptor.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hArray = client::handle(Kind::Array, hArray)?;
+    let target = hArray.target;
+    client::called(op::CU_ARRAY3D_GET_DESCRIPTOR, target, 8, |w| {
+        w.u64(hArray.id);
+    }, |r| {
+        let v = r.array::<40>()?;
+        pArrayDescriptor.cast::<[u8; 40]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuMipmappedArrayCreate`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *const c_void, numMipmapLevels: u32) -> u32 {
+    guard(op::CU_MIPMAPPED_ARRAY_CREATE, || unsafe { auto_cuMipmappedArrayCreate(pHandle, pMipmappedArrayDesc, numMipmapLevels) })
+}
+
+unsafe fn auto_cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *const c_void, numMipmapLevels: u32) -> Result<(), CudaError> {
+    if pHandle.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if pMipmappedArrayDesc.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let pHandle_new = client::create(Kind::Array, target)?;
+    client::called(op::CU_MIPMAPPED_ARRAY_CREATE, target, 52, |w| {
+        w.u64(pHandle_new.id());
+        w.put(&pMipmappedArrayDesc.cast::<[u8; 40]>().read());
+        w.u32(numMipmapLevels);
+    }, |_| Ok(()))?;
+    pHandle.write_unaligned(pHandle_new.keep());
+    Ok(())
+}
+
+/// `cuMipmappedArrayGetLevel`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: u64, level: u32) -> u32 {
+    guard(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, || unsafe { auto_cuMipmappedArrayGetLevel(pLevelArray, hMipmappedArray, level) })
+}
+
+unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: u64, level: u32) -> Result<(), CudaError> {
+    if pLevelArray.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hMipmappedArray = client::handle(Kind::Array, hMipmappedArray)?;
+    let target = hMipmappedArray.target;
+    client::called(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, target, 12, |w| {
+        w.u64(hMipmappedArray.id);
+        w.u32(level);
+    }, |r| {
+        let v = client::found(Kind::Array, r.u64()?, target)?;
+        pLevelArray.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuMipmappedArrayDestroy`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMipmappedArrayDestroy(hMipmappedArray: u64) -> u32 {
+    guard(op::CU_MIPMAPPED_ARRAY_DESTROY, || unsafe { auto_cuMipmappedArrayDestroy(hMipmappedArray) })
+}
+
+unsafe fn auto_cuMipmappedArrayDestroy(hMipmappedArray: u64) -> Result<(), CudaError> {
+    let hMipmappedArray = client::handle(Kind::Array, hMipmappedArray)?;
+    let target = hMipmappedArray.target;
+    client::posted(op::CU_MIPMAPPED_ARRAY_DESTROY, target, 8, |w| {
+        w.u64(hMipmappedArray.id);
+    })?;
+    client::destroyed(Kind::Array, hMipmappedArray.id);
+    Ok(())
+}

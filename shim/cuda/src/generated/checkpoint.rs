@@ -1,0 +1,63 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuCheckpointProcessGetRestoreThreadId`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessGetRestoreThreadId() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_GET_RESTORE_THREAD_ID)
+}
+
+/// `cuCheckpointProcessGetState`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessGetState() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_GET_STATE)
+}
+
+/// `cuCheckpointProcessLock`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessLock() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_LOCK)
+}
+
+/// `cuCheckpointProcessCheckpoint`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessCheckpoint() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_CHECKPOINT)
+}
+
+/// `cuCheckpointProcessRestore`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessRestore() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_RESTORE)
+}
+
+/// `cuCheckpointOperationComplete`, CUDA 13.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointOperationComplete() -> u32 {
+    refused(op::CU_CHECKPOINT_OPERATION_COMPLETE)
+}
+
+/// `cuCheckpointProcessUnlock`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuCheckpointProcessUnlock() -> u32 {
+    refused(op::CU_CHECKPOINT_PROCESS_UNLOCK)
+}

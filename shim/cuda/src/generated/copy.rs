@@ -1,0 +1,489 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuMemcpy`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy() -> u32 {
+    refused(op::CU_MEMCPY)
+}
+
+/// `cuMemcpy`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy_ptds() -> u32 {
+    refused(op::CU_MEMCPY)
+}
+
+/// `cuMemcpyPeer`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyPeer() -> u32 {
+    refused(op::CU_MEMCPY_PEER)
+}
+
+/// `cuMemcpyPeer`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyPeer_ptds() -> u32 {
+    refused(op::CU_MEMCPY_PEER)
+}
+
+/// `cuMemcpyHtoD`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoD() -> u32 {
+    refused_legacy(op::CU_MEMCPY_HTOD, "cuMemcpyHtoD")
+}
+
+/// `cuMemcpyHtoD`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoD_v2() -> u32 {
+    refused(op::CU_MEMCPY_HTOD)
+}
+
+/// `cuMemcpyHtoD`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoD_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_HTOD)
+}
+
+/// `cuMemcpyDtoH`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoH() -> u32 {
+    refused_legacy(op::CU_MEMCPY_DTOH, "cuMemcpyDtoH")
+}
+
+/// `cuMemcpyDtoH`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoH_v2() -> u32 {
+    refused(op::CU_MEMCPY_DTOH)
+}
+
+/// `cuMemcpyDtoH`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoH_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_DTOH)
+}
+
+/// `cuMemcpyDtoD`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoD() -> u32 {
+    refused_legacy(op::CU_MEMCPY_DTOD, "cuMemcpyDtoD")
+}
+
+/// `cuMemcpyDtoD`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoD_v2() -> u32 {
+    refused(op::CU_MEMCPY_DTOD)
+}
+
+/// `cuMemcpyDtoD`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoD_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_DTOD)
+}
+
+/// `cuMemcpyDtoA`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoA() -> u32 {
+    refused_legacy(op::CU_MEMCPY_DTOA, "cuMemcpyDtoA")
+}
+
+/// `cuMemcpyDtoA`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoA_v2() -> u32 {
+    refused(op::CU_MEMCPY_DTOA)
+}
+
+/// `cuMemcpyDtoA`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoA_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_DTOA)
+}
+
+/// `cuMemcpyAtoD`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoD() -> u32 {
+    refused_legacy(op::CU_MEMCPY_ATOD, "cuMemcpyAtoD")
+}
+
+/// `cuMemcpyAtoD`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoD_v2() -> u32 {
+    refused(op::CU_MEMCPY_ATOD)
+}
+
+/// `cuMemcpyAtoD`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoD_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_ATOD)
+}
+
+/// `cuMemcpyHtoA`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoA() -> u32 {
+    refused_legacy(op::CU_MEMCPY_HTOA, "cuMemcpyHtoA")
+}
+
+/// `cuMemcpyHtoA`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoA_v2() -> u32 {
+    refused(op::CU_MEMCPY_HTOA)
+}
+
+/// `cuMemcpyHtoA`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoA_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_HTOA)
+}
+
+/// `cuMemcpyAtoH`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoH() -> u32 {
+    refused_legacy(op::CU_MEMCPY_ATOH, "cuMemcpyAtoH")
+}
+
+/// `cuMemcpyAtoH`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoH_v2() -> u32 {
+    refused(op::CU_MEMCPY_ATOH)
+}
+
+/// `cuMemcpyAtoH`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoH_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_ATOH)
+}
+
+/// `cuMemcpyAtoA`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoA() -> u32 {
+    refused_legacy(op::CU_MEMCPY_ATOA, "cuMemcpyAtoA")
+}
+
+/// `cuMemcpyAtoA`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoA_v2() -> u32 {
+    refused(op::CU_MEMCPY_ATOA)
+}
+
+/// `cuMemcpyAtoA`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoA_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY_ATOA)
+}
+
+/// `cuMemcpy2D`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2D() -> u32 {
+    refused_legacy(op::CU_MEMCPY2D, "cuMemcpy2D")
+}
+
+/// `cuMemcpy2D`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2D_v2() -> u32 {
+    refused(op::CU_MEMCPY2D)
+}
+
+/// `cuMemcpy2D`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2D_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY2D)
+}
+
+/// `cuMemcpy2DUnaligned`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DUnaligned() -> u32 {
+    refused_legacy(op::CU_MEMCPY2D_UNALIGNED, "cuMemcpy2DUnaligned")
+}
+
+/// `cuMemcpy2DUnaligned`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DUnaligned_v2() -> u32 {
+    refused(op::CU_MEMCPY2D_UNALIGNED)
+}
+
+/// `cuMemcpy2DUnaligned`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DUnaligned_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY2D_UNALIGNED)
+}
+
+/// `cuMemcpy3D`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3D() -> u32 {
+    refused_legacy(op::CU_MEMCPY3D, "cuMemcpy3D")
+}
+
+/// `cuMemcpy3D`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3D_v2() -> u32 {
+    refused(op::CU_MEMCPY3D)
+}
+
+/// `cuMemcpy3D`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3D_v2_ptds() -> u32 {
+    refused(op::CU_MEMCPY3D)
+}
+
+/// `cuMemcpy3DPeer`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DPeer() -> u32 {
+    refused(op::CU_MEMCPY3D_PEER)
+}
+
+/// `cuMemcpy3DPeer`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DPeer_ptds() -> u32 {
+    refused(op::CU_MEMCPY3D_PEER)
+}
+
+/// `cuMemcpyAsync`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAsync() -> u32 {
+    refused(op::CU_MEMCPY_ASYNC)
+}
+
+/// `cuMemcpyAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_ASYNC)
+}
+
+/// `cuMemcpyPeerAsync`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyPeerAsync() -> u32 {
+    refused(op::CU_MEMCPY_PEER_ASYNC)
+}
+
+/// `cuMemcpyPeerAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyPeerAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_PEER_ASYNC)
+}
+
+/// `cuMemcpyHtoDAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoDAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY_HTOD_ASYNC, "cuMemcpyHtoDAsync")
+}
+
+/// `cuMemcpyHtoDAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoDAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_HTOD_ASYNC)
+}
+
+/// `cuMemcpyHtoDAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoDAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_HTOD_ASYNC)
+}
+
+/// `cuMemcpyDtoHAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoHAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY_DTOH_ASYNC, "cuMemcpyDtoHAsync")
+}
+
+/// `cuMemcpyDtoHAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoHAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_DTOH_ASYNC)
+}
+
+/// `cuMemcpyDtoHAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoHAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_DTOH_ASYNC)
+}
+
+/// `cuMemcpyDtoDAsync`, CUDA 3.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoDAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY_DTOD_ASYNC, "cuMemcpyDtoDAsync")
+}
+
+/// `cuMemcpyDtoDAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoDAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_DTOD_ASYNC)
+}
+
+/// `cuMemcpyDtoDAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyDtoDAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_DTOD_ASYNC)
+}
+
+/// `cuMemcpyHtoAAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoAAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY_HTOA_ASYNC, "cuMemcpyHtoAAsync")
+}
+
+/// `cuMemcpyHtoAAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoAAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_HTOA_ASYNC)
+}
+
+/// `cuMemcpyHtoAAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyHtoAAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_HTOA_ASYNC)
+}
+
+/// `cuMemcpyAtoHAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoHAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY_ATOH_ASYNC, "cuMemcpyAtoHAsync")
+}
+
+/// `cuMemcpyAtoHAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoHAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_ATOH_ASYNC)
+}
+
+/// `cuMemcpyAtoHAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyAtoHAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_ATOH_ASYNC)
+}
+
+/// `cuMemcpy2DAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY2D_ASYNC, "cuMemcpy2DAsync")
+}
+
+/// `cuMemcpy2DAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY2D_ASYNC)
+}
+
+/// `cuMemcpy2DAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy2DAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY2D_ASYNC)
+}
+
+/// `cuMemcpy3DAsync`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DAsync() -> u32 {
+    refused_legacy(op::CU_MEMCPY3D_ASYNC, "cuMemcpy3DAsync")
+}
+
+/// `cuMemcpy3DAsync`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY3D_ASYNC)
+}
+
+/// `cuMemcpy3DAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY3D_ASYNC)
+}
+
+/// `cuMemcpy3DPeerAsync`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DPeerAsync() -> u32 {
+    refused(op::CU_MEMCPY3D_PEER_ASYNC)
+}
+
+/// `cuMemcpy3DPeerAsync`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DPeerAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY3D_PEER_ASYNC)
+}
+
+/// `cuMemcpyBatchAsync`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyBatchAsync() -> u32 {
+    refused(op::CU_MEMCPY_BATCH_ASYNC)
+}
+
+/// `cuMemcpyBatchAsync`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyBatchAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_BATCH_ASYNC)
+}
+
+/// `cuMemcpyBatchAsync_v2`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyBatchAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY_BATCH_ASYNC_V2)
+}
+
+/// `cuMemcpyBatchAsync_v2`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyBatchAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_BATCH_ASYNC_V2)
+}
+
+/// `cuMemcpy3DBatchAsync`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DBatchAsync() -> u32 {
+    refused(op::CU_MEMCPY3D_BATCH_ASYNC)
+}
+
+/// `cuMemcpy3DBatchAsync`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DBatchAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY3D_BATCH_ASYNC)
+}
+
+/// `cuMemcpy3DBatchAsync_v2`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DBatchAsync_v2() -> u32 {
+    refused(op::CU_MEMCPY3D_BATCH_ASYNC_V2)
+}
+
+/// `cuMemcpy3DBatchAsync_v2`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DBatchAsync_v2_ptsz() -> u32 {
+    refused(op::CU_MEMCPY3D_BATCH_ASYNC_V2)
+}
+
+/// `cuMemcpyWithAttributesAsync`, CUDA 13.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyWithAttributesAsync() -> u32 {
+    refused(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC)
+}
+
+/// `cuMemcpyWithAttributesAsync`, CUDA 13.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpyWithAttributesAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC)
+}
+
+/// `cuMemcpy3DWithAttributesAsync`, CUDA 13.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DWithAttributesAsync() -> u32 {
+    refused(op::CU_MEMCPY3D_WITH_ATTRIBUTES_ASYNC)
+}
+
+/// `cuMemcpy3DWithAttributesAsync`, CUDA 13.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemcpy3DWithAttributesAsync_ptsz() -> u32 {
+    refused(op::CU_MEMCPY3D_WITH_ATTRIBUTES_ASYNC)
+}

@@ -1,0 +1,246 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuDeviceGet`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGet() -> u32 {
+    refused(op::CU_DEVICE_GET)
+}
+
+/// `cuDeviceGetCount`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetCount() -> u32 {
+    refused(op::CU_DEVICE_GET_COUNT)
+}
+
+/// `cuDeviceGetName`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetName() -> u32 {
+    refused(op::CU_DEVICE_GET_NAME)
+}
+
+/// `cuDeviceGetUuid`, CUDA 9.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetUuid() -> u32 {
+    refused(op::CU_DEVICE_GET_UUID)
+}
+
+/// `cuDeviceGetUuid`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetUuid_v2() -> u32 {
+    refused(op::CU_DEVICE_GET_UUID)
+}
+
+/// `cuDeviceGetLuid`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetLuid() -> u32 {
+    refused(op::CU_DEVICE_GET_LUID)
+}
+
+/// `cuDeviceTotalMem`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceTotalMem() -> u32 {
+    refused_legacy(op::CU_DEVICE_TOTAL_MEM, "cuDeviceTotalMem")
+}
+
+/// `cuDeviceTotalMem`, CUDA 3.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceTotalMem_v2() -> u32 {
+    refused(op::CU_DEVICE_TOTAL_MEM)
+}
+
+/// `cuDeviceGetTexture1DLinearMaxWidth`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetTexture1DLinearMaxWidth(maxWidthInElements: *mut usize, format: u32, numChannels: u32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_TEXTURE1D_LINEAR_MAX_WIDTH, || unsafe { auto_cuDeviceGetTexture1DLinearMaxWidth(maxWidthInElements, format, numChannels, dev) })
+}
+
+unsafe fn auto_cuDeviceGetTexture1DLinearMaxWidth(maxWidthInElements: *mut usize, format: u32, numChannels: u32, dev: i32) -> Result<(), CudaError> {
+    if maxWidthInElements.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let dev = client::device(dev)?;
+    let target = dev.target;
+    client::called(op::CU_DEVICE_GET_TEXTURE1D_LINEAR_MAX_WIDTH, target, 12, |w| {
+        w.u32(format);
+        w.u32(numChannels);
+        w.i32(dev.ordinal);
+    }, |r| {
+        let v = r.usize()?;
+        maxWidthInElements.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuDeviceGetAttribute`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetAttribute() -> u32 {
+    refused(op::CU_DEVICE_GET_ATTRIBUTE)
+}
+
+/// `cuDeviceGetHostAtomicCapabilities`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetHostAtomicCapabilities() -> u32 {
+    refused(op::CU_DEVICE_GET_HOST_ATOMIC_CAPABILITIES)
+}
+
+/// `cuDeviceGetNvSciSyncAttributes`, CUDA 10.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetNvSciSyncAttributes() -> u32 {
+    refused(op::CU_DEVICE_GET_NV_SCI_SYNC_ATTRIBUTES)
+}
+
+/// `cuDeviceSetMemPool`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceSetMemPool(dev: i32, pool: u64) -> u32 {
+    guard(op::CU_DEVICE_SET_MEM_POOL, || unsafe { auto_cuDeviceSetMemPool(dev, pool) })
+}
+
+unsafe fn auto_cuDeviceSetMemPool(dev: i32, pool: u64) -> Result<(), CudaError> {
+    let dev = client::device(dev)?;
+    let pool = client::handle(Kind::MemoryPool, pool)?;
+    let target = pool.target;
+    client::called(op::CU_DEVICE_SET_MEM_POOL, target, 12, |w| {
+        w.i32(dev.ordinal);
+        w.u64(pool.id);
+    }, |_| Ok(()))?;
+    Ok(())
+}
+
+/// `cuDeviceGetMemPool`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetMemPool(pool: *mut u64, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_MEM_POOL, || unsafe { auto_cuDeviceGetMemPool(pool, dev) })
+}
+
+unsafe fn auto_cuDeviceGetMemPool(pool: *mut u64, dev: i32) -> Result<(), CudaError> {
+    if pool.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let dev = client::device(dev)?;
+    let target = dev.target;
+    client::called(op::CU_DEVICE_GET_MEM_POOL, target, 4, |w| {
+        w.i32(dev.ordinal);
+    }, |r| {
+        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        pool.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuDeviceGetDefaultMemPool`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetDefaultMemPool(pool_out: *mut u64, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_DEFAULT_MEM_POOL, || unsafe { auto_cuDeviceGetDefaultMemPool(pool_out, dev) })
+}
+
+unsafe fn auto_cuDeviceGetDefaultMemPool(pool_out: *mut u64, dev: i32) -> Result<(), CudaError> {
+    if pool_out.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let dev = client::device(dev)?;
+    let target = dev.target;
+    client::called(op::CU_DEVICE_GET_DEFAULT_MEM_POOL, target, 4, |w| {
+        w.i32(dev.ordinal);
+    }, |r| {
+        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        pool_out.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuDeviceGetExecAffinitySupport`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetExecAffinitySupport(pi: *mut i32, kind: u32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_EXEC_AFFINITY_SUPPORT, || unsafe { auto_cuDeviceGetExecAffinitySupport(pi, kind, dev) })
+}
+
+unsafe fn auto_cuDeviceGetExecAffinitySupport(pi: *mut i32, kind: u32, dev: i32) -> Result<(), CudaError> {
+    if pi.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let dev = client::device(dev)?;
+    let target = dev.target;
+    client::called(op::CU_DEVICE_GET_EXEC_AFFINITY_SUPPORT, target, 8, |w| {
+        w.u32(kind);
+        w.i32(dev.ordinal);
+    }, |r| {
+        let v = r.i32()?;
+        pi.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuFlushGPUDirectRDMAWrites`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuFlushGPUDirectRDMAWrites(target: u32, scope: u32) -> u32 {
+    guard(op::CU_FLUSH_GPU_DIRECT_RDMA_WRITES, || unsafe { auto_cuFlushGPUDirectRDMAWrites(target, scope) })
+}
+
+unsafe fn auto_cuFlushGPUDirectRDMAWrites(target: u32, scope: u32) -> Result<(), CudaError> {
+    let target = client::current()?;
+    client::called(op::CU_FLUSH_GPU_DIRECT_RDMA_WRITES, target, 8, |w| {
+        w.u32(target);
+        w.u32(scope);
+    }, |_| Ok(()))?;
+    Ok(())
+}
+
+/// `cuDeviceGetProperties`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetProperties() -> u32 {
+    refused(op::CU_DEVICE_GET_PROPERTIES)
+}
+
+/// `cuDeviceComputeCapability`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceComputeCapability() -> u32 {
+    refused(op::CU_DEVICE_COMPUTE_CAPABILITY)
+}
+
+/// `cuDeviceRegisterAsyncNotification`, CUDA 12.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceRegisterAsyncNotification() -> u32 {
+    refused(op::CU_DEVICE_REGISTER_ASYNC_NOTIFICATION)
+}
+
+/// `cuDeviceUnregisterAsyncNotification`, CUDA 12.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceUnregisterAsyncNotification() -> u32 {
+    refused(op::CU_DEVICE_UNREGISTER_ASYNC_NOTIFICATION)
+}
+
+/// `cuDeviceGetByPCIBusId`, CUDA 4.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetByPCIBusId() -> u32 {
+    refused(op::CU_DEVICE_GET_BY_PCI_BUS_ID)
+}
+
+/// `cuDeviceGetPCIBusId`, CUDA 4.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDeviceGetPCIBusId() -> u32 {
+    refused(op::CU_DEVICE_GET_PCI_BUS_ID)
+}

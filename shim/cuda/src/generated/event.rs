@@ -1,0 +1,152 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuEventCreate`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventCreate(phEvent: *mut u64, Flags: u32) -> u32 {
+    guard(op::CU_EVENT_CREATE, || unsafe { auto_cuEventCreate(phEvent, Flags) })
+}
+
+unsafe fn auto_cuEventCreate(phEvent: *mut u64, Flags: u32) -> Result<(), CudaError> {
+    if phEvent.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let phEvent_new = client::create(Kind::Event, target)?;
+    client::posted(op::CU_EVENT_CREATE, target, 12, |w| {
+        w.u64(phEvent_new.id());
+        w.u32(Flags);
+    })?;
+    phEvent.write_unaligned(phEvent_new.keep());
+    Ok(())
+}
+
+/// `cuEventRecord`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventRecord(hEvent: u64, hStream: u64) -> u32 {
+    guard(op::CU_EVENT_RECORD, || unsafe { auto_cuEventRecord(hEvent, stream_arg(hStream, false)) })
+}
+
+/// `cuEventRecord`, CUDA 7.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventRecord_ptsz(hEvent: u64, hStream: u64) -> u32 {
+    guard(op::CU_EVENT_RECORD, || unsafe { auto_cuEventRecord(hEvent, stream_arg(hStream, true)) })
+}
+
+unsafe fn auto_cuEventRecord(hEvent: u64, hStream: u64) -> Result<(), CudaError> {
+    let hEvent = client::handle(Kind::Event, hEvent)?;
+    let hStream = client::stream(hStream)?;
+    let target = hStream.target;
+    client::posted(op::CU_EVENT_RECORD, target, 16, |w| {
+        w.u64(hEvent.id);
+        w.u64(hStream.id);
+    })?;
+    Ok(())
+}
+
+/// `cuEventRecordWithFlags`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> u32 {
+    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { auto_cuEventRecordWithFlags(hEvent, stream_arg(hStream, false), flags) })
+}
+
+/// `cuEventRecordWithFlags`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventRecordWithFlags_ptsz(hEvent: u64, hStream: u64, flags: u32) -> u32 {
+    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { auto_cuEventRecordWithFlags(hEvent, stream_arg(hStream, true), flags) })
+}
+
+unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> Result<(), CudaError> {
+    let hEvent = client::handle(Kind::Event, hEvent)?;
+    let hStream = client::stream(hStream)?;
+    let target = hStream.target;
+    client::posted(op::CU_EVENT_RECORD_WITH_FLAGS, target, 20, |w| {
+        w.u64(hEvent.id);
+        w.u64(hStream.id);
+        w.u32(flags);
+    })?;
+    Ok(())
+}
+
+/// `cuEventQuery`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuEventQuery() -> u32 {
+    refused(op::CU_EVENT_QUERY)
+}
+
+/// `cuEventSynchronize`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuEventSynchronize() -> u32 {
+    refused(op::CU_EVENT_SYNCHRONIZE)
+}
+
+/// `cuEventDestroy`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventDestroy(hEvent: u64) -> u32 {
+    guard(op::CU_EVENT_DESTROY, || unsafe { auto_cuEventDestroy(hEvent) })
+}
+
+/// `cuEventDestroy`, CUDA 4.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventDestroy_v2(hEvent: u64) -> u32 {
+    guard(op::CU_EVENT_DESTROY, || unsafe { auto_cuEventDestroy(hEvent) })
+}
+
+unsafe fn auto_cuEventDestroy(hEvent: u64) -> Result<(), CudaError> {
+    let hEvent = client::handle(Kind::Event, hEvent)?;
+    let target = hEvent.target;
+    client::posted(op::CU_EVENT_DESTROY, target, 8, |w| {
+        w.u64(hEvent.id);
+    })?;
+    client::destroyed(Kind::Event, hEvent.id);
+    Ok(())
+}
+
+/// `cuEventElapsedTime`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventElapsedTime(pMilliseconds: *mut f32, hStart: u64, hEnd: u64) -> u32 {
+    guard(op::CU_EVENT_ELAPSED_TIME, || unsafe { auto_cuEventElapsedTime(pMilliseconds, hStart, hEnd) })
+}
+
+/// `cuEventElapsedTime`, CUDA 12.8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventElapsedTime_v2(pMilliseconds: *mut f32, hStart: u64, hEnd: u64) -> u32 {
+    guard(op::CU_EVENT_ELAPSED_TIME, || unsafe { auto_cuEventElapsedTime(pMilliseconds, hStart, hEnd) })
+}
+
+unsafe fn auto_cuEventElapsedTime(pMilliseconds: *mut f32, hStart: u64, hEnd: u64) -> Result<(), CudaError> {
+    if pMilliseconds.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hStart = client::handle(Kind::Event, hStart)?;
+    let hEnd = client::handle(Kind::Event, hEnd)?;
+    let target = hStart.target;
+    client::called(op::CU_EVENT_ELAPSED_TIME, target, 16, |w| {
+        w.u64(hStart.id);
+        w.u64(hEnd.id);
+    }, |r| {
+        let v = r.f32()?;
+        pMilliseconds.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}

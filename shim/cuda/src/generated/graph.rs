@@ -1,0 +1,556 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuGraphCreate`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphCreate(phGraph: *mut u64, flags: u32) -> u32 {
+    guard(op::CU_GRAPH_CREATE, || unsafe { auto_cuGraphCreate(phGraph, flags) })
+}
+
+unsafe fn auto_cuGraphCreate(phGraph: *mut u64, flags: u32) -> Result<(), CudaError> {
+    if phGraph.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let phGraph_new = client::create(Kind::Graph, target)?;
+    client::posted(op::CU_GRAPH_CREATE, target, 12, |w| {
+        w.u64(phGraph_new.id());
+        w.u32(flags);
+    })?;
+    phGraph.write_unaligned(phGraph_new.keep());
+    Ok(())
+}
+
+/// `cuDeviceGraphMemTrim`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGraphMemTrim(device: i32) -> u32 {
+    guard(op::CU_DEVICE_GRAPH_MEM_TRIM, || unsafe { auto_cuDeviceGraphMemTrim(device) })
+}
+
+unsafe fn auto_cuDeviceGraphMemTrim(device: i32) -> Result<(), CudaError> {
+    let device = client::device(device)?;
+    let target = device.target;
+    client::posted(op::CU_DEVICE_GRAPH_MEM_TRIM, target, 4, |w| {
+        w.i32(device.ordinal);
+    })?;
+    Ok(())
+}
+
+/// `cuDeviceGetGraphMemAttribute`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetGraphMemAttribute(device: i32, attr: u32, value: *mut c_void) -> u32 {
+    guard(op::CU_DEVICE_GET_GRAPH_MEM_ATTRIBUTE, || unsafe { auto_cuDeviceGetGraphMemAttribute(device, attr, value) })
+}
+
+unsafe fn auto_cuDeviceGetGraphMemAttribute(device: i32, attr: u32, value: *mut c_void) -> Result<(), CudaError> {
+    let device = client::device(device)?;
+    if value.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = device.target;
+    client::called(op::CU_DEVICE_GET_GRAPH_MEM_ATTRIBUTE, target, 8, |w| {
+        w.i32(device.ordinal);
+        w.u32(attr);
+    }, |r| {
+        let v = r.array::<8>()?;
+        value.cast::<[u8; 8]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuDeviceSetGraphMemAttribute`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceSetGraphMemAttribute(device: i32, attr: u32, value: *const c_void) -> u32 {
+    guard(op::CU_DEVICE_SET_GRAPH_MEM_ATTRIBUTE, || unsafe { auto_cuDeviceSetGraphMemAttribute(device, attr, value) })
+}
+
+unsafe fn auto_cuDeviceSetGraphMemAttribute(device: i32, attr: u32, value: *const c_void) -> Result<(), CudaError> {
+    let device = client::device(device)?;
+    if value.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = device.target;
+    client::called(op::CU_DEVICE_SET_GRAPH_MEM_ATTRIBUTE, target, 16, |w| {
+        w.i32(device.ordinal);
+        w.u32(attr);
+        w.put(&value.cast::<[u8; 8]>().read());
+    }, |_| Ok(()))?;
+    Ok(())
+}
+
+/// `cuGraphClone`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphClone(phGraphClone: *mut u64, originalGraph: u64) -> u32 {
+    guard(op::CU_GRAPH_CLONE, || unsafe { auto_cuGraphClone(phGraphClone, originalGraph) })
+}
+
+unsafe fn auto_cuGraphClone(phGraphClone: *mut u64, originalGraph: u64) -> Result<(), CudaError> {
+    if phGraphClone.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let originalGraph = client::handle(Kind::Graph, originalGraph)?;
+    let target = originalGraph.target;
+    let phGraphClone_new = client::create(Kind::Graph, target)?;
+    client::called(op::CU_GRAPH_CLONE, target, 16, |w| {
+        w.u64(phGraphClone_new.id());
+        w.u64(originalGraph.id);
+    }, |_| Ok(()))?;
+    phGraphClone.write_unaligned(phGraphClone_new.keep());
+    Ok(())
+}
+
+/// `cuGraphGetId`, CUDA 13.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphGetId(hGraph: u64, graphId: *mut u32) -> u32 {
+    guard(op::CU_GRAPH_GET_ID, || unsafe { auto_cuGraphGetId(hGraph, graphId) })
+}
+
+unsafe fn auto_cuGraphGetId(hGraph: u64, graphId: *mut u32) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    if graphId.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = hGraph.target;
+    client::called(op::CU_GRAPH_GET_ID, target, 8, |w| {
+        w.u64(hGraph.id);
+    }, |r| {
+        let v = r.u32()?;
+        graphId.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuGraphExecGetId`, CUDA 13.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphExecGetId(hGraphExec: u64, graphId: *mut u32) -> u32 {
+    guard(op::CU_GRAPH_EXEC_GET_ID, || unsafe { auto_cuGraphExecGetId(hGraphExec, graphId) })
+}
+
+unsafe fn auto_cuGraphExecGetId(hGraphExec: u64, graphId: *mut u32) -> Result<(), CudaError> {
+    let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
+    if graphId.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = hGraphExec.target;
+    client::called(op::CU_GRAPH_EXEC_GET_ID, target, 8, |w| {
+        w.u64(hGraphExec.id);
+    }, |r| {
+        let v = r.u32()?;
+        graphId.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuGraphGetNodes`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphGetNodes() -> u32 {
+    refused(op::CU_GRAPH_GET_NODES)
+}
+
+/// `cuGraphGetRootNodes`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphGetRootNodes() -> u32 {
+    refused(op::CU_GRAPH_GET_ROOT_NODES)
+}
+
+/// `cuGraphGetEdges`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphGetEdges() -> u32 {
+    refused(op::CU_GRAPH_GET_EDGES)
+}
+
+/// `cuGraphGetEdges_v2`, CUDA 12.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphGetEdges_v2() -> u32 {
+    refused(op::CU_GRAPH_GET_EDGES_V2)
+}
+
+/// `cuGraphAddDependencies`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphAddDependencies(hGraph: u64, from: *const u64, to: *const u64, numDependencies: usize) -> u32 {
+    guard(op::CU_GRAPH_ADD_DEPENDENCIES, || unsafe { auto_cuGraphAddDependencies(hGraph, from, to, numDependencies) })
+}
+
+unsafe fn auto_cuGraphAddDependencies(hGraph: u64, from: *const u64, to: *const u64, numDependencies: usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    if from.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let from_in = client::slice(from, numDependencies as usize)?;
+    let from_in = from_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    if to.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let to_in = client::slice(to, numDependencies as usize)?;
+    let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    let target = hGraph.target;
+    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
+        w.u64(hGraph.id);
+        w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
+        for v in from_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(to_in.len()).unwrap_or(u32::MAX));
+        for v in to_in.iter() {
+            w.u64(*v);
+        }
+        w.usize(numDependencies);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphAddDependencies_v2`, CUDA 12.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphAddDependencies_v2(hGraph: u64, from: *const u64, to: *const u64, edgeData: *const c_void, numDependencies: usize) -> u32 {
+    guard(op::CU_GRAPH_ADD_DEPENDENCIES_V2, || unsafe { auto_cuGraphAddDependencies_v2(hGraph, from, to, edgeData, numDependencies) })
+}
+
+unsafe fn auto_cuGraphAddDependencies_v2(hGraph: u64, from: *const u64, to: *const u64, edgeData: *const c_void, numDependencies: usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    if from.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let from_in = client::slice(from, numDependencies as usize)?;
+    let from_in = from_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    if to.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let to_in = client::slice(to, numDependencies as usize)?;
+    let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    let edgeData_in = client::slice(edgeData.cast::<[u8; 8]>(), numDependencies as usize)?;
+    let edgeData_in = if edgeData.is_null() { &[][..] } else { edgeData_in };
+    let target = hGraph.target;
+    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES_V2, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
+        w.u64(hGraph.id);
+        w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
+        for v in from_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(to_in.len()).unwrap_or(u32::MAX));
+        for v in to_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(edgeData_in.len()).unwrap_or(u32::MAX));
+        for v in edgeData_in.iter() {
+            w.put(v);
+        }
+        w.usize(numDependencies);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphRemoveDependencies`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphRemoveDependencies(hGraph: u64, from: *const u64, to: *const u64, numDependencies: usize) -> u32 {
+    guard(op::CU_GRAPH_REMOVE_DEPENDENCIES, || unsafe { auto_cuGraphRemoveDependencies(hGraph, from, to, numDependencies) })
+}
+
+unsafe fn auto_cuGraphRemoveDependencies(hGraph: u64, from: *const u64, to: *const u64, numDependencies: usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    if from.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let from_in = client::slice(from, numDependencies as usize)?;
+    let from_in = from_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    if to.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let to_in = client::slice(to, numDependencies as usize)?;
+    let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    let target = hGraph.target;
+    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
+        w.u64(hGraph.id);
+        w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
+        for v in from_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(to_in.len()).unwrap_or(u32::MAX));
+        for v in to_in.iter() {
+            w.u64(*v);
+        }
+        w.usize(numDependencies);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphRemoveDependencies_v2`, CUDA 12.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphRemoveDependencies_v2(hGraph: u64, from: *const u64, to: *const u64, edgeData: *const c_void, numDependencies: usize) -> u32 {
+    guard(op::CU_GRAPH_REMOVE_DEPENDENCIES_V2, || unsafe { auto_cuGraphRemoveDependencies_v2(hGraph, from, to, edgeData, numDependencies) })
+}
+
+unsafe fn auto_cuGraphRemoveDependencies_v2(hGraph: u64, from: *const u64, to: *const u64, edgeData: *const c_void, numDependencies: usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    if from.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let from_in = client::slice(from, numDependencies as usize)?;
+    let from_in = from_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    if to.is_null() && numDependencies != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let to_in = client::slice(to, numDependencies as usize)?;
+    let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
+    let edgeData_in = client::slice(edgeData.cast::<[u8; 8]>(), numDependencies as usize)?;
+    let edgeData_in = if edgeData.is_null() { &[][..] } else { edgeData_in };
+    let target = hGraph.target;
+    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES_V2, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
+        w.u64(hGraph.id);
+        w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
+        for v in from_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(to_in.len()).unwrap_or(u32::MAX));
+        for v in to_in.iter() {
+            w.u64(*v);
+        }
+        w.u32(u32::try_from(edgeData_in.len()).unwrap_or(u32::MAX));
+        for v in edgeData_in.iter() {
+            w.put(v);
+        }
+        w.usize(numDependencies);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphInstantiateWithFlags`, CUDA 11.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphInstantiateWithFlags(phGraphExec: *mut u64, hGraph: u64, flags: u64) -> u32 {
+    guard(op::CU_GRAPH_INSTANTIATE_WITH_FLAGS, || unsafe { auto_cuGraphInstantiateWithFlags(phGraphExec, hGraph, flags) })
+}
+
+unsafe fn auto_cuGraphInstantiateWithFlags(phGraphExec: *mut u64, hGraph: u64, flags: u64) -> Result<(), CudaError> {
+    if phGraphExec.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let target = hGraph.target;
+    let phGraphExec_new = client::create(Kind::GraphExec, target)?;
+    client::called(op::CU_GRAPH_INSTANTIATE_WITH_FLAGS, target, 24, |w| {
+        w.u64(phGraphExec_new.id());
+        w.u64(hGraph.id);
+        w.u64(flags);
+    }, |_| Ok(()))?;
+    phGraphExec.write_unaligned(phGraphExec_new.keep());
+    Ok(())
+}
+
+/// `cuGraphInstantiateWithParams`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphInstantiateWithParams() -> u32 {
+    refused(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS)
+}
+
+/// `cuGraphInstantiateWithParams`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphInstantiateWithParams_ptsz() -> u32 {
+    refused(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS)
+}
+
+/// `cuGraphExecGetFlags`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphExecGetFlags(hGraphExec: u64, flags: *mut u64) -> u32 {
+    guard(op::CU_GRAPH_EXEC_GET_FLAGS, || unsafe { auto_cuGraphExecGetFlags(hGraphExec, flags) })
+}
+
+unsafe fn auto_cuGraphExecGetFlags(hGraphExec: u64, flags: *mut u64) -> Result<(), CudaError> {
+    let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
+    if flags.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = hGraphExec.target;
+    client::called(op::CU_GRAPH_EXEC_GET_FLAGS, target, 8, |w| {
+        w.u64(hGraphExec.id);
+    }, |r| {
+        let v = r.u64()?;
+        flags.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuGraphUpload`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphUpload(hGraphExec: u64, hStream: u64) -> u32 {
+    guard(op::CU_GRAPH_UPLOAD, || unsafe { auto_cuGraphUpload(hGraphExec, stream_arg(hStream, false)) })
+}
+
+/// `cuGraphUpload`, CUDA 11.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphUpload_ptsz(hGraphExec: u64, hStream: u64) -> u32 {
+    guard(op::CU_GRAPH_UPLOAD, || unsafe { auto_cuGraphUpload(hGraphExec, stream_arg(hStream, true)) })
+}
+
+unsafe fn auto_cuGraphUpload(hGraphExec: u64, hStream: u64) -> Result<(), CudaError> {
+    let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
+    let hStream = client::stream(hStream)?;
+    let target = hStream.target;
+    client::posted(op::CU_GRAPH_UPLOAD, target, 16, |w| {
+        w.u64(hGraphExec.id);
+        w.u64(hStream.id);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphLaunch`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphLaunch(hGraphExec: u64, hStream: u64) -> u32 {
+    guard(op::CU_GRAPH_LAUNCH, || unsafe { auto_cuGraphLaunch(hGraphExec, stream_arg(hStream, false)) })
+}
+
+/// `cuGraphLaunch`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphLaunch_ptsz(hGraphExec: u64, hStream: u64) -> u32 {
+    guard(op::CU_GRAPH_LAUNCH, || unsafe { auto_cuGraphLaunch(hGraphExec, stream_arg(hStream, true)) })
+}
+
+unsafe fn auto_cuGraphLaunch(hGraphExec: u64, hStream: u64) -> Result<(), CudaError> {
+    let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
+    let hStream = client::stream(hStream)?;
+    let target = hStream.target;
+    client::posted(op::CU_GRAPH_LAUNCH, target, 16, |w| {
+        w.u64(hGraphExec.id);
+        w.u64(hStream.id);
+    })?;
+    Ok(())
+}
+
+/// `cuGraphExecDestroy`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphExecDestroy(hGraphExec: u64) -> u32 {
+    guard(op::CU_GRAPH_EXEC_DESTROY, || unsafe { auto_cuGraphExecDestroy(hGraphExec) })
+}
+
+unsafe fn auto_cuGraphExecDestroy(hGraphExec: u64) -> Result<(), CudaError> {
+    let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
+    let target = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_DESTROY, target, 8, |w| {
+        w.u64(hGraphExec.id);
+    })?;
+    client::destroyed(Kind::GraphExec, hGraphExec.id);
+    Ok(())
+}
+
+/// `cuGraphDestroy`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphDestroy(hGraph: u64) -> u32 {
+    guard(op::CU_GRAPH_DESTROY, || unsafe { auto_cuGraphDestroy(hGraph) })
+}
+
+unsafe fn auto_cuGraphDestroy(hGraph: u64) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let target = hGraph.target;
+    client::posted(op::CU_GRAPH_DESTROY, target, 8, |w| {
+        w.u64(hGraph.id);
+    })?;
+    client::destroyed(Kind::Graph, hGraph.id);
+    Ok(())
+}
+
+/// `cuGraphExecUpdate`, CUDA 10.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphExecUpdate() -> u32 {
+    refused(op::CU_GRAPH_EXEC_UPDATE)
+}
+
+/// `cuGraphExecUpdate_v2`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphExecUpdate_v2() -> u32 {
+    refused(op::CU_GRAPH_EXEC_UPDATE_V2)
+}
+
+/// `cuGraphDebugDotPrint`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphDebugDotPrint() -> u32 {
+    refused(op::CU_GRAPH_DEBUG_DOT_PRINT)
+}
+
+/// `cuUserObjectCreate`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuUserObjectCreate() -> u32 {
+    refused(op::CU_USER_OBJECT_CREATE)
+}
+
+/// `cuUserObjectRetain`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuUserObjectRetain() -> u32 {
+    refused(op::CU_USER_OBJECT_RETAIN)
+}
+
+/// `cuUserObjectRelease`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuUserObjectRelease() -> u32 {
+    refused(op::CU_USER_OBJECT_RELEASE)
+}
+
+/// `cuGraphRetainUserObject`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphRetainUserObject() -> u32 {
+    refused(op::CU_GRAPH_RETAIN_USER_OBJECT)
+}
+
+/// `cuGraphReleaseUserObject`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphReleaseUserObject() -> u32 {
+    refused(op::CU_GRAPH_RELEASE_USER_OBJECT)
+}
+
+/// `cuGraphConditionalHandleCreate`, CUDA 12.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuGraphConditionalHandleCreate(pHandle_out: *mut u64, hGraph: u64, ctx: u64, defaultLaunchValue: u32, flags: u32) -> u32 {
+    guard(op::CU_GRAPH_CONDITIONAL_HANDLE_CREATE, || unsafe { auto_cuGraphConditionalHandleCreate(pHandle_out, hGraph, ctx, defaultLaunchValue, flags) })
+}
+
+unsafe fn auto_cuGraphConditionalHandleCreate(pHandle_out: *mut u64, hGraph: u64, ctx: u64, defaultLaunchValue: u32, flags: u32) -> Result<(), CudaError> {
+    if pHandle_out.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let ctx = client::handle(Kind::Context, ctx)?;
+    let target = hGraph.target;
+    client::called(op::CU_GRAPH_CONDITIONAL_HANDLE_CREATE, target, 24, |w| {
+        w.u64(hGraph.id);
+        w.u64(ctx.id);
+        w.u32(defaultLaunchValue);
+        w.u32(flags);
+    }, |r| {
+        let v = r.u64()?;
+        pHandle_out.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuGraphInstantiate`, CUDA 10.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphInstantiate() -> u32 {
+    refused(op::CU_GRAPH_INSTANTIATE)
+}
+
+/// `cuGraphInstantiate`, CUDA 11.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGraphInstantiate_v2() -> u32 {
+    refused(op::CU_GRAPH_INSTANTIATE)
+}

@@ -1,0 +1,63 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuGetErrorString`, CUDA 6.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGetErrorString() -> u32 {
+    refused(op::CU_GET_ERROR_STRING)
+}
+
+/// `cuGetErrorName`, CUDA 6.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGetErrorName() -> u32 {
+    refused(op::CU_GET_ERROR_NAME)
+}
+
+/// `cuInit`, CUDA 2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuInit() -> u32 {
+    refused(op::CU_INIT)
+}
+
+/// `cuDriverGetVersion`, CUDA 2.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuDriverGetVersion() -> u32 {
+    refused(op::CU_DRIVER_GET_VERSION)
+}
+
+/// `cuGetProcAddress`, CUDA 11.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGetProcAddress() -> u32 {
+    refused(op::CU_GET_PROC_ADDRESS)
+}
+
+/// `cuGetProcAddress_v2`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGetProcAddress_v2() -> u32 {
+    refused(op::CU_GET_PROC_ADDRESS_V2)
+}
+
+/// `cuGetExportTable`, CUDA 3.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuGetExportTable() -> u32 {
+    refused(op::CU_GET_EXPORT_TABLE)
+}

@@ -1,0 +1,157 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuLibraryLoadData`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryLoadData() -> u32 {
+    refused(op::CU_LIBRARY_LOAD_DATA)
+}
+
+/// `cuLibraryLoadFromFile`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryLoadFromFile() -> u32 {
+    refused(op::CU_LIBRARY_LOAD_FROM_FILE)
+}
+
+/// `cuLibraryUnload`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryUnload() -> u32 {
+    refused(op::CU_LIBRARY_UNLOAD)
+}
+
+/// `cuLibraryGetKernel`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryGetKernel() -> u32 {
+    refused(op::CU_LIBRARY_GET_KERNEL)
+}
+
+/// `cuLibraryGetKernelCount`, CUDA 12.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuLibraryGetKernelCount(count: *mut u32, lib: u64) -> u32 {
+    guard(op::CU_LIBRARY_GET_KERNEL_COUNT, || unsafe { auto_cuLibraryGetKernelCount(count, lib) })
+}
+
+unsafe fn auto_cuLibraryGetKernelCount(count: *mut u32, lib: u64) -> Result<(), CudaError> {
+    if count.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let lib = client::handle(Kind::Library, lib)?;
+    let target = lib.target;
+    client::called(op::CU_LIBRARY_GET_KERNEL_COUNT, target, 8, |w| {
+        w.u64(lib.id);
+    }, |r| {
+        let v = r.u32()?;
+        count.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuLibraryEnumerateKernels`, CUDA 12.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryEnumerateKernels() -> u32 {
+    refused(op::CU_LIBRARY_ENUMERATE_KERNELS)
+}
+
+/// `cuLibraryGetModule`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryGetModule() -> u32 {
+    refused(op::CU_LIBRARY_GET_MODULE)
+}
+
+/// `cuKernelGetFunction`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetFunction() -> u32 {
+    refused(op::CU_KERNEL_GET_FUNCTION)
+}
+
+/// `cuKernelGetLibrary`, CUDA 12.5.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetLibrary() -> u32 {
+    refused(op::CU_KERNEL_GET_LIBRARY)
+}
+
+/// `cuLibraryGetGlobal`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryGetGlobal() -> u32 {
+    refused(op::CU_LIBRARY_GET_GLOBAL)
+}
+
+/// `cuLibraryGetManaged`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryGetManaged() -> u32 {
+    refused(op::CU_LIBRARY_GET_MANAGED)
+}
+
+/// `cuLibraryGetUnifiedFunction`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuLibraryGetUnifiedFunction() -> u32 {
+    refused(op::CU_LIBRARY_GET_UNIFIED_FUNCTION)
+}
+
+/// `cuKernelGetAttribute`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetAttribute() -> u32 {
+    refused(op::CU_KERNEL_GET_ATTRIBUTE)
+}
+
+/// `cuKernelSetAttribute`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelSetAttribute() -> u32 {
+    refused(op::CU_KERNEL_SET_ATTRIBUTE)
+}
+
+/// `cuKernelSetCacheConfig`, CUDA 12.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> u32 {
+    guard(op::CU_KERNEL_SET_CACHE_CONFIG, || unsafe { auto_cuKernelSetCacheConfig(kernel, config, dev) })
+}
+
+unsafe fn auto_cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Result<(), CudaError> {
+    let kernel = client::handle(Kind::Kernel, kernel)?;
+    let dev = client::device(dev)?;
+    let target = kernel.target;
+    client::posted(op::CU_KERNEL_SET_CACHE_CONFIG, target, 16, |w| {
+        w.u64(kernel.id);
+        w.u32(config);
+        w.i32(dev.ordinal);
+    })?;
+    Ok(())
+}
+
+/// `cuKernelGetName`, CUDA 12.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetName() -> u32 {
+    refused(op::CU_KERNEL_GET_NAME)
+}
+
+/// `cuKernelGetParamInfo`, CUDA 12.4.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetParamInfo() -> u32 {
+    refused(op::CU_KERNEL_GET_PARAM_INFO)
+}
+
+/// `cuKernelGetParamCount`, CUDA 13.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuKernelGetParamCount() -> u32 {
+    refused(op::CU_KERNEL_GET_PARAM_COUNT)
+}

@@ -1,0 +1,268 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuMemFreeAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemFreeAsync() -> u32 {
+    refused(op::CU_MEM_FREE_ASYNC)
+}
+
+/// `cuMemFreeAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemFreeAsync_ptsz() -> u32 {
+    refused(op::CU_MEM_FREE_ASYNC)
+}
+
+/// `cuMemAllocAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemAllocAsync() -> u32 {
+    refused(op::CU_MEM_ALLOC_ASYNC)
+}
+
+/// `cuMemAllocAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemAllocAsync_ptsz() -> u32 {
+    refused(op::CU_MEM_ALLOC_ASYNC)
+}
+
+/// `cuMemPoolTrimTo`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolTrimTo(pool: u64, minBytesToKeep: usize) -> u32 {
+    guard(op::CU_MEM_POOL_TRIM_TO, || unsafe { auto_cuMemPoolTrimTo(pool, minBytesToKeep) })
+}
+
+unsafe fn auto_cuMemPoolTrimTo(pool: u64, minBytesToKeep: usize) -> Result<(), CudaError> {
+    let pool = client::handle(Kind::MemoryPool, pool)?;
+    let target = pool.target;
+    client::posted(op::CU_MEM_POOL_TRIM_TO, target, 16, |w| {
+        w.u64(pool.id);
+        w.usize(minBytesToKeep);
+    })?;
+    Ok(())
+}
+
+/// `cuMemPoolSetAttribute`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolSetAttribute() -> u32 {
+    refused(op::CU_MEM_POOL_SET_ATTRIBUTE)
+}
+
+/// `cuMemPoolGetAttribute`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolGetAttribute() -> u32 {
+    refused(op::CU_MEM_POOL_GET_ATTRIBUTE)
+}
+
+/// `cuMemPoolSetAccess`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> u32 {
+    guard(op::CU_MEM_POOL_SET_ACCESS, || unsafe { auto_cuMemPoolSetAccess(pool, map, count) })
+}
+
+unsafe fn auto_cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> Result<(), CudaError> {
+    let pool = client::handle(Kind::MemoryPool, pool)?;
+    if map.is_null() && count != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let map_in = client::slice(map.cast::<[u8; 12]>(), count as usize)?;
+    let target = pool.target;
+    client::called(op::CU_MEM_POOL_SET_ACCESS, target, 16 + 4 + map_in.len().saturating_mul(12), |w| {
+        w.u64(pool.id);
+        w.u32(u32::try_from(map_in.len()).unwrap_or(u32::MAX));
+        for v in map_in.iter() {
+            w.put(v);
+        }
+        w.usize(count);
+    }, |_| Ok(()))?;
+    Ok(())
+}
+
+/// `cuMemPoolGetAccess`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> u32 {
+    guard(op::CU_MEM_POOL_GET_ACCESS, || unsafe { auto_cuMemPoolGetAccess(flags, memPool, location) })
+}
+
+unsafe fn auto_cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> Result<(), CudaError> {
+    if flags.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let memPool = client::handle(Kind::MemoryPool, memPool)?;
+    if location.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = memPool.target;
+    client::called(op::CU_MEM_POOL_GET_ACCESS, target, 16, |w| {
+        w.u64(memPool.id);
+        w.put(&location.cast::<[u8; 8]>().read());
+    }, |r| {
+        let v = r.u32()?;
+        flags.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuMemPoolCreate`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> u32 {
+    guard(op::CU_MEM_POOL_CREATE, || unsafe { auto_cuMemPoolCreate(pool, poolProps) })
+}
+
+unsafe fn auto_cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> Result<(), CudaError> {
+    if pool.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if poolProps.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    let pool_new = client::create(Kind::MemoryPool, target)?;
+    client::called(op::CU_MEM_POOL_CREATE, target, 96, |w| {
+        w.u64(pool_new.id());
+        w.put(&poolProps.cast::<[u8; 88]>().read());
+    }, |_| Ok(()))?;
+    pool.write_unaligned(pool_new.keep());
+    Ok(())
+}
+
+/// `cuMemPoolDestroy`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolDestroy(pool: u64) -> u32 {
+    guard(op::CU_MEM_POOL_DESTROY, || unsafe { auto_cuMemPoolDestroy(pool) })
+}
+
+unsafe fn auto_cuMemPoolDestroy(pool: u64) -> Result<(), CudaError> {
+    let pool = client::handle(Kind::MemoryPool, pool)?;
+    let target = pool.target;
+    client::posted(op::CU_MEM_POOL_DESTROY, target, 8, |w| {
+        w.u64(pool.id);
+    })?;
+    client::destroyed(Kind::MemoryPool, pool.id);
+    Ok(())
+}
+
+/// `cuMemGetDefaultMemPool`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> u32 {
+    guard(op::CU_MEM_GET_DEFAULT_MEM_POOL, || unsafe { auto_cuMemGetDefaultMemPool(pool_out, location, kind) })
+}
+
+unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+    if pool_out.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if location.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    client::called(op::CU_MEM_GET_DEFAULT_MEM_POOL, target, 12, |w| {
+        w.put(&location.cast::<[u8; 8]>().read());
+        w.u32(kind);
+    }, |r| {
+        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        pool_out.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuMemGetMemPool`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> u32 {
+    guard(op::CU_MEM_GET_MEM_POOL, || unsafe { auto_cuMemGetMemPool(pool, location, kind) })
+}
+
+unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+    if pool.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if location.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let target = client::current()?;
+    client::called(op::CU_MEM_GET_MEM_POOL, target, 12, |w| {
+        w.put(&location.cast::<[u8; 8]>().read());
+        w.u32(kind);
+    }, |r| {
+        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        pool.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `cuMemSetMemPool`, CUDA 13.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> u32 {
+    guard(op::CU_MEM_SET_MEM_POOL, || unsafe { auto_cuMemSetMemPool(location, kind, pool) })
+}
+
+unsafe fn auto_cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> Result<(), CudaError> {
+    if location.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let pool = client::handle(Kind::MemoryPool, pool)?;
+    let target = pool.target;
+    client::called(op::CU_MEM_SET_MEM_POOL, target, 20, |w| {
+        w.put(&location.cast::<[u8; 8]>().read());
+        w.u32(kind);
+        w.u64(pool.id);
+    }, |_| Ok(()))?;
+    Ok(())
+}
+
+/// `cuMemAllocFromPoolAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemAllocFromPoolAsync() -> u32 {
+    refused(op::CU_MEM_ALLOC_FROM_POOL_ASYNC)
+}
+
+/// `cuMemAllocFromPoolAsync`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemAllocFromPoolAsync_ptsz() -> u32 {
+    refused(op::CU_MEM_ALLOC_FROM_POOL_ASYNC)
+}
+
+/// `cuMemPoolExportToShareableHandle`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolExportToShareableHandle() -> u32 {
+    refused(op::CU_MEM_POOL_EXPORT_TO_SHAREABLE_HANDLE)
+}
+
+/// `cuMemPoolImportFromShareableHandle`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolImportFromShareableHandle() -> u32 {
+    refused(op::CU_MEM_POOL_IMPORT_FROM_SHAREABLE_HANDLE)
+}
+
+/// `cuMemPoolExportPointer`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolExportPointer() -> u32 {
+    refused(op::CU_MEM_POOL_EXPORT_POINTER)
+}
+
+/// `cuMemPoolImportPointer`, CUDA 11.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuMemPoolImportPointer() -> u32 {
+    refused(op::CU_MEM_POOL_IMPORT_POINTER)
+}

@@ -1,0 +1,85 @@
+//! Written by ringway-api-gen from engine/api/table; do not edit.
+//!
+//! What this code uses, all written by hand elsewhere:
+//! - `crate::guard(op, || -> Result<(), CudaError>) -> u32`: runs a body, turns a panic into CUDA_ERROR_UNKNOWN.
+//! - `crate::refused(op) -> u32`: result of a function that is refused or planned; says the reason once.
+//! - `crate::refused_legacy(op, symbol) -> u32`: the same for a form of CUDA 3.1 and before.
+//! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
+//! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
+//!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+// Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
+// CUDA says the call reads and writes there. Null is checked before use.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+use crate::{guard, refused, refused_legacy, stream_arg};
+use core::ffi::{CStr, c_char, c_void};
+use ringway_api::{CudaError, op};
+use ringway_client as client;
+use ringway_wire::codec::Writer as _;
+use ringway_wire::ids::Kind;
+
+/// `cuTexObjectCreate`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuTexObjectCreate() -> u32 {
+    refused(op::CU_TEX_OBJECT_CREATE)
+}
+
+/// `cuTexObjectDestroy`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuTexObjectDestroy(texObject: u64) -> u32 {
+    guard(op::CU_TEX_OBJECT_DESTROY, || unsafe { auto_cuTexObjectDestroy(texObject) })
+}
+
+unsafe fn auto_cuTexObjectDestroy(texObject: u64) -> Result<(), CudaError> {
+    let target = client::current()?;
+    client::posted(op::CU_TEX_OBJECT_DESTROY, target, 8, |w| {
+        w.u64(texObject);
+    })?;
+    Ok(())
+}
+
+/// `cuTexObjectGetResourceDesc`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuTexObjectGetResourceDesc() -> u32 {
+    refused(op::CU_TEX_OBJECT_GET_RESOURCE_DESC)
+}
+
+/// `cuTexObjectGetTextureDesc`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuTexObjectGetTextureDesc() -> u32 {
+    refused(op::CU_TEX_OBJECT_GET_TEXTURE_DESC)
+}
+
+/// `cuTexObjectGetResourceViewDesc`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuTexObjectGetResourceViewDesc() -> u32 {
+    refused(op::CU_TEX_OBJECT_GET_RESOURCE_VIEW_DESC)
+}
+
+/// `cuSurfObjectCreate`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuSurfObjectCreate() -> u32 {
+    refused(op::CU_SURF_OBJECT_CREATE)
+}
+
+/// `cuSurfObjectDestroy`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuSurfObjectDestroy(surfObject: u64) -> u32 {
+    guard(op::CU_SURF_OBJECT_DESTROY, || unsafe { auto_cuSurfObjectDestroy(surfObject) })
+}
+
+unsafe fn auto_cuSurfObjectDestroy(surfObject: u64) -> Result<(), CudaError> {
+    let target = client::current()?;
+    client::posted(op::CU_SURF_OBJECT_DESTROY, target, 8, |w| {
+        w.u64(surfObject);
+    })?;
+    Ok(())
+}
+
+/// `cuSurfObjectGetResourceDesc`, CUDA 5.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuSurfObjectGetResourceDesc() -> u32 {
+    refused(op::CU_SURF_OBJECT_GET_RESOURCE_DESC)
+}
