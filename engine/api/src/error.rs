@@ -151,12 +151,18 @@ impl CudaError {
     /// Whether the error stays with its context for ever, as the driver's own documentation of the codes says
     /// ("the process must be terminated and relaunched").
     pub const fn is_sticky(self) -> bool {
-        matches!(self.0, 214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721 | 810)
+        matches!(
+            self.0,
+            214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721 | 810
+        )
     }
 }
 
 fn find(code: u32) -> Option<&'static (u32, &'static str, &'static str)> {
-    RESULTS.binary_search_by_key(&code, |r| r.0).ok().map(|i| &RESULTS[i])
+    RESULTS
+        .binary_search_by_key(&code, |r| r.0)
+        .ok()
+        .map(|i| &RESULTS[i])
 }
 
 /// CUDA's name of a CUresult (0 included).
@@ -201,7 +207,10 @@ mod tests {
     #[test]
     fn names_follow_the_numbers() {
         assert_eq!(CudaError::NOT_SUPPORTED.code(), 801);
-        assert_eq!(CudaError::NOT_SUPPORTED.name(), Some("CUDA_ERROR_NOT_SUPPORTED"));
+        assert_eq!(
+            CudaError::NOT_SUPPORTED.name(),
+            Some("CUDA_ERROR_NOT_SUPPORTED")
+        );
         assert_eq!(result_name(0), Some("CUDA_SUCCESS"));
         assert_eq!(result_name(12345), None);
         assert_eq!(CudaError::check(0), Ok(()));

@@ -156,7 +156,9 @@ impl Kind {
 
 /// The row with this opcode.
 pub fn row(opcode: u32) -> Option<&'static Row> {
-    let index = table::BY_OPCODE.binary_search_by_key(&opcode, |&(op, _)| op).ok()?;
+    let index = table::BY_OPCODE
+        .binary_search_by_key(&opcode, |&(op, _)| op)
+        .ok()?;
     TABLE.get(usize::from(table::BY_OPCODE[index].1))
 }
 
@@ -185,7 +187,10 @@ pub fn resolve(name: &str, cuda_version: u32, per_thread: bool) -> Option<&'stat
             .filter(|e| e.version <= cuda_version && (e.variant != Variant::Base) == per_thread)
             .max_by_key(|e| e.version)
     };
-    per_thread.then(|| newest(true)).flatten().or_else(|| newest(false))
+    per_thread
+        .then(|| newest(true))
+        .flatten()
+        .or_else(|| newest(false))
 }
 
 /// Whether the table has a function of this name in any version.

@@ -66,7 +66,12 @@ impl CallHeader {
 
     /// Reads the header.
     pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { ctx: r.u32()?, reply_slot: r.u16()?, flags: r.u16()?, sequence: r.u32()? })
+        Ok(Self {
+            ctx: r.u32()?,
+            reply_slot: r.u16()?,
+            flags: r.u16()?,
+            sequence: r.u32()?,
+        })
     }
 }
 
@@ -133,7 +138,11 @@ pub struct SliceWriter<'a> {
 impl<'a> SliceWriter<'a> {
     /// A writer at the start of `space`.
     pub fn new(space: &'a mut [u8]) -> Self {
-        Self { space, used: 0, overflowed: false }
+        Self {
+            space,
+            used: 0,
+            overflowed: false,
+        }
     }
     /// Bytes written so far.
     pub fn len(&self) -> usize {
@@ -148,7 +157,11 @@ impl<'a> SliceWriter<'a> {
 impl Writer for SliceWriter<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        match self.space.get_mut(self.used..).and_then(|rest| rest.get_mut(..bytes.len())) {
+        match self
+            .space
+            .get_mut(self.used..)
+            .and_then(|rest| rest.get_mut(..bytes.len()))
+        {
             Some(place) if !self.overflowed => {
                 place.copy_from_slice(bytes);
                 self.used += bytes.len();
@@ -172,7 +185,11 @@ pub struct VecWriter {
 impl VecWriter {
     /// An empty writer that takes at most `size_max` bytes.
     pub fn new(size_max: usize) -> Self {
-        Self { bytes: Vec::new(), size_max, overflowed: false }
+        Self {
+            bytes: Vec::new(),
+            size_max,
+            overflowed: false,
+        }
     }
     /// What was written.
     pub fn as_slice(&self) -> &[u8] {
@@ -237,7 +254,10 @@ impl<'a> Reader<'a> {
                 self.rest = tail;
                 Ok(head)
             }
-            None => Err(Malformed::TooShort { wanted: size, left: self.rest.len() }),
+            None => Err(Malformed::TooShort {
+                wanted: size,
+                left: self.rest.len(),
+            }),
         }
     }
 
@@ -274,19 +294,29 @@ impl<'a> Reader<'a> {
     pub fn count(&mut self, expected: u64, element_size: usize) -> Result<usize, Malformed> {
         let count = u64::from(self.u32()?);
         if count != expected {
-            return Err(Malformed::Count { count, limit: expected });
+            return Err(Malformed::Count {
+                count,
+                limit: expected,
+            });
         }
         let count = usize::try_from(count).map_err(|_| Malformed::Value(count))?;
         match count.checked_mul(element_size) {
             Some(size) if size <= self.rest.len() => Ok(count),
-            _ => Err(Malformed::TooShort { wanted: count.saturating_mul(element_size), left: self.rest.len() }),
+            _ => Err(Malformed::TooShort {
+                wanted: count.saturating_mul(element_size),
+                left: self.rest.len(),
+            }),
         }
     }
 
     /// Says that the record must be read to its end here.
     #[inline]
     pub fn end(&self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing(self.rest.len())) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::Trailing(self.rest.len()))
+        }
     }
 }
 
@@ -411,7 +441,12 @@ mod tests {
 
     #[test]
     fn header_has_its_golden_bytes() {
-        let header = CallHeader { ctx: 0x0403_0201, reply_slot: 0x0605, flags: 0, sequence: 0x0c0b_0a09 };
+        let header = CallHeader {
+            ctx: 0x0403_0201,
+            reply_slot: 0x0605,
+            flags: 0,
+            sequence: 0x0c0b_0a09,
+        };
         let mut bytes = [0; CallHeader::SIZE];
         header.write(&mut SliceWriter::new(&mut bytes));
         assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 0, 0, 9, 10, 11, 12]);
@@ -429,7 +464,13 @@ mod tests {
     fn counts_must_agree() {
         let mut w = VecWriter::new(64);
         w.u32(3);
-        assert_eq!(Reader::new(w.as_slice()).count(4, 1), Err(Malformed::Count { count: 3, limit: 4 }));
-        assert!(matches!(Reader::new(w.as_slice()).count(3, 1), Err(Malformed::TooShort { .. })));
+        assert_eq!(
+            Reader::new(w.as_slice()).count(4, 1),
+            Err(Malformed::Count { count: 3, limit: 4 })
+        );
+        assert!(matches!(
+            Reader::new(w.as_slice()).count(3, 1),
+            Err(Malformed::TooShort { .. })
+        ));
     }
 }

@@ -27,7 +27,9 @@ pub enum ControlError {
     #[error("the peer does not speak Ringway's protocol (its first bytes were {0:#010x})")]
     Magic(u32),
     /// The peer is another version of Ringway.
-    #[error("the peer speaks protocol version {theirs}, this program speaks {PROTOCOL_VERSION}; install the same release on both ends")]
+    #[error(
+        "the peer speaks protocol version {theirs}, this program speaks {PROTOCOL_VERSION}; install the same release on both ends"
+    )]
     Version {
         /// Version that the peer sent.
         theirs: u16,
@@ -350,7 +352,12 @@ mod tests {
             token: String::new(),
             gpus: 2,
             memory: MemoryAsk::Fraction(0.5),
-            identity: Identity { user: "u".into(), host: "h".into(), program: "p".into(), pid: 7 },
+            identity: Identity {
+                user: "u".into(),
+                host: "h".into(),
+                program: "p".into(),
+                pid: 7,
+            },
         };
         let mut bytes = Vec::new();
         send(&mut bytes, &message).unwrap();
@@ -360,20 +367,38 @@ mod tests {
     #[test]
     fn hostile_headers_are_refused() {
         let mut bytes = Vec::new();
-        send(&mut bytes, &Request::Inventory { token: String::new() }).unwrap();
+        send(
+            &mut bytes,
+            &Request::Inventory {
+                token: String::new(),
+            },
+        )
+        .unwrap();
         let mut wrong_magic = bytes.clone();
         wrong_magic[0] ^= 1;
-        assert!(matches!(receive::<Request>(&mut wrong_magic.as_slice()), Err(ControlError::Magic(_))));
+        assert!(matches!(
+            receive::<Request>(&mut wrong_magic.as_slice()),
+            Err(ControlError::Magic(_))
+        ));
         let mut wrong_version = bytes.clone();
         wrong_version[4] = 99;
-        assert!(matches!(receive::<Request>(&mut wrong_version.as_slice()), Err(ControlError::Version { theirs: 99 })));
+        assert!(matches!(
+            receive::<Request>(&mut wrong_version.as_slice()),
+            Err(ControlError::Version { theirs: 99 })
+        ));
         let mut long = bytes.clone();
         long[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(receive::<Request>(&mut long.as_slice()), Err(ControlError::TooLong(_))));
+        assert!(matches!(
+            receive::<Request>(&mut long.as_slice()),
+            Err(ControlError::TooLong(_))
+        ));
         for cut in 0..bytes.len() {
             assert!(receive::<Request>(&mut &bytes[..cut]).is_err());
         }
         let garbage = b"RWCT\x01\0\0\0\x04\0\0\0{]}{";
-        assert!(matches!(receive::<Request>(&mut &garbage[..]), Err(ControlError::Malformed(_))));
+        assert!(matches!(
+            receive::<Request>(&mut &garbage[..]),
+            Err(ControlError::Malformed(_))
+        ));
     }
 }

@@ -114,8 +114,14 @@ const _: () = {
     assert!(REPLY_SLOTS <= 64, "one bit each in a u64");
     assert!(REPLY_SLOTS < REPLY_SLOT_NONE as usize && REPLY_SLOTS < LEADER_SERVICE as usize);
     assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_HEADER);
-    assert!(BOARD_RELEASED / LINE != BOARD_EXECUTED / LINE && BOARD_EXECUTED / LINE != BOARD_STICKY / LINE);
-    assert!(BOARD_SERVER_PARKED / LINE != BOARD_EXECUTED / LINE && BOARD_SERVER_PARKED + 4 <= BOARD_WORDS_AT);
+    assert!(
+        BOARD_RELEASED / LINE != BOARD_EXECUTED / LINE
+            && BOARD_EXECUTED / LINE != BOARD_STICKY / LINE
+    );
+    assert!(
+        BOARD_SERVER_PARKED / LINE != BOARD_EXECUTED / LINE
+            && BOARD_SERVER_PARKED + 4 <= BOARD_WORDS_AT
+    );
     assert!(BOARD_END <= REPLY_SLOTS_AT && BOARD_END.is_multiple_of(8));
     assert!(REPLY_SLOTS_AT.is_multiple_of(LINE) && NOTICE_RING_AT.is_multiple_of(4096));
     assert!(CONTROL_SPACE_WANTED + 4 <= CONTROL_END && CONTROL_END <= SUBMIT_RING_AT);
@@ -131,12 +137,17 @@ pub struct Geometry {
 
 /// A ring size that is not a power of two within the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("rule W2: a ring of {0} bytes is not a power of two from {RING_BYTES_MIN} to {RING_BYTES_MAX}")]
+#[error(
+    "rule W2: a ring of {0} bytes is not a power of two from {RING_BYTES_MIN} to {RING_BYTES_MAX}"
+)]
 pub struct BadGeometry(pub u64);
 
 impl Geometry {
     /// Both rings of [`RING_BYTES_DEFAULT`].
-    pub const DEFAULT: Geometry = Geometry { ring_bytes: RING_BYTES_DEFAULT, notice_bytes: RING_BYTES_DEFAULT };
+    pub const DEFAULT: Geometry = Geometry {
+        ring_bytes: RING_BYTES_DEFAULT,
+        notice_bytes: RING_BYTES_DEFAULT,
+    };
 
     /// Checks the sizes of submission ring and notice ring, in bytes.
     pub fn new(ring_bytes: u64, notice_bytes: u64) -> Result<Geometry, BadGeometry> {
@@ -144,7 +155,10 @@ impl Geometry {
             Ok(n) if n.is_power_of_two() && (RING_BYTES_MIN..=RING_BYTES_MAX).contains(&n) => Ok(n),
             _ => Err(BadGeometry(bytes)),
         };
-        Ok(Geometry { ring_bytes: check(ring_bytes)?, notice_bytes: check(notice_bytes)? })
+        Ok(Geometry {
+            ring_bytes: check(ring_bytes)?,
+            notice_bytes: check(notice_bytes)?,
+        })
     }
 
     /// Bytes of the submission ring.

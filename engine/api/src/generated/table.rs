@@ -2,6 +2,7 @@
 
 use crate::Body::{As, Auto, Hand};
 use crate::Class::{Bulk, Called, Local, Posted};
+#[allow(unused_imports)]
 use crate::Support::{Full, Partial, Planned, Refused};
 use crate::Variant::{Base, Ptds, Ptsz};
 use crate::{CudaError, Export, Row};

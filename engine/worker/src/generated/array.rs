@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
     let mut pAllocateArray = crate::cx::aligned::<3>(r.take(24)?);
     r.end()?;
@@ -29,7 +28,7 @@ pub(super) fn cuArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuArrayGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArrayGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
     let mut pArrayDescriptor = [0u64; 3];
@@ -39,7 +38,7 @@ pub(super) fn cuArrayGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuArrayGetPlane(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArrayGetPlane(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     let planeIdx = r.u32()?;
     r.end()?;
@@ -51,7 +50,7 @@ pub(super) fn cuArrayGetPlane(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn cuArrayDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArrayDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray_id = r.u64()?;
     let hArray = cx.handle(Kind::Array, hArray_id)?;
     r.end()?;
@@ -61,7 +60,7 @@ pub(super) fn cuArrayDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuArray3DCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArray3DCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
     let mut pAllocateArray = crate::cx::aligned::<5>(r.take(40)?);
     r.end()?;
@@ -72,7 +71,7 @@ pub(super) fn cuArray3DCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
     let mut pArrayDescriptor = [0u64; 5];
@@ -82,7 +81,7 @@ pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
     let mut pMipmappedArrayDesc = crate::cx::aligned::<5>(r.take(40)?);
     let numMipmapLevels = r.u32()?;
@@ -90,12 +89,12 @@ pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     let mut pHandle = 0u64;
     let call = cx.driver.cuMipmappedArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pHandle, pMipmappedArrayDesc.as_ptr().cast(), numMipmapLevels) })?;
-    cx.insert(Kind::Array, pHandle_id, pHandle)?;
+    cx.insert(Kind::MipmappedArray, pHandle_id, pHandle)?;
     Ok(())
 }
 
-pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hMipmappedArray = cx.handle(Kind::Array, r.u64()?)?;
+pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hMipmappedArray = cx.handle(Kind::MipmappedArray, r.u64()?)?;
     let level = r.u32()?;
     r.end()?;
     let mut pLevelArray = 0u64;
@@ -106,12 +105,12 @@ pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx, r: &mut Reader<'_>) -> Resul
     Ok(())
 }
 
-pub(super) fn cuMipmappedArrayDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMipmappedArrayDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hMipmappedArray_id = r.u64()?;
-    let hMipmappedArray = cx.handle(Kind::Array, hMipmappedArray_id)?;
+    let hMipmappedArray = cx.handle(Kind::MipmappedArray, hMipmappedArray_id)?;
     r.end()?;
     let call = cx.driver.cuMipmappedArrayDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hMipmappedArray) })?;
-    cx.remove(Kind::Array, hMipmappedArray_id);
+    cx.remove(Kind::MipmappedArray, hMipmappedArray_id);
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
-pub(super) fn cuCtxSetLimit(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxSetLimit(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let limit = r.u32()?;
     let value = r.usize()?;
     r.end()?;
@@ -26,7 +26,7 @@ pub(super) fn cuCtxSetLimit(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuCtxGetLimit(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxGetLimit(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let limit = r.u32()?;
     r.end()?;
     let mut pvalue: usize = 0;
@@ -36,7 +36,7 @@ pub(super) fn cuCtxGetLimit(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuCtxGetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxGetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let mut pconfig: u32 = 0;
     let call = cx.driver.cuCtxGetCacheConfig.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -45,7 +45,7 @@ pub(super) fn cuCtxGetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuCtxSetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let config = r.u32()?;
     r.end()?;
     let call = cx.driver.cuCtxSetCacheConfig.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -53,7 +53,7 @@ pub(super) fn cuCtxSetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuCtxGetStreamPriorityRange(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxGetStreamPriorityRange(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let mut leastPriority: i32 = 0;
     let mut greatestPriority: i32 = 0;
@@ -64,14 +64,14 @@ pub(super) fn cuCtxGetStreamPriorityRange(cx: &mut Cx, r: &mut Reader<'_>) -> Re
     Ok(())
 }
 
-pub(super) fn cuCtxResetPersistingL2Cache(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxResetPersistingL2Cache(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let call = cx.driver.cuCtxResetPersistingL2Cache.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call() })?;
     Ok(())
 }
 
-pub(super) fn cuCtxGetExecAffinity(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxGetExecAffinity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let kind = r.u32()?;
     r.end()?;
     let mut pExecAffinity = [0u64; 1];
@@ -81,7 +81,7 @@ pub(super) fn cuCtxGetExecAffinity(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuCtxGetSharedMemConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxGetSharedMemConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let mut pConfig: u32 = 0;
     let call = cx.driver.cuCtxGetSharedMemConfig.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -90,7 +90,7 @@ pub(super) fn cuCtxGetSharedMemConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result
     Ok(())
 }
 
-pub(super) fn cuCtxSetSharedMemConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxSetSharedMemConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let config = r.u32()?;
     r.end()?;
     let call = cx.driver.cuCtxSetSharedMemConfig.ok_or(CudaError::NOT_SUPPORTED)?;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuDeviceGetTexture1DLinearMaxWidth(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetTexture1DLinearMaxWidth(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let format = r.u32()?;
     let numChannels = r.u32()?;
     let dev = cx.device(r.i32()?)?;
@@ -30,38 +29,38 @@ pub(super) fn cuDeviceGetTexture1DLinearMaxWidth(cx: &mut Cx, r: &mut Reader<'_>
     Ok(())
 }
 
-pub(super) fn cuDeviceSetMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceSetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dev = cx.device(r.i32()?)?;
-    let pool = cx.handle(Kind::MemoryPool, r.u64()?)?;
+    let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuDeviceSetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(dev, pool) })?;
     Ok(())
 }
 
-pub(super) fn cuDeviceGetMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dev = cx.device(r.i32()?)?;
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuDeviceGetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool, dev) })?;
-    let pool = cx.found(Kind::MemoryPool, pool)?;
+    let pool = cx.found(Kind::MemPool, pool)?;
     cx.reply.u64(pool);
     Ok(())
 }
 
-pub(super) fn cuDeviceGetDefaultMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dev = cx.device(r.i32()?)?;
     r.end()?;
     let mut pool_out = 0u64;
     let call = cx.driver.cuDeviceGetDefaultMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool_out, dev) })?;
-    let pool_out = cx.found(Kind::MemoryPool, pool_out)?;
+    let pool_out = cx.found(Kind::MemPool, pool_out)?;
     cx.reply.u64(pool_out);
     Ok(())
 }
 
-pub(super) fn cuDeviceGetExecAffinitySupport(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetExecAffinitySupport(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let kind = r.u32()?;
     let dev = cx.device(r.i32()?)?;
     r.end()?;
@@ -72,7 +71,7 @@ pub(super) fn cuDeviceGetExecAffinitySupport(cx: &mut Cx, r: &mut Reader<'_>) ->
     Ok(())
 }
 
-pub(super) fn cuFlushGPUDirectRDMAWrites(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuFlushGPUDirectRDMAWrites(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let target = r.u32()?;
     let scope = r.u32()?;
     r.end()?;

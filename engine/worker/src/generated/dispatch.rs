@@ -15,7 +15,7 @@ use ringway_api::op;
 use ringway_wire::codec::{Malformed, Reader};
 
 /// Runs one record: `r` stands behind the header.
-pub fn dispatch(cx: &mut Cx, opcode: u32, r: &mut Reader<'_>) -> Outcome {
+pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
     match opcode {
         op::CU_ARRAY_CREATE => super::array::cuArrayCreate(cx, r).into(),
         op::CU_ARRAY_GET_DESCRIPTOR => super::array::cuArrayGetDescriptor(cx, r).into(),

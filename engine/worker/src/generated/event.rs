@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuEventCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuEventCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phEvent_id = r.u64()?;
     let Flags = r.u32()?;
     r.end()?;
@@ -29,7 +28,7 @@ pub(super) fn cuEventCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuEventRecord(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuEventRecord(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hEvent = cx.handle(Kind::Event, r.u64()?)?;
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
@@ -38,7 +37,7 @@ pub(super) fn cuEventRecord(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuEventRecordWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuEventRecordWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hEvent = cx.handle(Kind::Event, r.u64()?)?;
     let hStream = cx.stream(r.u64()?)?;
     let flags = r.u32()?;
@@ -48,7 +47,7 @@ pub(super) fn cuEventRecordWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuEventDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuEventDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hEvent_id = r.u64()?;
     let hEvent = cx.handle(Kind::Event, hEvent_id)?;
     r.end()?;
@@ -58,7 +57,7 @@ pub(super) fn cuEventDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuEventElapsedTime(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuEventElapsedTime(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStart = cx.handle(Kind::Event, r.u64()?)?;
     let hEnd = cx.handle(Kind::Event, r.u64()?)?;
     r.end()?;

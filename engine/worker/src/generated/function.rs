@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hfunc = cx.handle(Kind::Function, r.u64()?)?;
     let config = r.u32()?;
     r.end()?;
@@ -27,7 +26,7 @@ pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuFuncIsLoaded(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuFuncIsLoaded(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let function = cx.handle(Kind::Function, r.u64()?)?;
     r.end()?;
     let mut state: u32 = 0;
@@ -37,7 +36,7 @@ pub(super) fn cuFuncIsLoaded(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuFuncLoad(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuFuncLoad(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let function = cx.handle(Kind::Function, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuFuncLoad.ok_or(CudaError::NOT_SUPPORTED)?;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuGraphCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraph_id = r.u64()?;
     let flags = r.u32()?;
     r.end()?;
@@ -29,7 +28,7 @@ pub(super) fn cuGraphCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuDeviceGraphMemTrim(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGraphMemTrim(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let device = cx.device(r.i32()?)?;
     r.end()?;
     let call = cx.driver.cuDeviceGraphMemTrim.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -37,7 +36,7 @@ pub(super) fn cuDeviceGraphMemTrim(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuDeviceGetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetGraphMemAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let device = cx.device(r.i32()?)?;
     let attr = r.u32()?;
     r.end()?;
@@ -48,7 +47,7 @@ pub(super) fn cuDeviceGetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> R
     Ok(())
 }
 
-pub(super) fn cuDeviceSetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceSetGraphMemAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let device = cx.device(r.i32()?)?;
     let attr = r.u32()?;
     let mut value = crate::cx::aligned::<1>(r.take(8)?);
@@ -58,7 +57,7 @@ pub(super) fn cuDeviceSetGraphMemAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> R
     Ok(())
 }
 
-pub(super) fn cuGraphClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphClone(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphClone_id = r.u64()?;
     let originalGraph = cx.handle(Kind::Graph, r.u64()?)?;
     r.end()?;
@@ -69,7 +68,7 @@ pub(super) fn cuGraphClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failur
     Ok(())
 }
 
-pub(super) fn cuGraphGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphGetId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     r.end()?;
     let mut graphId: u32 = 0;
@@ -79,7 +78,7 @@ pub(super) fn cuGraphGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failur
     Ok(())
 }
 
-pub(super) fn cuGraphExecGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecGetId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     r.end()?;
     let mut graphId: u32 = 0;
@@ -89,7 +88,7 @@ pub(super) fn cuGraphExecGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn cuGraphAddDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let from_count = r.u32()?;
     if (r.left() / 8) < from_count as usize {
@@ -120,7 +119,7 @@ pub(super) fn cuGraphAddDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuGraphAddDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddDependencies_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let from_count = r.u32()?;
     if (r.left() / 8) < from_count as usize {
@@ -162,7 +161,7 @@ pub(super) fn cuGraphAddDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> Resu
     Ok(())
 }
 
-pub(super) fn cuGraphRemoveDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphRemoveDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let from_count = r.u32()?;
     if (r.left() / 8) < from_count as usize {
@@ -193,7 +192,7 @@ pub(super) fn cuGraphRemoveDependencies(cx: &mut Cx, r: &mut Reader<'_>) -> Resu
     Ok(())
 }
 
-pub(super) fn cuGraphRemoveDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphRemoveDependencies_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let from_count = r.u32()?;
     if (r.left() / 8) < from_count as usize {
@@ -235,7 +234,7 @@ pub(super) fn cuGraphRemoveDependencies_v2(cx: &mut Cx, r: &mut Reader<'_>) -> R
     Ok(())
 }
 
-pub(super) fn cuGraphInstantiateWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphInstantiateWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphExec_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let flags = r.u64()?;
@@ -247,7 +246,7 @@ pub(super) fn cuGraphInstantiateWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Re
     Ok(())
 }
 
-pub(super) fn cuGraphExecGetFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecGetFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     r.end()?;
     let mut flags: u64 = 0;
@@ -257,7 +256,7 @@ pub(super) fn cuGraphExecGetFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuGraphUpload(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphUpload(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
@@ -266,7 +265,7 @@ pub(super) fn cuGraphUpload(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuGraphLaunch(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphLaunch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
@@ -275,7 +274,7 @@ pub(super) fn cuGraphLaunch(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuGraphExecDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec_id = r.u64()?;
     let hGraphExec = cx.handle(Kind::GraphExec, hGraphExec_id)?;
     r.end()?;
@@ -285,7 +284,7 @@ pub(super) fn cuGraphExecDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuGraphDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, hGraph_id)?;
     r.end()?;
@@ -295,7 +294,7 @@ pub(super) fn cuGraphDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuGraphConditionalHandleCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphConditionalHandleCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let ctx = cx.handle(Kind::Context, r.u64()?)?;
     let defaultLaunchValue = r.u32()?;

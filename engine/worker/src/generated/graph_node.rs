@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -43,7 +42,7 @@ pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuGraphMemsetNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphMemsetNodeGetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut nodeParams = [0u64; 5];
@@ -53,7 +52,7 @@ pub(super) fn cuGraphMemsetNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Res
     Ok(())
 }
 
-pub(super) fn cuGraphMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphMemsetNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let mut nodeParams = crate::cx::aligned::<5>(r.take(40)?);
     r.end()?;
@@ -62,7 +61,7 @@ pub(super) fn cuGraphMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Res
     Ok(())
 }
 
-pub(super) fn cuGraphAddChildGraphNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddChildGraphNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -86,7 +85,7 @@ pub(super) fn cuGraphAddChildGraphNode(cx: &mut Cx, r: &mut Reader<'_>) -> Resul
     Ok(())
 }
 
-pub(super) fn cuGraphChildGraphNodeGetGraph(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphChildGraphNodeGetGraph(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut phGraph = 0u64;
@@ -97,7 +96,7 @@ pub(super) fn cuGraphChildGraphNodeGetGraph(cx: &mut Cx, r: &mut Reader<'_>) -> 
     Ok(())
 }
 
-pub(super) fn cuGraphAddEmptyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddEmptyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -120,7 +119,7 @@ pub(super) fn cuGraphAddEmptyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuGraphAddEventRecordNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddEventRecordNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -144,7 +143,7 @@ pub(super) fn cuGraphAddEventRecordNode(cx: &mut Cx, r: &mut Reader<'_>) -> Resu
     Ok(())
 }
 
-pub(super) fn cuGraphEventRecordNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphEventRecordNodeGetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut event_out = 0u64;
@@ -155,7 +154,7 @@ pub(super) fn cuGraphEventRecordNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) ->
     Ok(())
 }
 
-pub(super) fn cuGraphEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphEventRecordNodeSetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let event = cx.handle(Kind::Event, r.u64()?)?;
     r.end()?;
@@ -164,7 +163,7 @@ pub(super) fn cuGraphEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) ->
     Ok(())
 }
 
-pub(super) fn cuGraphAddEventWaitNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddEventWaitNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -188,7 +187,7 @@ pub(super) fn cuGraphAddEventWaitNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result
     Ok(())
 }
 
-pub(super) fn cuGraphEventWaitNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphEventWaitNodeGetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut event_out = 0u64;
@@ -199,7 +198,7 @@ pub(super) fn cuGraphEventWaitNodeGetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> R
     Ok(())
 }
 
-pub(super) fn cuGraphEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphEventWaitNodeSetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let event = cx.handle(Kind::Event, r.u64()?)?;
     r.end()?;
@@ -208,7 +207,7 @@ pub(super) fn cuGraphEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> R
     Ok(())
 }
 
-pub(super) fn cuGraphAddMemFreeNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphAddMemFreeNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phGraphNode_id = r.u64()?;
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
     let dependencies_count = r.u32()?;
@@ -232,7 +231,7 @@ pub(super) fn cuGraphAddMemFreeNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuGraphMemFreeNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphMemFreeNodeGetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut dptr_out: u64 = 0;
@@ -242,7 +241,7 @@ pub(super) fn cuGraphMemFreeNodeGetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Re
     Ok(())
 }
 
-pub(super) fn cuGraphNodeFindInClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeFindInClone(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hOriginalNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let hClonedGraph = cx.handle(Kind::Graph, r.u64()?)?;
     r.end()?;
@@ -254,7 +253,7 @@ pub(super) fn cuGraphNodeFindInClone(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuGraphNodeGetType(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeGetType(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut kind: u32 = 0;
@@ -264,7 +263,7 @@ pub(super) fn cuGraphNodeGetType(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuGraphNodeGetContainingGraph(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeGetContainingGraph(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut phGraph = 0u64;
@@ -275,7 +274,7 @@ pub(super) fn cuGraphNodeGetContainingGraph(cx: &mut Cx, r: &mut Reader<'_>) -> 
     Ok(())
 }
 
-pub(super) fn cuGraphNodeGetLocalId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeGetLocalId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
     let mut nodeId: u32 = 0;
@@ -285,7 +284,7 @@ pub(super) fn cuGraphNodeGetLocalId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuGraphDestroyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphDestroyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode_id = r.u64()?;
     let hNode = cx.handle(Kind::GraphNode, hNode_id)?;
     r.end()?;
@@ -295,7 +294,7 @@ pub(super) fn cuGraphDestroyNode(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let mut memsetParams = crate::cx::aligned::<5>(r.take(40)?);
@@ -306,7 +305,7 @@ pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) ->
     Ok(())
 }
 
-pub(super) fn cuGraphExecChildGraphNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecChildGraphNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let childGraph = cx.handle(Kind::Graph, r.u64()?)?;
@@ -316,7 +315,7 @@ pub(super) fn cuGraphExecChildGraphNodeSetParams(cx: &mut Cx, r: &mut Reader<'_>
     Ok(())
 }
 
-pub(super) fn cuGraphExecEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecEventRecordNodeSetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let event = cx.handle(Kind::Event, r.u64()?)?;
@@ -326,7 +325,7 @@ pub(super) fn cuGraphExecEventRecordNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>
     Ok(())
 }
 
-pub(super) fn cuGraphExecEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphExecEventWaitNodeSetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let event = cx.handle(Kind::Event, r.u64()?)?;
@@ -336,7 +335,7 @@ pub(super) fn cuGraphExecEventWaitNodeSetEvent(cx: &mut Cx, r: &mut Reader<'_>) 
     Ok(())
 }
 
-pub(super) fn cuGraphNodeSetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeSetEnabled(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let isEnabled = r.u32()?;
@@ -346,7 +345,7 @@ pub(super) fn cuGraphNodeSetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuGraphNodeGetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphNodeGetEnabled(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
@@ -357,7 +356,7 @@ pub(super) fn cuGraphNodeGetEnabled(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuGraphKernelNodeCopyAttributes(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphKernelNodeCopyAttributes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dst = cx.handle(Kind::GraphNode, r.u64()?)?;
     let src = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
@@ -366,7 +365,7 @@ pub(super) fn cuGraphKernelNodeCopyAttributes(cx: &mut Cx, r: &mut Reader<'_>) -
     Ok(())
 }
 
-pub(super) fn cuGraphKernelNodeGetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphKernelNodeGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let attr = r.u32()?;
     r.end()?;
@@ -377,7 +376,7 @@ pub(super) fn cuGraphKernelNodeGetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> 
     Ok(())
 }
 
-pub(super) fn cuGraphKernelNodeSetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuGraphKernelNodeSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let attr = r.u32()?;
     let mut value = crate::cx::aligned::<8>(r.take(64)?);

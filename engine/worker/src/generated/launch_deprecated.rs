@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuFuncSetSharedMemConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuFuncSetSharedMemConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hfunc = cx.handle(Kind::Function, r.u64()?)?;
     let config = r.u32()?;
     r.end()?;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuLibraryGetKernelCount(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuLibraryGetKernelCount(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let lib = cx.handle(Kind::Library, r.u64()?)?;
     r.end()?;
     let mut count: u32 = 0;
@@ -28,7 +27,7 @@ pub(super) fn cuLibraryGetKernelCount(cx: &mut Cx, r: &mut Reader<'_>) -> Result
     Ok(())
 }
 
-pub(super) fn cuKernelSetCacheConfig(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuKernelSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let kernel = cx.handle(Kind::Kernel, r.u64()?)?;
     let config = r.u32()?;
     let dev = cx.device(r.i32()?)?;

@@ -17,7 +17,7 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Malformed, Reader};
 
-pub(super) fn cuStreamWaitValue32(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamWaitValue32(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let addr = r.u64()?;
     let value = r.u32()?;
@@ -28,7 +28,7 @@ pub(super) fn cuStreamWaitValue32(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuStreamWaitValue64(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamWaitValue64(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let addr = r.u64()?;
     let value = r.u64()?;
@@ -39,7 +39,7 @@ pub(super) fn cuStreamWaitValue64(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuStreamWriteValue32(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamWriteValue32(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let addr = r.u64()?;
     let value = r.u32()?;
@@ -50,7 +50,7 @@ pub(super) fn cuStreamWriteValue32(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuStreamWriteValue64(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamWriteValue64(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let addr = r.u64()?;
     let value = r.u64()?;
@@ -61,7 +61,7 @@ pub(super) fn cuStreamWriteValue64(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuStreamBatchMemOp(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamBatchMemOp(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let count = r.u32()?;
     let paramArray_count = r.u32()?;

@@ -14,12 +14,11 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuMemPoolTrimTo(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let pool = cx.handle(Kind::MemoryPool, r.u64()?)?;
+pub(super) fn cuMemPoolTrimTo(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     let minBytesToKeep = r.usize()?;
     r.end()?;
     let call = cx.driver.cuMemPoolTrimTo.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -27,8 +26,8 @@ pub(super) fn cuMemPoolTrimTo(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn cuMemPoolSetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let pool = cx.handle(Kind::MemoryPool, r.u64()?)?;
+pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     let map_count = r.u32()?;
     if (r.left() / 12) < map_count as usize {
         return Err(Malformed::TooShort { wanted: (map_count as usize).saturating_mul(12), left: r.left() }.into());
@@ -47,8 +46,8 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuMemPoolGetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let memPool = cx.handle(Kind::MemoryPool, r.u64()?)?;
+pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let memPool = cx.handle(Kind::MemPool, r.u64()?)?;
     let mut location = crate::cx::aligned::<1>(r.take(8)?);
     r.end()?;
     let mut flags: u32 = 0;
@@ -58,55 +57,55 @@ pub(super) fn cuMemPoolGetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuMemPoolCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemPoolCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pool_id = r.u64()?;
     let mut poolProps = crate::cx::aligned::<11>(r.take(88)?);
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuMemPoolCreate.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool, poolProps.as_ptr().cast()) })?;
-    cx.insert(Kind::MemoryPool, pool_id, pool)?;
+    cx.insert(Kind::MemPool, pool_id, pool)?;
     Ok(())
 }
 
-pub(super) fn cuMemPoolDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemPoolDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pool_id = r.u64()?;
-    let pool = cx.handle(Kind::MemoryPool, pool_id)?;
+    let pool = cx.handle(Kind::MemPool, pool_id)?;
     r.end()?;
     let call = cx.driver.cuMemPoolDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(pool) })?;
-    cx.remove(Kind::MemoryPool, pool_id);
+    cx.remove(Kind::MemPool, pool_id);
     Ok(())
 }
 
-pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = crate::cx::aligned::<1>(r.take(8)?);
     let kind = r.u32()?;
     r.end()?;
     let mut pool_out = 0u64;
     let call = cx.driver.cuMemGetDefaultMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool_out, location.as_ptr().cast(), kind) })?;
-    let pool_out = cx.found(Kind::MemoryPool, pool_out)?;
+    let pool_out = cx.found(Kind::MemPool, pool_out)?;
     cx.reply.u64(pool_out);
     Ok(())
 }
 
-pub(super) fn cuMemGetMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = crate::cx::aligned::<1>(r.take(8)?);
     let kind = r.u32()?;
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuMemGetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool, location.as_ptr().cast(), kind) })?;
-    let pool = cx.found(Kind::MemoryPool, pool)?;
+    let pool = cx.found(Kind::MemPool, pool)?;
     cx.reply.u64(pool);
     Ok(())
 }
 
-pub(super) fn cuMemSetMemPool(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemSetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = crate::cx::aligned::<1>(r.take(8)?);
     let kind = r.u32()?;
-    let pool = cx.handle(Kind::MemoryPool, r.u64()?)?;
+    let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuMemSetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(location.as_ptr().cast(), kind, pool) })?;

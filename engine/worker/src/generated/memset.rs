@@ -17,7 +17,7 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader};
 
-pub(super) fn cuMemsetD8Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD8Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let uc = r.u8()?;
     let N = r.usize()?;
@@ -28,7 +28,7 @@ pub(super) fn cuMemsetD8Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn cuMemsetD16Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD16Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let us = r.u16()?;
     let N = r.usize()?;
@@ -39,7 +39,7 @@ pub(super) fn cuMemsetD16Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn cuMemsetD32Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD32Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let ui = r.u32()?;
     let N = r.usize()?;
@@ -50,7 +50,7 @@ pub(super) fn cuMemsetD32Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn cuMemsetD2D8Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD2D8Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let dstPitch = r.usize()?;
     let uc = r.u8()?;
@@ -63,7 +63,7 @@ pub(super) fn cuMemsetD2D8Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), F
     Ok(())
 }
 
-pub(super) fn cuMemsetD2D16Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD2D16Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let dstPitch = r.usize()?;
     let us = r.u16()?;
@@ -76,7 +76,7 @@ pub(super) fn cuMemsetD2D16Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuMemsetD2D32Async(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemsetD2D32Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let dstPitch = r.usize()?;
     let ui = r.u32()?;

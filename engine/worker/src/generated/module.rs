@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuModuleGetFunctionCount(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuModuleGetFunctionCount(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mod_ = cx.handle(Kind::Module, r.u64()?)?;
     r.end()?;
     let mut count: u32 = 0;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let func = cx.handle(Kind::Function, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
@@ -30,7 +29,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx, r: &mut R
     Ok(())
 }
 
-pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let func = cx.handle(Kind::Function, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
@@ -43,7 +42,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx, 
     Ok(())
 }
 
-pub(super) fn cuOccupancyAvailableDynamicSMemPerBlock(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuOccupancyAvailableDynamicSMemPerBlock(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let func = cx.handle(Kind::Function, r.u64()?)?;
     let numBlocks = r.i32()?;
     let blockSize = r.i32()?;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dev = cx.device(r.i32()?)?;
     let peerDev = cx.device(r.i32()?)?;
     r.end()?;
@@ -29,7 +28,7 @@ pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let peerContext = cx.handle(Kind::Context, r.u64()?)?;
     let Flags = r.u32()?;
     r.end()?;
@@ -38,7 +37,7 @@ pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuCtxDisablePeerAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuCtxDisablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let peerContext = cx.handle(Kind::Context, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuCtxDisablePeerAccess.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -46,7 +45,7 @@ pub(super) fn cuCtxDisablePeerAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuDeviceGetP2PAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuDeviceGetP2PAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let attrib = r.u32()?;
     let srcDevice = cx.device(r.i32()?)?;
     let dstDevice = cx.device(r.i32()?)?;

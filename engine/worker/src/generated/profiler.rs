@@ -17,14 +17,14 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader};
 
-pub(super) fn cuProfilerStart(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuProfilerStart(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let call = cx.driver.cuProfilerStart.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call() })?;
     Ok(())
 }
 
-pub(super) fn cuProfilerStop(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuProfilerStop(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     r.end()?;
     let call = cx.driver.cuProfilerStop.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call() })?;

@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuStreamCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phStream_id = r.u64()?;
     let Flags = r.u32()?;
     r.end()?;
@@ -29,7 +28,7 @@ pub(super) fn cuStreamCreate(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuStreamCreateWithPriority(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamCreateWithPriority(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let phStream_id = r.u64()?;
     let flags = r.u32()?;
     let priority = r.i32()?;
@@ -41,7 +40,7 @@ pub(super) fn cuStreamCreateWithPriority(cx: &mut Cx, r: &mut Reader<'_>) -> Res
     Ok(())
 }
 
-pub(super) fn cuStreamGetPriority(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamGetPriority(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
     let mut priority: i32 = 0;
@@ -51,7 +50,7 @@ pub(super) fn cuStreamGetPriority(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuStreamGetFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamGetFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
     let mut flags: u32 = 0;
@@ -61,7 +60,7 @@ pub(super) fn cuStreamGetFlags(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn cuStreamGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamGetId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     r.end()?;
     let mut streamId: u64 = 0;
@@ -71,7 +70,7 @@ pub(super) fn cuStreamGetId(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) fn cuStreamWaitEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamWaitEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     let hEvent = cx.handle(Kind::Event, r.u64()?)?;
     let Flags = r.u32()?;
@@ -81,7 +80,7 @@ pub(super) fn cuStreamWaitEvent(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), F
     Ok(())
 }
 
-pub(super) fn cuStreamDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream_id = r.u64()?;
     let hStream = cx.handle(Kind::Stream, hStream_id)?;
     r.end()?;
@@ -91,7 +90,7 @@ pub(super) fn cuStreamDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fai
     Ok(())
 }
 
-pub(super) fn cuStreamCopyAttributes(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamCopyAttributes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dst = cx.stream(r.u64()?)?;
     let src = cx.stream(r.u64()?)?;
     r.end()?;
@@ -100,7 +99,7 @@ pub(super) fn cuStreamCopyAttributes(cx: &mut Cx, r: &mut Reader<'_>) -> Result<
     Ok(())
 }
 
-pub(super) fn cuStreamGetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     let attr = r.u32()?;
     r.end()?;
@@ -111,7 +110,7 @@ pub(super) fn cuStreamGetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<()
     Ok(())
 }
 
-pub(super) fn cuStreamSetAttribute(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuStreamSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     let attr = r.u32()?;
     let mut value = crate::cx::aligned::<8>(r.take(64)?);

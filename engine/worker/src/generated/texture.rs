@@ -17,7 +17,7 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader};
 
-pub(super) fn cuTexObjectDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuTexObjectDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let texObject = r.u64()?;
     r.end()?;
     let call = cx.driver.cuTexObjectDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -25,7 +25,7 @@ pub(super) fn cuTexObjectDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cuSurfObjectDestroy(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuSurfObjectDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let surfObject = r.u64()?;
     r.end()?;
     let call = cx.driver.cuSurfObjectDestroy.ok_or(CudaError::NOT_SUPPORTED)?;

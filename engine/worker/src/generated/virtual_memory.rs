@@ -14,11 +14,10 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
-use ringway_wire::ids::Kind;
 
-pub(super) fn cuMemSetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let ptr = r.u64()?;
     let size = r.usize()?;
     let desc_count = r.u32()?;
@@ -39,7 +38,7 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuMemGetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = crate::cx::aligned::<1>(r.take(8)?);
     let ptr = r.u64()?;
     r.end()?;
@@ -50,7 +49,7 @@ pub(super) fn cuMemGetAccess(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut prop = crate::cx::aligned::<4>(r.take(32)?);
     let option = r.u32()?;
     r.end()?;
@@ -61,8 +60,8 @@ pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx, r: &mut Reader<'_>) -> 
     Ok(())
 }
 
-pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let handle = cx.handle(Kind::MemoryHandle, r.u64()?)?;
+pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let handle = cx.handle(Kind::Allocation, r.u64()?)?;
     r.end()?;
     let mut prop = [0u64; 4];
     let call = cx.driver.cuMemGetAllocationPropertiesFromHandle.ok_or(CudaError::NOT_SUPPORTED)?;

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuArrayCreate`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -39,9 +38,9 @@ unsafe fn auto_cuArrayCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -
     if pAllocateArray.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let pHandle_new = client::create(Kind::Array, target)?;
-    client::called(op::CU_ARRAY_CREATE, target, 32, |w| {
+    let aim = client::current()?;
+    let pHandle_new = client::create(Kind::Array, aim)?;
+    client::called(op::CU_ARRAY_CREATE, aim, 32, |w| {
         w.u64(pHandle_new.id());
         w.put(&pAllocateArray.cast::<[u8; 24]>().read());
     }, |_| Ok(()))?;
@@ -66,8 +65,8 @@ unsafe fn auto_cuArrayGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64) 
         return Err(CudaError::INVALID_VALUE);
     }
     let hArray = client::handle(Kind::Array, hArray)?;
-    let target = hArray.target;
-    client::called(op::CU_ARRAY_GET_DESCRIPTOR, target, 8, |w| {
+    let aim = hArray.target;
+    client::called(op::CU_ARRAY_GET_DESCRIPTOR, aim, 8, |w| {
         w.u64(hArray.id);
     }, |r| {
         let v = r.array::<24>()?;
@@ -112,12 +111,12 @@ unsafe fn auto_cuArrayGetPlane(pPlaneArray: *mut u64, hArray: u64, planeIdx: u32
         return Err(CudaError::INVALID_VALUE);
     }
     let hArray = client::handle(Kind::Array, hArray)?;
-    let target = hArray.target;
-    client::called(op::CU_ARRAY_GET_PLANE, target, 12, |w| {
+    let aim = hArray.target;
+    client::called(op::CU_ARRAY_GET_PLANE, aim, 12, |w| {
         w.u64(hArray.id);
         w.u32(planeIdx);
     }, |r| {
-        let v = client::found(Kind::Array, r.u64()?, target)?;
+        let v = client::found(Kind::Array, r.u64()?, aim)?;
         pPlaneArray.write_unaligned(v);
         Ok(())
     })?;
@@ -132,8 +131,8 @@ pub unsafe extern "C" fn cuArrayDestroy(hArray: u64) -> u32 {
 
 unsafe fn auto_cuArrayDestroy(hArray: u64) -> Result<(), CudaError> {
     let hArray = client::handle(Kind::Array, hArray)?;
-    let target = hArray.target;
-    client::posted(op::CU_ARRAY_DESTROY, target, 8, |w| {
+    let aim = hArray.target;
+    client::posted(op::CU_ARRAY_DESTROY, aim, 8, |w| {
         w.u64(hArray.id);
     })?;
     client::destroyed(Kind::Array, hArray.id);
@@ -159,9 +158,9 @@ unsafe fn auto_cuArray3DCreate(pHandle: *mut u64, pAllocateArray: *const c_void)
     if pAllocateArray.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let pHandle_new = client::create(Kind::Array, target)?;
-    client::called(op::CU_ARRAY3D_CREATE, target, 48, |w| {
+    let aim = client::current()?;
+    let pHandle_new = client::create(Kind::Array, aim)?;
+    client::called(op::CU_ARRAY3D_CREATE, aim, 48, |w| {
         w.u64(pHandle_new.id());
         w.put(&pAllocateArray.cast::<[u8; 40]>().read());
     }, |_| Ok(()))?;
@@ -186,8 +185,8 @@ unsafe fn auto_cuArray3DGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64
         return Err(CudaError::INVALID_VALUE);
     }
     let hArray = client::handle(Kind::Array, hArray)?;
-    let target = hArray.target;
-    client::called(op::CU_ARRAY3D_GET_DESCRIPTOR, target, 8, |w| {
+    let aim = hArray.target;
+    client::called(op::CU_ARRAY3D_GET_DESCRIPTOR, aim, 8, |w| {
         w.u64(hArray.id);
     }, |r| {
         let v = r.array::<40>()?;
@@ -210,9 +209,9 @@ unsafe fn auto_cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *c
     if pMipmappedArrayDesc.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let pHandle_new = client::create(Kind::Array, target)?;
-    client::called(op::CU_MIPMAPPED_ARRAY_CREATE, target, 52, |w| {
+    let aim = client::current()?;
+    let pHandle_new = client::create(Kind::MipmappedArray, aim)?;
+    client::called(op::CU_MIPMAPPED_ARRAY_CREATE, aim, 52, |w| {
         w.u64(pHandle_new.id());
         w.put(&pMipmappedArrayDesc.cast::<[u8; 40]>().read());
         w.u32(numMipmapLevels);
@@ -231,13 +230,13 @@ unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: 
     if pLevelArray.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let hMipmappedArray = client::handle(Kind::Array, hMipmappedArray)?;
-    let target = hMipmappedArray.target;
-    client::called(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, target, 12, |w| {
+    let hMipmappedArray = client::handle(Kind::MipmappedArray, hMipmappedArray)?;
+    let aim = hMipmappedArray.target;
+    client::called(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, aim, 12, |w| {
         w.u64(hMipmappedArray.id);
         w.u32(level);
     }, |r| {
-        let v = client::found(Kind::Array, r.u64()?, target)?;
+        let v = client::found(Kind::Array, r.u64()?, aim)?;
         pLevelArray.write_unaligned(v);
         Ok(())
     })?;
@@ -251,11 +250,11 @@ pub unsafe extern "C" fn cuMipmappedArrayDestroy(hMipmappedArray: u64) -> u32 {
 }
 
 unsafe fn auto_cuMipmappedArrayDestroy(hMipmappedArray: u64) -> Result<(), CudaError> {
-    let hMipmappedArray = client::handle(Kind::Array, hMipmappedArray)?;
-    let target = hMipmappedArray.target;
-    client::posted(op::CU_MIPMAPPED_ARRAY_DESTROY, target, 8, |w| {
+    let hMipmappedArray = client::handle(Kind::MipmappedArray, hMipmappedArray)?;
+    let aim = hMipmappedArray.target;
+    client::posted(op::CU_MIPMAPPED_ARRAY_DESTROY, aim, 8, |w| {
         w.u64(hMipmappedArray.id);
     })?;
-    client::destroyed(Kind::Array, hMipmappedArray.id);
+    client::destroyed(Kind::MipmappedArray, hMipmappedArray.id);
     Ok(())
 }

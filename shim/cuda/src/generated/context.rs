@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuDevicePrimaryCtxRetain`, CUDA 7.0.
 #[unsafe(no_mangle)]
@@ -189,8 +188,8 @@ pub unsafe extern "C" fn cuCtxSetLimit(limit: u32, value: usize) -> u32 {
 }
 
 unsafe fn auto_cuCtxSetLimit(limit: u32, value: usize) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::called(op::CU_CTX_SET_LIMIT, target, 12, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_SET_LIMIT, aim, 12, |w| {
         w.u32(limit);
         w.usize(value);
     }, |_| Ok(()))?;
@@ -207,8 +206,8 @@ unsafe fn auto_cuCtxGetLimit(pvalue: *mut usize, limit: u32) -> Result<(), CudaE
     if pvalue.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_CTX_GET_LIMIT, target, 4, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_GET_LIMIT, aim, 4, |w| {
         w.u32(limit);
     }, |r| {
         let v = r.usize()?;
@@ -228,9 +227,8 @@ unsafe fn auto_cuCtxGetCacheConfig(pconfig: *mut u32) -> Result<(), CudaError> {
     if pconfig.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_CTX_GET_CACHE_CONFIG, target, 0, |w| {
-    }, |r| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_GET_CACHE_CONFIG, aim, 0, |_| (), |r| {
         let v = r.u32()?;
         pconfig.write_unaligned(v);
         Ok(())
@@ -245,8 +243,8 @@ pub unsafe extern "C" fn cuCtxSetCacheConfig(config: u32) -> u32 {
 }
 
 unsafe fn auto_cuCtxSetCacheConfig(config: u32) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::posted(op::CU_CTX_SET_CACHE_CONFIG, target, 4, |w| {
+    let aim = client::current()?;
+    client::posted(op::CU_CTX_SET_CACHE_CONFIG, aim, 4, |w| {
         w.u32(config);
     })?;
     Ok(())
@@ -265,9 +263,8 @@ pub unsafe extern "C" fn cuCtxGetStreamPriorityRange(leastPriority: *mut i32, gr
 }
 
 unsafe fn auto_cuCtxGetStreamPriorityRange(leastPriority: *mut i32, greatestPriority: *mut i32) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::called(op::CU_CTX_GET_STREAM_PRIORITY_RANGE, target, 0, |w| {
-    }, |r| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_GET_STREAM_PRIORITY_RANGE, aim, 0, |_| (), |r| {
         let v = r.i32()?;
         if !leastPriority.is_null() {
             leastPriority.write_unaligned(v);
@@ -288,9 +285,8 @@ pub unsafe extern "C" fn cuCtxResetPersistingL2Cache() -> u32 {
 }
 
 unsafe fn auto_cuCtxResetPersistingL2Cache() -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::posted(op::CU_CTX_RESET_PERSISTING_L2_CACHE, target, 0, |w| {
-    })?;
+    let aim = client::current()?;
+    client::posted(op::CU_CTX_RESET_PERSISTING_L2_CACHE, aim, 0, |_| ())?;
     Ok(())
 }
 
@@ -304,8 +300,8 @@ unsafe fn auto_cuCtxGetExecAffinity(pExecAffinity: *mut c_void, kind: u32) -> Re
     if pExecAffinity.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_CTX_GET_EXEC_AFFINITY, target, 4, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_GET_EXEC_AFFINITY, aim, 4, |w| {
         w.u32(kind);
     }, |r| {
         let v = r.array::<8>()?;
@@ -349,9 +345,8 @@ unsafe fn auto_cuCtxGetSharedMemConfig(pConfig: *mut u32) -> Result<(), CudaErro
     if pConfig.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_CTX_GET_SHARED_MEM_CONFIG, target, 0, |w| {
-    }, |r| {
+    let aim = client::current()?;
+    client::called(op::CU_CTX_GET_SHARED_MEM_CONFIG, aim, 0, |_| (), |r| {
         let v = r.u32()?;
         pConfig.write_unaligned(v);
         Ok(())
@@ -366,8 +361,8 @@ pub unsafe extern "C" fn cuCtxSetSharedMemConfig(config: u32) -> u32 {
 }
 
 unsafe fn auto_cuCtxSetSharedMemConfig(config: u32) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::posted(op::CU_CTX_SET_SHARED_MEM_CONFIG, target, 4, |w| {
+    let aim = client::current()?;
+    client::posted(op::CU_CTX_SET_SHARED_MEM_CONFIG, aim, 4, |w| {
         w.u32(config);
     })?;
     Ok(())

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuDeviceGet`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -79,8 +78,8 @@ unsafe fn auto_cuDeviceGetTexture1DLinearMaxWidth(maxWidthInElements: *mut usize
         return Err(CudaError::INVALID_VALUE);
     }
     let dev = client::device(dev)?;
-    let target = dev.target;
-    client::called(op::CU_DEVICE_GET_TEXTURE1D_LINEAR_MAX_WIDTH, target, 12, |w| {
+    let aim = dev.target;
+    client::called(op::CU_DEVICE_GET_TEXTURE1D_LINEAR_MAX_WIDTH, aim, 12, |w| {
         w.u32(format);
         w.u32(numChannels);
         w.i32(dev.ordinal);
@@ -118,9 +117,9 @@ pub unsafe extern "C" fn cuDeviceSetMemPool(dev: i32, pool: u64) -> u32 {
 
 unsafe fn auto_cuDeviceSetMemPool(dev: i32, pool: u64) -> Result<(), CudaError> {
     let dev = client::device(dev)?;
-    let pool = client::handle(Kind::MemoryPool, pool)?;
-    let target = pool.target;
-    client::called(op::CU_DEVICE_SET_MEM_POOL, target, 12, |w| {
+    let pool = client::handle(Kind::MemPool, pool)?;
+    let aim = pool.target;
+    client::called(op::CU_DEVICE_SET_MEM_POOL, aim, 12, |w| {
         w.i32(dev.ordinal);
         w.u64(pool.id);
     }, |_| Ok(()))?;
@@ -138,11 +137,11 @@ unsafe fn auto_cuDeviceGetMemPool(pool: *mut u64, dev: i32) -> Result<(), CudaEr
         return Err(CudaError::INVALID_VALUE);
     }
     let dev = client::device(dev)?;
-    let target = dev.target;
-    client::called(op::CU_DEVICE_GET_MEM_POOL, target, 4, |w| {
+    let aim = dev.target;
+    client::called(op::CU_DEVICE_GET_MEM_POOL, aim, 4, |w| {
         w.i32(dev.ordinal);
     }, |r| {
-        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
         pool.write_unaligned(v);
         Ok(())
     })?;
@@ -160,11 +159,11 @@ unsafe fn auto_cuDeviceGetDefaultMemPool(pool_out: *mut u64, dev: i32) -> Result
         return Err(CudaError::INVALID_VALUE);
     }
     let dev = client::device(dev)?;
-    let target = dev.target;
-    client::called(op::CU_DEVICE_GET_DEFAULT_MEM_POOL, target, 4, |w| {
+    let aim = dev.target;
+    client::called(op::CU_DEVICE_GET_DEFAULT_MEM_POOL, aim, 4, |w| {
         w.i32(dev.ordinal);
     }, |r| {
-        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
         pool_out.write_unaligned(v);
         Ok(())
     })?;
@@ -182,8 +181,8 @@ unsafe fn auto_cuDeviceGetExecAffinitySupport(pi: *mut i32, kind: u32, dev: i32)
         return Err(CudaError::INVALID_VALUE);
     }
     let dev = client::device(dev)?;
-    let target = dev.target;
-    client::called(op::CU_DEVICE_GET_EXEC_AFFINITY_SUPPORT, target, 8, |w| {
+    let aim = dev.target;
+    client::called(op::CU_DEVICE_GET_EXEC_AFFINITY_SUPPORT, aim, 8, |w| {
         w.u32(kind);
         w.i32(dev.ordinal);
     }, |r| {
@@ -201,8 +200,8 @@ pub unsafe extern "C" fn cuFlushGPUDirectRDMAWrites(target: u32, scope: u32) -> 
 }
 
 unsafe fn auto_cuFlushGPUDirectRDMAWrites(target: u32, scope: u32) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::called(op::CU_FLUSH_GPU_DIRECT_RDMA_WRITES, target, 8, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_FLUSH_GPU_DIRECT_RDMA_WRITES, aim, 8, |w| {
         w.u32(target);
         w.u32(scope);
     }, |_| Ok(()))?;

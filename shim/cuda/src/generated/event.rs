@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuEventCreate`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -30,9 +29,9 @@ unsafe fn auto_cuEventCreate(phEvent: *mut u64, Flags: u32) -> Result<(), CudaEr
     if phEvent.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let phEvent_new = client::create(Kind::Event, target)?;
-    client::posted(op::CU_EVENT_CREATE, target, 12, |w| {
+    let aim = client::current()?;
+    let phEvent_new = client::create(Kind::Event, aim)?;
+    client::posted(op::CU_EVENT_CREATE, aim, 12, |w| {
         w.u64(phEvent_new.id());
         w.u32(Flags);
     })?;
@@ -55,8 +54,8 @@ pub unsafe extern "C" fn cuEventRecord_ptsz(hEvent: u64, hStream: u64) -> u32 {
 unsafe fn auto_cuEventRecord(hEvent: u64, hStream: u64) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_EVENT_RECORD, target, 16, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_EVENT_RECORD, aim, 16, |w| {
         w.u64(hEvent.id);
         w.u64(hStream.id);
     })?;
@@ -78,8 +77,8 @@ pub unsafe extern "C" fn cuEventRecordWithFlags_ptsz(hEvent: u64, hStream: u64, 
 unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_EVENT_RECORD_WITH_FLAGS, target, 20, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_EVENT_RECORD_WITH_FLAGS, aim, 20, |w| {
         w.u64(hEvent.id);
         w.u64(hStream.id);
         w.u32(flags);
@@ -113,8 +112,8 @@ pub unsafe extern "C" fn cuEventDestroy_v2(hEvent: u64) -> u32 {
 
 unsafe fn auto_cuEventDestroy(hEvent: u64) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
-    let target = hEvent.target;
-    client::posted(op::CU_EVENT_DESTROY, target, 8, |w| {
+    let aim = hEvent.target;
+    client::posted(op::CU_EVENT_DESTROY, aim, 8, |w| {
         w.u64(hEvent.id);
     })?;
     client::destroyed(Kind::Event, hEvent.id);
@@ -139,8 +138,8 @@ unsafe fn auto_cuEventElapsedTime(pMilliseconds: *mut f32, hStart: u64, hEnd: u6
     }
     let hStart = client::handle(Kind::Event, hStart)?;
     let hEnd = client::handle(Kind::Event, hEnd)?;
-    let target = hStart.target;
-    client::called(op::CU_EVENT_ELAPSED_TIME, target, 16, |w| {
+    let aim = hStart.target;
+    client::called(op::CU_EVENT_ELAPSED_TIME, aim, 16, |w| {
         w.u64(hStart.id);
         w.u64(hEnd.id);
     }, |r| {

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuFuncGetAttribute`, CUDA 2.2.
 #[unsafe(no_mangle)]
@@ -40,8 +39,8 @@ pub unsafe extern "C" fn cuFuncSetCacheConfig(hfunc: u64, config: u32) -> u32 {
 
 unsafe fn auto_cuFuncSetCacheConfig(hfunc: u64, config: u32) -> Result<(), CudaError> {
     let hfunc = client::handle(Kind::Function, hfunc)?;
-    let target = hfunc.target;
-    client::posted(op::CU_FUNC_SET_CACHE_CONFIG, target, 12, |w| {
+    let aim = hfunc.target;
+    client::posted(op::CU_FUNC_SET_CACHE_CONFIG, aim, 12, |w| {
         w.u64(hfunc.id);
         w.u32(config);
     })?;
@@ -83,8 +82,8 @@ unsafe fn auto_cuFuncIsLoaded(state: *mut u32, function: u64) -> Result<(), Cuda
         return Err(CudaError::INVALID_VALUE);
     }
     let function = client::handle(Kind::Function, function)?;
-    let target = function.target;
-    client::called(op::CU_FUNC_IS_LOADED, target, 8, |w| {
+    let aim = function.target;
+    client::called(op::CU_FUNC_IS_LOADED, aim, 8, |w| {
         w.u64(function.id);
     }, |r| {
         let v = r.u32()?;
@@ -102,8 +101,8 @@ pub unsafe extern "C" fn cuFuncLoad(function: u64) -> u32 {
 
 unsafe fn auto_cuFuncLoad(function: u64) -> Result<(), CudaError> {
     let function = client::handle(Kind::Function, function)?;
-    let target = function.target;
-    client::called(op::CU_FUNC_LOAD, target, 8, |w| {
+    let aim = function.target;
+    client::called(op::CU_FUNC_LOAD, aim, 8, |w| {
         w.u64(function.id);
     }, |_| Ok(()))?;
     Ok(())

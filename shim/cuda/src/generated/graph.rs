@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuGraphCreate`, CUDA 10.0.
 #[unsafe(no_mangle)]
@@ -30,9 +29,9 @@ unsafe fn auto_cuGraphCreate(phGraph: *mut u64, flags: u32) -> Result<(), CudaEr
     if phGraph.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let phGraph_new = client::create(Kind::Graph, target)?;
-    client::posted(op::CU_GRAPH_CREATE, target, 12, |w| {
+    let aim = client::current()?;
+    let phGraph_new = client::create(Kind::Graph, aim)?;
+    client::posted(op::CU_GRAPH_CREATE, aim, 12, |w| {
         w.u64(phGraph_new.id());
         w.u32(flags);
     })?;
@@ -48,8 +47,8 @@ pub unsafe extern "C" fn cuDeviceGraphMemTrim(device: i32) -> u32 {
 
 unsafe fn auto_cuDeviceGraphMemTrim(device: i32) -> Result<(), CudaError> {
     let device = client::device(device)?;
-    let target = device.target;
-    client::posted(op::CU_DEVICE_GRAPH_MEM_TRIM, target, 4, |w| {
+    let aim = device.target;
+    client::posted(op::CU_DEVICE_GRAPH_MEM_TRIM, aim, 4, |w| {
         w.i32(device.ordinal);
     })?;
     Ok(())
@@ -66,8 +65,8 @@ unsafe fn auto_cuDeviceGetGraphMemAttribute(device: i32, attr: u32, value: *mut 
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = device.target;
-    client::called(op::CU_DEVICE_GET_GRAPH_MEM_ATTRIBUTE, target, 8, |w| {
+    let aim = device.target;
+    client::called(op::CU_DEVICE_GET_GRAPH_MEM_ATTRIBUTE, aim, 8, |w| {
         w.i32(device.ordinal);
         w.u32(attr);
     }, |r| {
@@ -89,8 +88,8 @@ unsafe fn auto_cuDeviceSetGraphMemAttribute(device: i32, attr: u32, value: *cons
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = device.target;
-    client::called(op::CU_DEVICE_SET_GRAPH_MEM_ATTRIBUTE, target, 16, |w| {
+    let aim = device.target;
+    client::called(op::CU_DEVICE_SET_GRAPH_MEM_ATTRIBUTE, aim, 16, |w| {
         w.i32(device.ordinal);
         w.u32(attr);
         w.put(&value.cast::<[u8; 8]>().read());
@@ -109,9 +108,9 @@ unsafe fn auto_cuGraphClone(phGraphClone: *mut u64, originalGraph: u64) -> Resul
         return Err(CudaError::INVALID_VALUE);
     }
     let originalGraph = client::handle(Kind::Graph, originalGraph)?;
-    let target = originalGraph.target;
-    let phGraphClone_new = client::create(Kind::Graph, target)?;
-    client::called(op::CU_GRAPH_CLONE, target, 16, |w| {
+    let aim = originalGraph.target;
+    let phGraphClone_new = client::create(Kind::Graph, aim)?;
+    client::called(op::CU_GRAPH_CLONE, aim, 16, |w| {
         w.u64(phGraphClone_new.id());
         w.u64(originalGraph.id);
     }, |_| Ok(()))?;
@@ -130,8 +129,8 @@ unsafe fn auto_cuGraphGetId(hGraph: u64, graphId: *mut u32) -> Result<(), CudaEr
     if graphId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hGraph.target;
-    client::called(op::CU_GRAPH_GET_ID, target, 8, |w| {
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_GET_ID, aim, 8, |w| {
         w.u64(hGraph.id);
     }, |r| {
         let v = r.u32()?;
@@ -152,8 +151,8 @@ unsafe fn auto_cuGraphExecGetId(hGraphExec: u64, graphId: *mut u32) -> Result<()
     if graphId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hGraphExec.target;
-    client::called(op::CU_GRAPH_EXEC_GET_ID, target, 8, |w| {
+    let aim = hGraphExec.target;
+    client::called(op::CU_GRAPH_EXEC_GET_ID, aim, 8, |w| {
         w.u64(hGraphExec.id);
     }, |r| {
         let v = r.u32()?;
@@ -205,8 +204,8 @@ unsafe fn auto_cuGraphAddDependencies(hGraph: u64, from: *const u64, to: *const 
     }
     let to_in = client::slice(to, numDependencies as usize)?;
     let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
-    let target = hGraph.target;
-    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES, aim, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
         w.u64(hGraph.id);
         w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
         for v in from_in.iter() {
@@ -241,8 +240,8 @@ unsafe fn auto_cuGraphAddDependencies_v2(hGraph: u64, from: *const u64, to: *con
     let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
     let edgeData_in = client::slice(edgeData.cast::<[u8; 8]>(), numDependencies as usize)?;
     let edgeData_in = if edgeData.is_null() { &[][..] } else { edgeData_in };
-    let target = hGraph.target;
-    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES_V2, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    client::posted(op::CU_GRAPH_ADD_DEPENDENCIES_V2, aim, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
         w.u64(hGraph.id);
         w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
         for v in from_in.iter() {
@@ -279,8 +278,8 @@ unsafe fn auto_cuGraphRemoveDependencies(hGraph: u64, from: *const u64, to: *con
     }
     let to_in = client::slice(to, numDependencies as usize)?;
     let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
-    let target = hGraph.target;
-    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES, aim, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8), |w| {
         w.u64(hGraph.id);
         w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
         for v in from_in.iter() {
@@ -315,8 +314,8 @@ unsafe fn auto_cuGraphRemoveDependencies_v2(hGraph: u64, from: *const u64, to: *
     let to_in = to_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
     let edgeData_in = client::slice(edgeData.cast::<[u8; 8]>(), numDependencies as usize)?;
     let edgeData_in = if edgeData.is_null() { &[][..] } else { edgeData_in };
-    let target = hGraph.target;
-    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES_V2, target, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    client::posted(op::CU_GRAPH_REMOVE_DEPENDENCIES_V2, aim, 16 + 4 + from_in.len().saturating_mul(8) + 4 + to_in.len().saturating_mul(8) + 4 + edgeData_in.len().saturating_mul(8), |w| {
         w.u64(hGraph.id);
         w.u32(u32::try_from(from_in.len()).unwrap_or(u32::MAX));
         for v in from_in.iter() {
@@ -346,9 +345,9 @@ unsafe fn auto_cuGraphInstantiateWithFlags(phGraphExec: *mut u64, hGraph: u64, f
         return Err(CudaError::INVALID_VALUE);
     }
     let hGraph = client::handle(Kind::Graph, hGraph)?;
-    let target = hGraph.target;
-    let phGraphExec_new = client::create(Kind::GraphExec, target)?;
-    client::called(op::CU_GRAPH_INSTANTIATE_WITH_FLAGS, target, 24, |w| {
+    let aim = hGraph.target;
+    let phGraphExec_new = client::create(Kind::GraphExec, aim)?;
+    client::called(op::CU_GRAPH_INSTANTIATE_WITH_FLAGS, aim, 24, |w| {
         w.u64(phGraphExec_new.id());
         w.u64(hGraph.id);
         w.u64(flags);
@@ -380,8 +379,8 @@ unsafe fn auto_cuGraphExecGetFlags(hGraphExec: u64, flags: *mut u64) -> Result<(
     if flags.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hGraphExec.target;
-    client::called(op::CU_GRAPH_EXEC_GET_FLAGS, target, 8, |w| {
+    let aim = hGraphExec.target;
+    client::called(op::CU_GRAPH_EXEC_GET_FLAGS, aim, 8, |w| {
         w.u64(hGraphExec.id);
     }, |r| {
         let v = r.u64()?;
@@ -406,8 +405,8 @@ pub unsafe extern "C" fn cuGraphUpload_ptsz(hGraphExec: u64, hStream: u64) -> u3
 unsafe fn auto_cuGraphUpload(hGraphExec: u64, hStream: u64) -> Result<(), CudaError> {
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_GRAPH_UPLOAD, target, 16, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_GRAPH_UPLOAD, aim, 16, |w| {
         w.u64(hGraphExec.id);
         w.u64(hStream.id);
     })?;
@@ -429,8 +428,8 @@ pub unsafe extern "C" fn cuGraphLaunch_ptsz(hGraphExec: u64, hStream: u64) -> u3
 unsafe fn auto_cuGraphLaunch(hGraphExec: u64, hStream: u64) -> Result<(), CudaError> {
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_GRAPH_LAUNCH, target, 16, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_GRAPH_LAUNCH, aim, 16, |w| {
         w.u64(hGraphExec.id);
         w.u64(hStream.id);
     })?;
@@ -445,8 +444,8 @@ pub unsafe extern "C" fn cuGraphExecDestroy(hGraphExec: u64) -> u32 {
 
 unsafe fn auto_cuGraphExecDestroy(hGraphExec: u64) -> Result<(), CudaError> {
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_EXEC_DESTROY, target, 8, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_DESTROY, aim, 8, |w| {
         w.u64(hGraphExec.id);
     })?;
     client::destroyed(Kind::GraphExec, hGraphExec.id);
@@ -461,8 +460,8 @@ pub unsafe extern "C" fn cuGraphDestroy(hGraph: u64) -> u32 {
 
 unsafe fn auto_cuGraphDestroy(hGraph: u64) -> Result<(), CudaError> {
     let hGraph = client::handle(Kind::Graph, hGraph)?;
-    let target = hGraph.target;
-    client::posted(op::CU_GRAPH_DESTROY, target, 8, |w| {
+    let aim = hGraph.target;
+    client::posted(op::CU_GRAPH_DESTROY, aim, 8, |w| {
         w.u64(hGraph.id);
     })?;
     client::destroyed(Kind::Graph, hGraph.id);
@@ -529,8 +528,8 @@ unsafe fn auto_cuGraphConditionalHandleCreate(pHandle_out: *mut u64, hGraph: u64
     }
     let hGraph = client::handle(Kind::Graph, hGraph)?;
     let ctx = client::handle(Kind::Context, ctx)?;
-    let target = hGraph.target;
-    client::called(op::CU_GRAPH_CONDITIONAL_HANDLE_CREATE, target, 24, |w| {
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_CONDITIONAL_HANDLE_CREATE, aim, 24, |w| {
         w.u64(hGraph.id);
         w.u64(ctx.id);
         w.u32(defaultLaunchValue);

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuGraphAddKernelNode`, CUDA 10.0.
 #[unsafe(no_mangle)]
@@ -94,9 +93,9 @@ unsafe fn auto_cuGraphAddMemsetNode(phGraphNode: *mut u64, hGraph: u64, dependen
         return Err(CudaError::INVALID_VALUE);
     }
     let ctx = client::handle(Kind::Context, ctx)?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_MEMSET_NODE, target, 72 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_MEMSET_NODE, aim, 72 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -122,8 +121,8 @@ unsafe fn auto_cuGraphMemsetNodeGetParams(hNode: u64, nodeParams: *mut c_void) -
     if nodeParams.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_MEMSET_NODE_GET_PARAMS, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_MEMSET_NODE_GET_PARAMS, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
         let v = r.array::<40>()?;
@@ -144,8 +143,8 @@ unsafe fn auto_cuGraphMemsetNodeSetParams(hNode: u64, nodeParams: *const c_void)
     if nodeParams.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::posted(op::CU_GRAPH_MEMSET_NODE_SET_PARAMS, target, 48, |w| {
+    let aim = hNode.target;
+    client::posted(op::CU_GRAPH_MEMSET_NODE_SET_PARAMS, aim, 48, |w| {
         w.u64(hNode.id);
         w.put(&nodeParams.cast::<[u8; 40]>().read());
     })?;
@@ -187,9 +186,9 @@ unsafe fn auto_cuGraphAddChildGraphNode(phGraphNode: *mut u64, hGraph: u64, depe
     let dependencies_in = client::slice(dependencies, numDependencies as usize)?;
     let dependencies_in = dependencies_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
     let childGraph = client::handle(Kind::Graph, childGraph)?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_CHILD_GRAPH_NODE, target, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_CHILD_GRAPH_NODE, aim, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -214,11 +213,11 @@ unsafe fn auto_cuGraphChildGraphNodeGetGraph(hNode: u64, phGraph: *mut u64) -> R
     if phGraph.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_CHILD_GRAPH_NODE_GET_GRAPH, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_CHILD_GRAPH_NODE_GET_GRAPH, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Graph, r.u64()?, target)?;
+        let v = client::found(Kind::Graph, r.u64()?, aim)?;
         phGraph.write_unaligned(v);
         Ok(())
     })?;
@@ -241,9 +240,9 @@ unsafe fn auto_cuGraphAddEmptyNode(phGraphNode: *mut u64, hGraph: u64, dependenc
     }
     let dependencies_in = client::slice(dependencies, numDependencies as usize)?;
     let dependencies_in = dependencies_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_EMPTY_NODE, target, 24 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_EMPTY_NODE, aim, 24 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -273,9 +272,9 @@ unsafe fn auto_cuGraphAddEventRecordNode(phGraphNode: *mut u64, hGraph: u64, dep
     let dependencies_in = client::slice(dependencies, numDependencies as usize)?;
     let dependencies_in = dependencies_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_EVENT_RECORD_NODE, target, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_EVENT_RECORD_NODE, aim, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -300,11 +299,11 @@ unsafe fn auto_cuGraphEventRecordNodeGetEvent(hNode: u64, event_out: *mut u64) -
     if event_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_EVENT_RECORD_NODE_GET_EVENT, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_EVENT_RECORD_NODE_GET_EVENT, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Event, r.u64()?, target)?;
+        let v = client::found(Kind::Event, r.u64()?, aim)?;
         event_out.write_unaligned(v);
         Ok(())
     })?;
@@ -320,8 +319,8 @@ pub unsafe extern "C" fn cuGraphEventRecordNodeSetEvent(hNode: u64, event: u64) 
 unsafe fn auto_cuGraphEventRecordNodeSetEvent(hNode: u64, event: u64) -> Result<(), CudaError> {
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hNode.target;
-    client::posted(op::CU_GRAPH_EVENT_RECORD_NODE_SET_EVENT, target, 16, |w| {
+    let aim = hNode.target;
+    client::posted(op::CU_GRAPH_EVENT_RECORD_NODE_SET_EVENT, aim, 16, |w| {
         w.u64(hNode.id);
         w.u64(event.id);
     })?;
@@ -345,9 +344,9 @@ unsafe fn auto_cuGraphAddEventWaitNode(phGraphNode: *mut u64, hGraph: u64, depen
     let dependencies_in = client::slice(dependencies, numDependencies as usize)?;
     let dependencies_in = dependencies_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_EVENT_WAIT_NODE, target, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_EVENT_WAIT_NODE, aim, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -372,11 +371,11 @@ unsafe fn auto_cuGraphEventWaitNodeGetEvent(hNode: u64, event_out: *mut u64) -> 
     if event_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_EVENT_WAIT_NODE_GET_EVENT, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_EVENT_WAIT_NODE_GET_EVENT, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Event, r.u64()?, target)?;
+        let v = client::found(Kind::Event, r.u64()?, aim)?;
         event_out.write_unaligned(v);
         Ok(())
     })?;
@@ -392,8 +391,8 @@ pub unsafe extern "C" fn cuGraphEventWaitNodeSetEvent(hNode: u64, event: u64) ->
 unsafe fn auto_cuGraphEventWaitNodeSetEvent(hNode: u64, event: u64) -> Result<(), CudaError> {
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hNode.target;
-    client::posted(op::CU_GRAPH_EVENT_WAIT_NODE_SET_EVENT, target, 16, |w| {
+    let aim = hNode.target;
+    client::posted(op::CU_GRAPH_EVENT_WAIT_NODE_SET_EVENT, aim, 16, |w| {
         w.u64(hNode.id);
         w.u64(event.id);
     })?;
@@ -488,9 +487,9 @@ unsafe fn auto_cuGraphAddMemFreeNode(phGraphNode: *mut u64, hGraph: u64, depende
     }
     let dependencies_in = client::slice(dependencies, numDependencies as usize)?;
     let dependencies_in = dependencies_in.iter().map(|v| Ok(client::handle(Kind::GraphNode, *v)?.id)).collect::<Result<Vec<u64>, CudaError>>()?;
-    let target = hGraph.target;
-    let phGraphNode_new = client::create(Kind::GraphNode, target)?;
-    client::posted(op::CU_GRAPH_ADD_MEM_FREE_NODE, target, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
+    let aim = hGraph.target;
+    let phGraphNode_new = client::create(Kind::GraphNode, aim)?;
+    client::posted(op::CU_GRAPH_ADD_MEM_FREE_NODE, aim, 32 + 4 + dependencies_in.len().saturating_mul(8), |w| {
         w.u64(phGraphNode_new.id());
         w.u64(hGraph.id);
         w.u32(u32::try_from(dependencies_in.len()).unwrap_or(u32::MAX));
@@ -515,8 +514,8 @@ unsafe fn auto_cuGraphMemFreeNodeGetParams(hNode: u64, dptr_out: *mut u64) -> Re
     if dptr_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_MEM_FREE_NODE_GET_PARAMS, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_MEM_FREE_NODE_GET_PARAMS, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
         let v = r.u64()?;
@@ -538,12 +537,12 @@ unsafe fn auto_cuGraphNodeFindInClone(phNode: *mut u64, hOriginalNode: u64, hClo
     }
     let hOriginalNode = client::handle(Kind::GraphNode, hOriginalNode)?;
     let hClonedGraph = client::handle(Kind::Graph, hClonedGraph)?;
-    let target = hOriginalNode.target;
-    client::called(op::CU_GRAPH_NODE_FIND_IN_CLONE, target, 16, |w| {
+    let aim = hOriginalNode.target;
+    client::called(op::CU_GRAPH_NODE_FIND_IN_CLONE, aim, 16, |w| {
         w.u64(hOriginalNode.id);
         w.u64(hClonedGraph.id);
     }, |r| {
-        let v = client::found(Kind::GraphNode, r.u64()?, target)?;
+        let v = client::found(Kind::GraphNode, r.u64()?, aim)?;
         phNode.write_unaligned(v);
         Ok(())
     })?;
@@ -561,8 +560,8 @@ unsafe fn auto_cuGraphNodeGetType(hNode: u64, kind: *mut u32) -> Result<(), Cuda
     if kind.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_NODE_GET_TYPE, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_TYPE, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
         let v = r.u32()?;
@@ -583,11 +582,11 @@ unsafe fn auto_cuGraphNodeGetContainingGraph(hNode: u64, phGraph: *mut u64) -> R
     if phGraph.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_NODE_GET_CONTAINING_GRAPH, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_CONTAINING_GRAPH, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Graph, r.u64()?, target)?;
+        let v = client::found(Kind::Graph, r.u64()?, aim)?;
         phGraph.write_unaligned(v);
         Ok(())
     })?;
@@ -605,8 +604,8 @@ unsafe fn auto_cuGraphNodeGetLocalId(hNode: u64, nodeId: *mut u32) -> Result<(),
     if nodeId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_NODE_GET_LOCAL_ID, target, 8, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_LOCAL_ID, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
         let v = r.u32()?;
@@ -654,8 +653,8 @@ pub unsafe extern "C" fn cuGraphDestroyNode(hNode: u64) -> u32 {
 
 unsafe fn auto_cuGraphDestroyNode(hNode: u64) -> Result<(), CudaError> {
     let hNode = client::handle(Kind::GraphNode, hNode)?;
-    let target = hNode.target;
-    client::posted(op::CU_GRAPH_DESTROY_NODE, target, 8, |w| {
+    let aim = hNode.target;
+    client::posted(op::CU_GRAPH_DESTROY_NODE, aim, 8, |w| {
         w.u64(hNode.id);
     })?;
     client::destroyed(Kind::GraphNode, hNode.id);
@@ -693,8 +692,8 @@ unsafe fn auto_cuGraphExecMemsetNodeSetParams(hGraphExec: u64, hNode: u64, memse
         return Err(CudaError::INVALID_VALUE);
     }
     let ctx = client::handle(Kind::Context, ctx)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_EXEC_MEMSET_NODE_SET_PARAMS, target, 64, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_MEMSET_NODE_SET_PARAMS, aim, 64, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
         w.put(&memsetParams.cast::<[u8; 40]>().read());
@@ -719,8 +718,8 @@ unsafe fn auto_cuGraphExecChildGraphNodeSetParams(hGraphExec: u64, hNode: u64, c
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let childGraph = client::handle(Kind::Graph, childGraph)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_EXEC_CHILD_GRAPH_NODE_SET_PARAMS, target, 24, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_CHILD_GRAPH_NODE_SET_PARAMS, aim, 24, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
         w.u64(childGraph.id);
@@ -738,8 +737,8 @@ unsafe fn auto_cuGraphExecEventRecordNodeSetEvent(hGraphExec: u64, hNode: u64, e
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_EXEC_EVENT_RECORD_NODE_SET_EVENT, target, 24, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_EVENT_RECORD_NODE_SET_EVENT, aim, 24, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
         w.u64(event.id);
@@ -757,8 +756,8 @@ unsafe fn auto_cuGraphExecEventWaitNodeSetEvent(hGraphExec: u64, hNode: u64, eve
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_EXEC_EVENT_WAIT_NODE_SET_EVENT, target, 24, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_EXEC_EVENT_WAIT_NODE_SET_EVENT, aim, 24, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
         w.u64(event.id);
@@ -787,8 +786,8 @@ pub unsafe extern "C" fn cuGraphNodeSetEnabled(hGraphExec: u64, hNode: u64, isEn
 unsafe fn auto_cuGraphNodeSetEnabled(hGraphExec: u64, hNode: u64, isEnabled: u32) -> Result<(), CudaError> {
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hNode = client::handle(Kind::GraphNode, hNode)?;
-    let target = hGraphExec.target;
-    client::posted(op::CU_GRAPH_NODE_SET_ENABLED, target, 20, |w| {
+    let aim = hGraphExec.target;
+    client::posted(op::CU_GRAPH_NODE_SET_ENABLED, aim, 20, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
         w.u32(isEnabled);
@@ -808,8 +807,8 @@ unsafe fn auto_cuGraphNodeGetEnabled(hGraphExec: u64, hNode: u64, isEnabled: *mu
     if isEnabled.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hGraphExec.target;
-    client::called(op::CU_GRAPH_NODE_GET_ENABLED, target, 16, |w| {
+    let aim = hGraphExec.target;
+    client::called(op::CU_GRAPH_NODE_GET_ENABLED, aim, 16, |w| {
         w.u64(hGraphExec.id);
         w.u64(hNode.id);
     }, |r| {
@@ -829,8 +828,8 @@ pub unsafe extern "C" fn cuGraphKernelNodeCopyAttributes(dst: u64, src: u64) -> 
 unsafe fn auto_cuGraphKernelNodeCopyAttributes(dst: u64, src: u64) -> Result<(), CudaError> {
     let dst = client::handle(Kind::GraphNode, dst)?;
     let src = client::handle(Kind::GraphNode, src)?;
-    let target = dst.target;
-    client::posted(op::CU_GRAPH_KERNEL_NODE_COPY_ATTRIBUTES, target, 16, |w| {
+    let aim = dst.target;
+    client::posted(op::CU_GRAPH_KERNEL_NODE_COPY_ATTRIBUTES, aim, 16, |w| {
         w.u64(dst.id);
         w.u64(src.id);
     })?;
@@ -848,8 +847,8 @@ unsafe fn auto_cuGraphKernelNodeGetAttribute(hNode: u64, attr: u32, value_out: *
     if value_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::called(op::CU_GRAPH_KERNEL_NODE_GET_ATTRIBUTE, target, 12, |w| {
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_KERNEL_NODE_GET_ATTRIBUTE, aim, 12, |w| {
         w.u64(hNode.id);
         w.u32(attr);
     }, |r| {
@@ -871,8 +870,8 @@ unsafe fn auto_cuGraphKernelNodeSetAttribute(hNode: u64, attr: u32, value: *cons
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hNode.target;
-    client::posted(op::CU_GRAPH_KERNEL_NODE_SET_ATTRIBUTE, target, 76, |w| {
+    let aim = hNode.target;
+    client::posted(op::CU_GRAPH_KERNEL_NODE_SET_ATTRIBUTE, aim, 76, |w| {
         w.u64(hNode.id);
         w.u32(attr);
         w.put(&value.cast::<[u8; 64]>().read());

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuLibraryLoadData`, CUDA 12.0.
 #[unsafe(no_mangle)]
@@ -55,8 +54,8 @@ unsafe fn auto_cuLibraryGetKernelCount(count: *mut u32, lib: u64) -> Result<(), 
         return Err(CudaError::INVALID_VALUE);
     }
     let lib = client::handle(Kind::Library, lib)?;
-    let target = lib.target;
-    client::called(op::CU_LIBRARY_GET_KERNEL_COUNT, target, 8, |w| {
+    let aim = lib.target;
+    client::called(op::CU_LIBRARY_GET_KERNEL_COUNT, aim, 8, |w| {
         w.u64(lib.id);
     }, |r| {
         let v = r.u32()?;
@@ -129,8 +128,8 @@ pub unsafe extern "C" fn cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i
 unsafe fn auto_cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Result<(), CudaError> {
     let kernel = client::handle(Kind::Kernel, kernel)?;
     let dev = client::device(dev)?;
-    let target = kernel.target;
-    client::posted(op::CU_KERNEL_SET_CACHE_CONFIG, target, 16, |w| {
+    let aim = kernel.target;
+    client::posted(op::CU_KERNEL_SET_CACHE_CONFIG, aim, 16, |w| {
         w.u64(kernel.id);
         w.u32(config);
         w.i32(dev.ordinal);

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuStreamWaitValue32`, CUDA 8.0.
 #[unsafe(no_mangle)]
@@ -46,8 +45,8 @@ pub unsafe extern "C" fn cuStreamWaitValue32_v2_ptsz(stream: u64, addr: u64, val
 
 unsafe fn auto_cuStreamWaitValue32(stream: u64, addr: u64, value: u32, flags: u32) -> Result<(), CudaError> {
     let stream = client::stream(stream)?;
-    let target = stream.target;
-    client::posted(op::CU_STREAM_WAIT_VALUE32, target, 24, |w| {
+    let aim = stream.target;
+    client::posted(op::CU_STREAM_WAIT_VALUE32, aim, 24, |w| {
         w.u64(stream.id);
         w.u64(addr);
         w.u32(value);
@@ -82,8 +81,8 @@ pub unsafe extern "C" fn cuStreamWaitValue64_v2_ptsz(stream: u64, addr: u64, val
 
 unsafe fn auto_cuStreamWaitValue64(stream: u64, addr: u64, value: u64, flags: u32) -> Result<(), CudaError> {
     let stream = client::stream(stream)?;
-    let target = stream.target;
-    client::posted(op::CU_STREAM_WAIT_VALUE64, target, 28, |w| {
+    let aim = stream.target;
+    client::posted(op::CU_STREAM_WAIT_VALUE64, aim, 28, |w| {
         w.u64(stream.id);
         w.u64(addr);
         w.u64(value);
@@ -118,8 +117,8 @@ pub unsafe extern "C" fn cuStreamWriteValue32_v2_ptsz(stream: u64, addr: u64, va
 
 unsafe fn auto_cuStreamWriteValue32(stream: u64, addr: u64, value: u32, flags: u32) -> Result<(), CudaError> {
     let stream = client::stream(stream)?;
-    let target = stream.target;
-    client::posted(op::CU_STREAM_WRITE_VALUE32, target, 24, |w| {
+    let aim = stream.target;
+    client::posted(op::CU_STREAM_WRITE_VALUE32, aim, 24, |w| {
         w.u64(stream.id);
         w.u64(addr);
         w.u32(value);
@@ -154,8 +153,8 @@ pub unsafe extern "C" fn cuStreamWriteValue64_v2_ptsz(stream: u64, addr: u64, va
 
 unsafe fn auto_cuStreamWriteValue64(stream: u64, addr: u64, value: u64, flags: u32) -> Result<(), CudaError> {
     let stream = client::stream(stream)?;
-    let target = stream.target;
-    client::posted(op::CU_STREAM_WRITE_VALUE64, target, 28, |w| {
+    let aim = stream.target;
+    client::posted(op::CU_STREAM_WRITE_VALUE64, aim, 28, |w| {
         w.u64(stream.id);
         w.u64(addr);
         w.u64(value);
@@ -194,8 +193,8 @@ unsafe fn auto_cuStreamBatchMemOp(stream: u64, count: u32, paramArray: *const c_
         return Err(CudaError::INVALID_VALUE);
     }
     let paramArray_in = client::slice(paramArray.cast::<[u8; 48]>(), count as usize)?;
-    let target = stream.target;
-    client::posted(op::CU_STREAM_BATCH_MEM_OP, target, 16 + 4 + paramArray_in.len().saturating_mul(48), |w| {
+    let aim = stream.target;
+    client::posted(op::CU_STREAM_BATCH_MEM_OP, aim, 16 + 4 + paramArray_in.len().saturating_mul(48), |w| {
         w.u64(stream.id);
         w.u32(count);
         w.u32(u32::try_from(paramArray_in.len()).unwrap_or(u32::MAX));

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuMemFreeAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
@@ -51,9 +50,9 @@ pub unsafe extern "C" fn cuMemPoolTrimTo(pool: u64, minBytesToKeep: usize) -> u3
 }
 
 unsafe fn auto_cuMemPoolTrimTo(pool: u64, minBytesToKeep: usize) -> Result<(), CudaError> {
-    let pool = client::handle(Kind::MemoryPool, pool)?;
-    let target = pool.target;
-    client::posted(op::CU_MEM_POOL_TRIM_TO, target, 16, |w| {
+    let pool = client::handle(Kind::MemPool, pool)?;
+    let aim = pool.target;
+    client::posted(op::CU_MEM_POOL_TRIM_TO, aim, 16, |w| {
         w.u64(pool.id);
         w.usize(minBytesToKeep);
     })?;
@@ -79,13 +78,13 @@ pub unsafe extern "C" fn cuMemPoolSetAccess(pool: u64, map: *const c_void, count
 }
 
 unsafe fn auto_cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> Result<(), CudaError> {
-    let pool = client::handle(Kind::MemoryPool, pool)?;
+    let pool = client::handle(Kind::MemPool, pool)?;
     if map.is_null() && count != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
     let map_in = client::slice(map.cast::<[u8; 12]>(), count as usize)?;
-    let target = pool.target;
-    client::called(op::CU_MEM_POOL_SET_ACCESS, target, 16 + 4 + map_in.len().saturating_mul(12), |w| {
+    let aim = pool.target;
+    client::called(op::CU_MEM_POOL_SET_ACCESS, aim, 16 + 4 + map_in.len().saturating_mul(12), |w| {
         w.u64(pool.id);
         w.u32(u32::try_from(map_in.len()).unwrap_or(u32::MAX));
         for v in map_in.iter() {
@@ -106,12 +105,12 @@ unsafe fn auto_cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *cons
     if flags.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let memPool = client::handle(Kind::MemoryPool, memPool)?;
+    let memPool = client::handle(Kind::MemPool, memPool)?;
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = memPool.target;
-    client::called(op::CU_MEM_POOL_GET_ACCESS, target, 16, |w| {
+    let aim = memPool.target;
+    client::called(op::CU_MEM_POOL_GET_ACCESS, aim, 16, |w| {
         w.u64(memPool.id);
         w.put(&location.cast::<[u8; 8]>().read());
     }, |r| {
@@ -135,9 +134,9 @@ unsafe fn auto_cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> Resu
     if poolProps.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let pool_new = client::create(Kind::MemoryPool, target)?;
-    client::called(op::CU_MEM_POOL_CREATE, target, 96, |w| {
+    let aim = client::current()?;
+    let pool_new = client::create(Kind::MemPool, aim)?;
+    client::called(op::CU_MEM_POOL_CREATE, aim, 96, |w| {
         w.u64(pool_new.id());
         w.put(&poolProps.cast::<[u8; 88]>().read());
     }, |_| Ok(()))?;
@@ -152,12 +151,12 @@ pub unsafe extern "C" fn cuMemPoolDestroy(pool: u64) -> u32 {
 }
 
 unsafe fn auto_cuMemPoolDestroy(pool: u64) -> Result<(), CudaError> {
-    let pool = client::handle(Kind::MemoryPool, pool)?;
-    let target = pool.target;
-    client::posted(op::CU_MEM_POOL_DESTROY, target, 8, |w| {
+    let pool = client::handle(Kind::MemPool, pool)?;
+    let aim = pool.target;
+    client::posted(op::CU_MEM_POOL_DESTROY, aim, 8, |w| {
         w.u64(pool.id);
     })?;
-    client::destroyed(Kind::MemoryPool, pool.id);
+    client::destroyed(Kind::MemPool, pool.id);
     Ok(())
 }
 
@@ -174,12 +173,12 @@ unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_voi
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_MEM_GET_DEFAULT_MEM_POOL, target, 12, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_GET_DEFAULT_MEM_POOL, aim, 12, |w| {
         w.put(&location.cast::<[u8; 8]>().read());
         w.u32(kind);
     }, |r| {
-        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
         pool_out.write_unaligned(v);
         Ok(())
     })?;
@@ -199,12 +198,12 @@ unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u3
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_MEM_GET_MEM_POOL, target, 12, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_GET_MEM_POOL, aim, 12, |w| {
         w.put(&location.cast::<[u8; 8]>().read());
         w.u32(kind);
     }, |r| {
-        let v = client::found(Kind::MemoryPool, r.u64()?, target)?;
+        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
         pool.write_unaligned(v);
         Ok(())
     })?;
@@ -221,9 +220,9 @@ unsafe fn auto_cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) ->
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let pool = client::handle(Kind::MemoryPool, pool)?;
-    let target = pool.target;
-    client::called(op::CU_MEM_SET_MEM_POOL, target, 20, |w| {
+    let pool = client::handle(Kind::MemPool, pool)?;
+    let aim = pool.target;
+    client::called(op::CU_MEM_SET_MEM_POOL, aim, 20, |w| {
         w.put(&location.cast::<[u8; 8]>().read());
         w.u32(kind);
         w.u64(pool.id);

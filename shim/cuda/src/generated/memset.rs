@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuMemsetD8`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -142,8 +141,8 @@ pub unsafe extern "C" fn cuMemsetD8Async_ptsz(dstDevice: u64, uc: u8, N: usize, 
 
 unsafe fn auto_cuMemsetD8Async(dstDevice: u64, uc: u8, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D8_ASYNC, target, 25, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D8_ASYNC, aim, 25, |w| {
         w.u64(dstDevice);
         w.u8(uc);
         w.usize(N);
@@ -166,8 +165,8 @@ pub unsafe extern "C" fn cuMemsetD16Async_ptsz(dstDevice: u64, us: u16, N: usize
 
 unsafe fn auto_cuMemsetD16Async(dstDevice: u64, us: u16, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D16_ASYNC, target, 26, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D16_ASYNC, aim, 26, |w| {
         w.u64(dstDevice);
         w.u16(us);
         w.usize(N);
@@ -190,8 +189,8 @@ pub unsafe extern "C" fn cuMemsetD32Async_ptsz(dstDevice: u64, ui: u32, N: usize
 
 unsafe fn auto_cuMemsetD32Async(dstDevice: u64, ui: u32, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D32_ASYNC, target, 28, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D32_ASYNC, aim, 28, |w| {
         w.u64(dstDevice);
         w.u32(ui);
         w.usize(N);
@@ -214,8 +213,8 @@ pub unsafe extern "C" fn cuMemsetD2D8Async_ptsz(dstDevice: u64, dstPitch: usize,
 
 unsafe fn auto_cuMemsetD2D8Async(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D2D8_ASYNC, target, 41, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D2D8_ASYNC, aim, 41, |w| {
         w.u64(dstDevice);
         w.usize(dstPitch);
         w.u8(uc);
@@ -240,8 +239,8 @@ pub unsafe extern "C" fn cuMemsetD2D16Async_ptsz(dstDevice: u64, dstPitch: usize
 
 unsafe fn auto_cuMemsetD2D16Async(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D2D16_ASYNC, target, 42, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D2D16_ASYNC, aim, 42, |w| {
         w.u64(dstDevice);
         w.usize(dstPitch);
         w.u16(us);
@@ -266,8 +265,8 @@ pub unsafe extern "C" fn cuMemsetD2D32Async_ptsz(dstDevice: u64, dstPitch: usize
 
 unsafe fn auto_cuMemsetD2D32Async(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_MEMSET_D2D32_ASYNC, target, 44, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_MEMSET_D2D32_ASYNC, aim, 44, |w| {
         w.u64(dstDevice);
         w.usize(dstPitch);
         w.u32(ui);

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuDeviceCanAccessPeer`, CUDA 4.0.
 #[unsafe(no_mangle)]
@@ -32,8 +31,8 @@ unsafe fn auto_cuDeviceCanAccessPeer(canAccessPeer: *mut i32, dev: i32, peerDev:
     }
     let dev = client::device(dev)?;
     let peerDev = client::device(peerDev)?;
-    let target = dev.target;
-    client::called(op::CU_DEVICE_CAN_ACCESS_PEER, target, 8, |w| {
+    let aim = dev.target;
+    client::called(op::CU_DEVICE_CAN_ACCESS_PEER, aim, 8, |w| {
         w.i32(dev.ordinal);
         w.i32(peerDev.ordinal);
     }, |r| {
@@ -52,8 +51,8 @@ pub unsafe extern "C" fn cuCtxEnablePeerAccess(peerContext: u64, Flags: u32) -> 
 
 unsafe fn auto_cuCtxEnablePeerAccess(peerContext: u64, Flags: u32) -> Result<(), CudaError> {
     let peerContext = client::handle(Kind::Context, peerContext)?;
-    let target = peerContext.target;
-    client::called(op::CU_CTX_ENABLE_PEER_ACCESS, target, 12, |w| {
+    let aim = peerContext.target;
+    client::called(op::CU_CTX_ENABLE_PEER_ACCESS, aim, 12, |w| {
         w.u64(peerContext.id);
         w.u32(Flags);
     }, |_| Ok(()))?;
@@ -68,8 +67,8 @@ pub unsafe extern "C" fn cuCtxDisablePeerAccess(peerContext: u64) -> u32 {
 
 unsafe fn auto_cuCtxDisablePeerAccess(peerContext: u64) -> Result<(), CudaError> {
     let peerContext = client::handle(Kind::Context, peerContext)?;
-    let target = peerContext.target;
-    client::called(op::CU_CTX_DISABLE_PEER_ACCESS, target, 8, |w| {
+    let aim = peerContext.target;
+    client::called(op::CU_CTX_DISABLE_PEER_ACCESS, aim, 8, |w| {
         w.u64(peerContext.id);
     }, |_| Ok(()))?;
     Ok(())
@@ -87,8 +86,8 @@ unsafe fn auto_cuDeviceGetP2PAttribute(value: *mut i32, attrib: u32, srcDevice: 
     }
     let srcDevice = client::device(srcDevice)?;
     let dstDevice = client::device(dstDevice)?;
-    let target = srcDevice.target;
-    client::called(op::CU_DEVICE_GET_P2P_ATTRIBUTE, target, 12, |w| {
+    let aim = srcDevice.target;
+    client::called(op::CU_DEVICE_GET_P2P_ATTRIBUTE, aim, 12, |w| {
         w.u32(attrib);
         w.i32(srcDevice.ordinal);
         w.i32(dstDevice.ordinal);

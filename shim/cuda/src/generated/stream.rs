@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuStreamCreate`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -30,9 +29,9 @@ unsafe fn auto_cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), Cuda
     if phStream.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let phStream_new = client::create(Kind::Stream, target)?;
-    client::posted(op::CU_STREAM_CREATE, target, 12, |w| {
+    let aim = client::current()?;
+    let phStream_new = client::create(Kind::Stream, aim)?;
+    client::posted(op::CU_STREAM_CREATE, aim, 12, |w| {
         w.u64(phStream_new.id());
         w.u32(Flags);
     })?;
@@ -50,9 +49,9 @@ unsafe fn auto_cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priori
     if phStream.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    let phStream_new = client::create(Kind::Stream, target)?;
-    client::posted(op::CU_STREAM_CREATE_WITH_PRIORITY, target, 16, |w| {
+    let aim = client::current()?;
+    let phStream_new = client::create(Kind::Stream, aim)?;
+    client::posted(op::CU_STREAM_CREATE_WITH_PRIORITY, aim, 16, |w| {
         w.u64(phStream_new.id());
         w.u32(flags);
         w.i32(priority);
@@ -78,8 +77,8 @@ unsafe fn auto_cuStreamGetPriority(hStream: u64, priority: *mut i32) -> Result<(
     if priority.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hStream.target;
-    client::called(op::CU_STREAM_GET_PRIORITY, target, 8, |w| {
+    let aim = hStream.target;
+    client::called(op::CU_STREAM_GET_PRIORITY, aim, 8, |w| {
         w.u64(hStream.id);
     }, |r| {
         let v = r.i32()?;
@@ -118,8 +117,8 @@ unsafe fn auto_cuStreamGetFlags(hStream: u64, flags: *mut u32) -> Result<(), Cud
     if flags.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hStream.target;
-    client::called(op::CU_STREAM_GET_FLAGS, target, 8, |w| {
+    let aim = hStream.target;
+    client::called(op::CU_STREAM_GET_FLAGS, aim, 8, |w| {
         w.u64(hStream.id);
     }, |r| {
         let v = r.u32()?;
@@ -146,8 +145,8 @@ unsafe fn auto_cuStreamGetId(hStream: u64, streamId: *mut u64) -> Result<(), Cud
     if streamId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hStream.target;
-    client::called(op::CU_STREAM_GET_ID, target, 8, |w| {
+    let aim = hStream.target;
+    client::called(op::CU_STREAM_GET_ID, aim, 8, |w| {
         w.u64(hStream.id);
     }, |r| {
         let v = r.u64()?;
@@ -196,8 +195,8 @@ pub unsafe extern "C" fn cuStreamWaitEvent_ptsz(hStream: u64, hEvent: u64, Flags
 unsafe fn auto_cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let hEvent = client::handle(Kind::Event, hEvent)?;
-    let target = hStream.target;
-    client::posted(op::CU_STREAM_WAIT_EVENT, target, 20, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_STREAM_WAIT_EVENT, aim, 20, |w| {
         w.u64(hStream.id);
         w.u64(hEvent.id);
         w.u32(Flags);
@@ -279,8 +278,8 @@ pub unsafe extern "C" fn cuStreamDestroy_v2(hStream: u64) -> u32 {
 
 unsafe fn auto_cuStreamDestroy(hStream: u64) -> Result<(), CudaError> {
     let hStream = client::handle(Kind::Stream, hStream)?;
-    let target = hStream.target;
-    client::posted(op::CU_STREAM_DESTROY, target, 8, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_STREAM_DESTROY, aim, 8, |w| {
         w.u64(hStream.id);
     })?;
     client::destroyed(Kind::Stream, hStream.id);
@@ -302,8 +301,8 @@ pub unsafe extern "C" fn cuStreamCopyAttributes_ptsz(dst: u64, src: u64) -> u32 
 unsafe fn auto_cuStreamCopyAttributes(dst: u64, src: u64) -> Result<(), CudaError> {
     let dst = client::stream(dst)?;
     let src = client::stream(src)?;
-    let target = dst.target;
-    client::posted(op::CU_STREAM_COPY_ATTRIBUTES, target, 16, |w| {
+    let aim = dst.target;
+    client::posted(op::CU_STREAM_COPY_ATTRIBUTES, aim, 16, |w| {
         w.u64(dst.id);
         w.u64(src.id);
     })?;
@@ -327,8 +326,8 @@ unsafe fn auto_cuStreamGetAttribute(hStream: u64, attr: u32, value_out: *mut c_v
     if value_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hStream.target;
-    client::called(op::CU_STREAM_GET_ATTRIBUTE, target, 12, |w| {
+    let aim = hStream.target;
+    client::called(op::CU_STREAM_GET_ATTRIBUTE, aim, 12, |w| {
         w.u64(hStream.id);
         w.u32(attr);
     }, |r| {
@@ -356,8 +355,8 @@ unsafe fn auto_cuStreamSetAttribute(hStream: u64, attr: u32, value: *const c_voi
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = hStream.target;
-    client::posted(op::CU_STREAM_SET_ATTRIBUTE, target, 76, |w| {
+    let aim = hStream.target;
+    client::posted(op::CU_STREAM_SET_ATTRIBUTE, aim, 76, |w| {
         w.u64(hStream.id);
         w.u32(attr);
         w.put(&value.cast::<[u8; 64]>().read());

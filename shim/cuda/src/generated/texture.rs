@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuTexObjectCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
@@ -33,8 +32,8 @@ pub unsafe extern "C" fn cuTexObjectDestroy(texObject: u64) -> u32 {
 }
 
 unsafe fn auto_cuTexObjectDestroy(texObject: u64) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::posted(op::CU_TEX_OBJECT_DESTROY, target, 8, |w| {
+    let aim = client::current()?;
+    client::posted(op::CU_TEX_OBJECT_DESTROY, aim, 8, |w| {
         w.u64(texObject);
     })?;
     Ok(())
@@ -71,8 +70,8 @@ pub unsafe extern "C" fn cuSurfObjectDestroy(surfObject: u64) -> u32 {
 }
 
 unsafe fn auto_cuSurfObjectDestroy(surfObject: u64) -> Result<(), CudaError> {
-    let target = client::current()?;
-    client::posted(op::CU_SURF_OBJECT_DESTROY, target, 8, |w| {
+    let aim = client::current()?;
+    client::posted(op::CU_SURF_OBJECT_DESTROY, aim, 8, |w| {
         w.u64(surfObject);
     })?;
     Ok(())

@@ -8,17 +8,16 @@
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
 use ringway_wire::codec::Writer as _;
-use ringway_wire::ids::Kind;
 
 /// `cuMemAddressReserve`, CUDA 10.2.
 #[unsafe(no_mangle)]
@@ -79,8 +78,8 @@ unsafe fn auto_cuMemSetAccess(ptr: u64, size: usize, desc: *const c_void, count:
         return Err(CudaError::INVALID_VALUE);
     }
     let desc_in = client::slice(desc.cast::<[u8; 12]>(), count as usize)?;
-    let target = client::current()?;
-    client::called(op::CU_MEM_SET_ACCESS, target, 24 + 4 + desc_in.len().saturating_mul(12), |w| {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_SET_ACCESS, aim, 24 + 4 + desc_in.len().saturating_mul(12), |w| {
         w.u64(ptr);
         w.usize(size);
         w.u32(u32::try_from(desc_in.len()).unwrap_or(u32::MAX));
@@ -105,8 +104,8 @@ unsafe fn auto_cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_MEM_GET_ACCESS, target, 16, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_GET_ACCESS, aim, 16, |w| {
         w.put(&location.cast::<[u8; 8]>().read());
         w.u64(ptr);
     }, |r| {
@@ -142,8 +141,8 @@ unsafe fn auto_cuMemGetAllocationGranularity(granularity: *mut usize, prop: *con
     if prop.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let target = client::current()?;
-    client::called(op::CU_MEM_GET_ALLOCATION_GRANULARITY, target, 36, |w| {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_GET_ALLOCATION_GRANULARITY, aim, 36, |w| {
         w.put(&prop.cast::<[u8; 32]>().read());
         w.u32(option);
     }, |r| {
@@ -164,9 +163,9 @@ unsafe fn auto_cuMemGetAllocationPropertiesFromHandle(prop: *mut c_void, handle:
     if prop.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let handle = client::handle(Kind::MemoryHandle, handle)?;
-    let target = handle.target;
-    client::called(op::CU_MEM_GET_ALLOCATION_PROPERTIES_FROM_HANDLE, target, 8, |w| {
+    let handle = client::handle(Kind::Allocation, handle)?;
+    let aim = handle.target;
+    client::called(op::CU_MEM_GET_ALLOCATION_PROPERTIES_FROM_HANDLE, aim, 8, |w| {
         w.u64(handle.id);
     }, |r| {
         let v = r.array::<32>()?;

@@ -9,7 +9,13 @@ pub fn op(rows: &[&Row]) -> String {
         "//! Opcodes: one constant a row. Written by ringway-api-gen from engine/api/table; do not edit.\n\n",
     );
     for row in rows {
-        let _ = writeln!(out, "/// `{}`.\npub const {}: u32 = {};", row.name, row.op(), row.opcode);
+        let _ = writeln!(
+            out,
+            "/// `{}`.\npub const {}: u32 = {};",
+            row.name,
+            row.op(),
+            row.opcode
+        );
     }
     out
 }
@@ -20,7 +26,7 @@ fn text(s: &str) -> String {
 
 pub fn table(rows: &[&Row]) -> String {
     let mut out = String::from(
-        "//! The table as data. Written by ringway-api-gen from engine/api/table; do not edit.\n\nuse crate::Body::{As, Auto, Hand};\nuse crate::Class::{Bulk, Called, Local, Posted};\nuse crate::Support::{Full, Partial, Planned, Refused};\nuse crate::Variant::{Base, Ptds, Ptsz};\nuse crate::{CudaError, Export, Row};\n\nconst fn e(symbol: &'static str, version: u32, variant: crate::Variant, legacy: bool) -> Export {\n    Export { symbol, version, variant, legacy }\n}\n\n/// Every row of the table, by family.\npub static TABLE: &[Row] = &[\n",
+        "//! The table as data. Written by ringway-api-gen from engine/api/table; do not edit.\n\nuse crate::Body::{As, Auto, Hand};\nuse crate::Class::{Bulk, Called, Local, Posted};\n#[allow(unused_imports)]\nuse crate::Support::{Full, Partial, Planned, Refused};\nuse crate::Variant::{Base, Ptds, Ptsz};\nuse crate::{CudaError, Export, Row};\n\nconst fn e(symbol: &'static str, version: u32, variant: crate::Variant, legacy: bool) -> Export {\n    Export { symbol, version, variant, legacy }\n}\n\n/// Every row of the table, by family.\npub static TABLE: &[Row] = &[\n",
     );
     for row in rows {
         let support = match &row.support {
@@ -32,7 +38,12 @@ pub fn table(rows: &[&Row]) -> String {
         let exports = row
             .exports
             .iter()
-            .map(|e| format!("e(\"{}\", {}, {:?}, {})", e.symbol, e.version, e.variant, e.legacy))
+            .map(|e| {
+                format!(
+                    "e(\"{}\", {}, {:?}, {})",
+                    e.symbol, e.version, e.variant, e.legacy
+                )
+            })
             .collect::<Vec<_>>()
             .join(", ");
         let _ = writeln!(
@@ -52,14 +63,22 @@ pub fn table(rows: &[&Row]) -> String {
         );
     }
     out.push_str("];\n\n/// Base name and row, sorted by name.\npub(crate) static BY_BASE: &[(&str, u16)] = &[\n");
-    let mut bases: Vec<(&str, usize)> =
-        rows.iter().enumerate().filter(|(_, r)| !r.internal).map(|(i, r)| (r.base.as_str(), i)).collect();
+    let mut bases: Vec<(&str, usize)> = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| !r.internal)
+        .map(|(i, r)| (r.base.as_str(), i))
+        .collect();
     bases.sort_unstable();
     for (base, i) in bases {
         let _ = writeln!(out, "    (\"{base}\", {i}),");
     }
     out.push_str("];\n\n/// Opcode and row, sorted by opcode.\npub(crate) static BY_OPCODE: &[(u32, u16)] = &[\n");
-    let mut ops: Vec<(u32, usize)> = rows.iter().enumerate().map(|(i, r)| (r.opcode, i)).collect();
+    let mut ops: Vec<(u32, usize)> = rows
+        .iter()
+        .enumerate()
+        .map(|(i, r)| (r.opcode, i))
+        .collect();
     ops.sort_unstable();
     for (op, i) in ops {
         let _ = writeln!(out, "    ({op}, {i}),");
@@ -71,26 +90,46 @@ pub fn table(rows: &[&Row]) -> String {
 /// The lock with the new rows behind the old; an error where a number was changed or dropped.
 pub fn lock(rows: &[&Row], old: &str) -> Result<String, String> {
     let mut known = BTreeMap::new();
-    for line in old.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
-        let (number, name) = line.split_once(' ').ok_or(format!("opcodes.lock: not understood: {line}"))?;
-        known.insert(number.parse::<u32>().map_err(|_| format!("opcodes.lock: not understood: {line}"))?, name.to_string());
+    for line in old
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
+    {
+        let (number, name) = line
+            .split_once(' ')
+            .ok_or(format!("opcodes.lock: not understood: {line}"))?;
+        known.insert(
+            number
+                .parse::<u32>()
+                .map_err(|_| format!("opcodes.lock: not understood: {line}"))?,
+            name.to_string(),
+        );
     }
     let mut now = BTreeMap::new();
     for row in rows {
         if let Some(other) = now.insert(row.opcode, row.name.clone()) {
-            return Err(format!("{}: opcode {} belongs to {other}", row.place, row.opcode));
+            return Err(format!(
+                "{}: opcode {} belongs to {other}",
+                row.place, row.opcode
+            ));
         }
         match known.get(&row.opcode) {
             Some(name) if *name != row.name => {
-                return Err(format!("{}: opcode {} is {name}'s for ever (opcodes.lock)", row.place, row.opcode));
+                return Err(format!(
+                    "{}: opcode {} is {name}'s for ever (opcodes.lock)",
+                    row.place, row.opcode
+                ));
             }
             _ => known.insert(row.opcode, row.name.clone()),
         };
     }
     if let Some((number, name)) = known.iter().find(|(n, _)| !now.contains_key(n)) {
-        return Err(format!("opcode {number} ({name}) has left the table; keep the row and refuse it"));
+        return Err(format!(
+            "opcode {number} ({name}) has left the table; keep the row and refuse it"
+        ));
     }
-    let mut out = String::from("# Opcodes given out. Append-only: a number keeps its meaning for ever. Written by ringway-api-gen.\n");
+    let mut out = String::from(
+        "# Opcodes given out. Append-only: a number keeps its meaning for ever. Written by ringway-api-gen.\n",
+    );
     for (number, name) in known {
         let _ = writeln!(out, "{number} {name}");
     }
@@ -99,8 +138,14 @@ pub fn lock(rows: &[&Row], old: &str) -> Result<String, String> {
 
 pub fn coverage(rows: &[&Row], families: &[String]) -> String {
     let symbols: usize = rows.iter().map(|r| r.exports.len()).sum();
-    let bases: std::collections::BTreeSet<&str> = rows.iter().filter(|r| !r.internal).map(|r| r.base.as_str()).collect();
-    let count = |rows: &[&Row], f: fn(&Support) -> bool| rows.iter().filter(|r| !r.internal && f(&r.support)).count();
+    let bases: std::collections::BTreeSet<&str> = rows
+        .iter()
+        .filter(|r| !r.internal)
+        .map(|r| r.base.as_str())
+        .collect();
+    let count = |rows: &[&Row], f: fn(&Support) -> bool| {
+        rows.iter().filter(|r| !r.internal && f(&r.support)).count()
+    };
     let mut out = format!(
         "# Coverage of the CUDA driver API\n\n\
          Written by ringway-api-gen from engine/api/table; do not edit. `ringway coverage` prints the same from the program.\n\n\
@@ -115,28 +160,46 @@ pub fn coverage(rows: &[&Row], families: &[String]) -> String {
     let planned = |s: &Support| matches!(s, Support::Planned(_));
     let refused = |s: &Support| matches!(s, Support::Refused(..));
     let line = |rows: &[&Row]| {
-        format!("{} | {} | {} | {} |", count(rows, full), count(rows, partial), count(rows, planned), count(rows, refused))
+        format!(
+            "{} | {} | {} | {} |",
+            count(rows, full),
+            count(rows, partial),
+            count(rows, planned),
+            count(rows, refused)
+        )
     };
     for family in families {
-        let rows: Vec<&Row> = rows.iter().filter(|r| r.family == *family && !r.internal).copied().collect();
+        let rows: Vec<&Row> = rows
+            .iter()
+            .filter(|r| r.family == *family && !r.internal)
+            .copied()
+            .collect();
         if !rows.is_empty() {
             let _ = writeln!(out, "| [{family}](#{family}) | {}", line(&rows));
         }
     }
     let _ = writeln!(out, "| all | {}", line(rows));
     for family in families {
-        let rows: Vec<&&Row> = rows.iter().filter(|r| r.family == *family && !r.internal).collect();
+        let rows: Vec<&&Row> = rows
+            .iter()
+            .filter(|r| r.family == *family && !r.internal)
+            .collect();
         if rows.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "\n## {family}\n\n| function | support | class | since | note |\n|---|---|---|---|---|");
+        let _ = writeln!(
+            out,
+            "\n## {family}\n\n| function | support | class | since | note |\n|---|---|---|---|---|"
+        );
         for row in rows {
             let since = row.exports.iter().map(|e| e.version).min().unwrap_or(0);
             let (support, note) = match &row.support {
                 Support::Full => ("full", String::new()),
                 Support::Partial(note) => ("partial", note.clone()),
                 Support::Planned(why) => ("planned", why.clone()),
-                Support::Refused(result, why) => ("refused", format!("{why} (CUDA_ERROR_{result})")),
+                Support::Refused(result, why) => {
+                    ("refused", format!("{why} (CUDA_ERROR_{result})"))
+                }
             };
             let class = match (row.works(), row.class) {
                 (false, _) => "",
@@ -145,7 +208,13 @@ pub fn coverage(rows: &[&Row], families: &[String]) -> String {
                 (_, Class::Called) => "called",
                 (_, Class::Bulk) => "bulk",
             };
-            let _ = writeln!(out, "| {} | {support} | {class} | {}.{} | {note} |", row.name, since / 1000, since % 1000 / 10);
+            let _ = writeln!(
+                out,
+                "| {} | {support} | {class} | {}.{} | {note} |",
+                row.name,
+                since / 1000,
+                since % 1000 / 10
+            );
         }
     }
     out

@@ -34,8 +34,19 @@ pub struct Driver {
 ",
     );
     for row in &rows {
-        let types = row.params.iter().flatten().map(driver_type).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(out, "    /// `{}`.\n    pub {}: Option<unsafe extern \"C\" fn({types}) -> u32>,", row.driver_symbol().unwrap_or_default(), field(row));
+        let types = row
+            .params
+            .iter()
+            .flatten()
+            .map(driver_type)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let _ = writeln!(
+            out,
+            "    /// `{}`.\n    pub {}: Option<unsafe extern \"C\" fn({types}) -> u32>,",
+            row.driver_symbol().unwrap_or_default(),
+            field(row)
+        );
     }
     out.push_str(
         "}
@@ -53,7 +64,12 @@ impl Driver {
     );
     for row in &rows {
         let types = vec!["_"; row.params.iter().flatten().count()].join(", ");
-        let _ = writeln!(out, "                {}: get(\"{}\").map(|p| core::mem::transmute::<*const c_void, unsafe extern \"C\" fn({types}) -> u32>(p)),", field(row), row.driver_symbol().unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "                {}: get(\"{}\").map(|p| core::mem::transmute::<*const c_void, unsafe extern \"C\" fn({types}) -> u32>(p)),",
+            field(row),
+            row.driver_symbol().unwrap_or_default()
+        );
     }
     out.push_str("            }\n        }\n    }\n}\n");
     out
@@ -86,11 +102,26 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
     match opcode {
 ",
     );
-    for row in rows.iter().filter(|r| r.is_remote() && (r.is_auto() || (r.works() && r.hand && !r.driver_only))) {
+    for row in rows
+        .iter()
+        .filter(|r| r.is_remote() && (r.is_auto() || (r.works() && r.hand && !r.driver_only)))
+    {
         let _ = if row.hand {
-            writeln!(out, "        op::{} => crate::handlers::{}::{}(cx, r),", row.op(), row.family, row.name)
+            writeln!(
+                out,
+                "        op::{} => crate::handlers::{}::{}(cx, r),",
+                row.op(),
+                row.family,
+                row.name
+            )
         } else {
-            writeln!(out, "        op::{} => super::{}::{}(cx, r).into(),", row.op(), row.family, row.name)
+            writeln!(
+                out,
+                "        op::{} => super::{}::{}(cx, r).into(),",
+                row.op(),
+                row.family,
+                row.name
+            )
         };
     }
     out.push_str("        unknown => Outcome::Malformed(Malformed::Opcode(unknown)),\n    }\n}\n");
@@ -120,9 +151,21 @@ use ringway_wire::codec::{Malformed, Reader, Writer as _};
     // Families without some of the shapes would leave imports unused.
     let mut text = out;
     for (name, line, less) in [
-        ("REPLY_SIZE_MAX", "use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};", "use crate::cx::{Cx, Failure};"),
-        ("Kind::", "use ringway_api::{CudaError, Kind};", "use ringway_api::CudaError;"),
-        ("Malformed", "use ringway_wire::codec::{Malformed, Reader, Writer as _};", "use ringway_wire::codec::{Reader, Writer as _};"),
+        (
+            "REPLY_SIZE_MAX",
+            "use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};",
+            "use crate::cx::{Cx, Failure};",
+        ),
+        (
+            "Kind::",
+            "use ringway_api::{CudaError, Kind};",
+            "use ringway_api::CudaError;",
+        ),
+        (
+            "Malformed",
+            "use ringway_wire::codec::{Malformed, Reader, Writer as _};",
+            "use ringway_wire::codec::{Reader, Writer as _};",
+        ),
         ("cx.reply", ", Writer as _};", "};"),
     ] {
         let code = text.split_once("Writer as _").map_or("", |(_, c)| c);
@@ -135,7 +178,11 @@ use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
 fn arm(out: &mut String, row: &Row) {
     let params = row.params.as_ref().expect("checked by the parser");
-    let _ = writeln!(out, "\npub(super) fn {}(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {{", row.name);
+    let _ = writeln!(
+        out,
+        "\npub(super) fn {}(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {{",
+        row.name
+    );
     let mut after = String::new();
     let mut arguments = Vec::new();
     // Lengths may stand behind their arrays in the argument list; arrays are checked against them once all are read.
@@ -164,12 +211,21 @@ fn arm(out: &mut String, row: &Row) {
             }
             Shape::Handle(k) | Shape::End(k) => {
                 let _ = match *k {
-                    "Stream" if matches!(p.shape, Shape::Handle(_)) => writeln!(out, "    let {n} = cx.stream(r.u64()?)?;"),
+                    "Stream" if matches!(p.shape, Shape::Handle(_)) => {
+                        writeln!(out, "    let {n} = cx.stream(r.u64()?)?;")
+                    }
                     _ if matches!(p.shape, Shape::End(_)) => {
                         let _ = writeln!(after, "    cx.remove(Kind::{k}, {n}_id);");
-                        writeln!(out, "    let {n}_id = r.u64()?;\n    let {n} = cx.handle(Kind::{k}, {n}_id)?;")
+                        writeln!(
+                            out,
+                            "    let {n}_id = r.u64()?;\n    let {n} = cx.handle(Kind::{k}, {n}_id)?;"
+                        )
                     }
-                    _ => writeln!(out, "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;", if p.nullable { "_or_null" } else { "" }),
+                    _ => writeln!(
+                        out,
+                        "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;",
+                        if p.nullable { "_or_null" } else { "" }
+                    ),
                 };
                 arguments.push(n.clone());
             }
@@ -182,7 +238,10 @@ fn arm(out: &mut String, row: &Row) {
             Shape::Found(k) => {
                 let _ = writeln!(outs, "    let mut {n} = 0u64;");
                 arguments.push(format!("&mut {n}"));
-                let _ = writeln!(after, "    let {n} = cx.found(Kind::{k}, {n})?;\n    cx.reply.u64({n});");
+                let _ = writeln!(
+                    after,
+                    "    let {n} = cx.found(Kind::{k}, {n})?;\n    cx.reply.u64({n});"
+                );
             }
             Shape::Cstr => {
                 let _ = writeln!(out, "    let {n} = r.c_string()?;");
@@ -191,36 +250,74 @@ fn arm(out: &mut String, row: &Row) {
             Shape::Bytes(dir, len) => {
                 if *dir != Dir::Out {
                     let _ = writeln!(out, "    let mut {n} = r.bytes()?.to_vec();");
-                    let _ = writeln!(checks, "    if {n}.len() as u64 != {len} as u64 {{\n        return Err(Malformed::Count {{ count: {n}.len() as u64, limit: {len} as u64 }}.into());\n    }}");
+                    let _ = writeln!(
+                        checks,
+                        "    if {n}.len() as u64 != {len} as u64 {{\n        return Err(Malformed::Count {{ count: {n}.len() as u64, limit: {len} as u64 }}.into());\n    }}"
+                    );
                 } else {
                     bound(&mut checks, len, 1);
                     let _ = writeln!(outs, "    let mut {n} = vec![0u8; {len} as usize];");
                 }
-                arguments.push(format!("{n}.as_{}ptr()", if *dir == Dir::In { "" } else { "mut_" }));
+                arguments.push(format!(
+                    "{n}.as_{}ptr()",
+                    if *dir == Dir::In { "" } else { "mut_" }
+                ));
                 if *dir != Dir::In {
                     let _ = writeln!(after, "    cx.reply.put(&{n});");
                 }
             }
             Shape::Array(dir, element, len) => {
                 let (size, read, zero) = match element {
-                    Element::Scalar(s) => (s.size(), format!("r.{}()?", s.rust()), format!("{}{}", s.zero(), s.rust())),
+                    Element::Scalar(s) => (
+                        s.size(),
+                        format!("r.{}()?", s.rust()),
+                        format!("{}{}", s.zero(), s.rust()),
+                    ),
                     Element::Handle("Stream") => (8, "cx.stream(r.u64()?)?".into(), "0u64".into()),
-                    Element::Handle(k) => (8, format!("cx.handle(Kind::{k}, r.u64()?)?"), "0u64".into()),
-                    Element::Pod(size) => (*size, format!("r.array::<{size}>()?"), format!("[0u8; {size}]")),
+                    Element::Handle(k) => {
+                        (8, format!("cx.handle(Kind::{k}, r.u64()?)?"), "0u64".into())
+                    }
+                    Element::Pod(size) => (
+                        *size,
+                        format!("r.array::<{size}>()?"),
+                        format!("[0u8; {size}]"),
+                    ),
                 };
                 if *dir != Dir::Out {
-                    let _ = writeln!(out, "    let {n}_count = r.u32()?;\n    if (r.left() / {size}) < {n}_count as usize {{\n        return Err(Malformed::TooShort {{ wanted: ({n}_count as usize).saturating_mul({size}), left: r.left() }}.into());\n    }}");
-                    let _ = writeln!(out, "    let mut {n} = Vec::with_capacity({n}_count as usize);\n    for _ in 0..{n}_count {{\n        {n}.push({read});\n    }}");
-                    let empty = if p.nullable { format!("{n}_count != 0 && ") } else { String::new() };
-                    let _ = writeln!(checks, "    if {empty}u64::from({n}_count) != {len} as u64 {{\n        return Err(Malformed::Count {{ count: u64::from({n}_count), limit: {len} as u64 }}.into());\n    }}");
+                    let _ = writeln!(
+                        out,
+                        "    let {n}_count = r.u32()?;\n    if (r.left() / {size}) < {n}_count as usize {{\n        return Err(Malformed::TooShort {{ wanted: ({n}_count as usize).saturating_mul({size}), left: r.left() }}.into());\n    }}"
+                    );
+                    let _ = writeln!(
+                        out,
+                        "    let mut {n} = Vec::with_capacity({n}_count as usize);\n    for _ in 0..{n}_count {{\n        {n}.push({read});\n    }}"
+                    );
+                    let empty = if p.nullable {
+                        format!("{n}_count != 0 && ")
+                    } else {
+                        String::new()
+                    };
+                    let _ = writeln!(
+                        checks,
+                        "    if {empty}u64::from({n}_count) != {len} as u64 {{\n        return Err(Malformed::Count {{ count: u64::from({n}_count), limit: {len} as u64 }}.into());\n    }}"
+                    );
                 } else {
                     bound(&mut checks, len, size);
                     let _ = writeln!(outs, "    let mut {n} = vec![{zero}; {len} as usize];");
                 }
-                let cast = if matches!(element, Element::Pod(_)) { ".cast()" } else { "" };
-                let pointer = format!("{n}.as_{}ptr(){cast}", if *dir == Dir::In { "" } else { "mut_" });
+                let cast = if matches!(element, Element::Pod(_)) {
+                    ".cast()"
+                } else {
+                    ""
+                };
+                let pointer = format!(
+                    "{n}.as_{}ptr(){cast}",
+                    if *dir == Dir::In { "" } else { "mut_" }
+                );
                 arguments.push(match (p.nullable, dir) {
-                    (true, Dir::In) => format!("if {n}.is_empty() {{ core::ptr::null() }} else {{ {pointer} }}"),
+                    (true, Dir::In) => {
+                        format!("if {n}.is_empty() {{ core::ptr::null() }} else {{ {pointer} }}")
+                    }
                     _ => pointer,
                 });
                 if *dir != Dir::In {
@@ -238,15 +335,33 @@ fn arm(out: &mut String, row: &Row) {
                     if p.nullable {
                         let _ = writeln!(out, "    let {n}_given = r.u8()? != 0;");
                     }
-                    let _ = writeln!(out, "    let mut {n} = crate::cx::aligned::<{words}>(r.take({size})?);");
+                    let _ = writeln!(
+                        out,
+                        "    let mut {n} = crate::cx::aligned::<{words}>(r.take({size})?);"
+                    );
                 } else {
                     let _ = writeln!(outs, "    let mut {n} = [0u64; {words}];");
                 }
-                let pointer = if *dir == Dir::In { format!("{n}.as_ptr().cast()") } else { format!("{n}.as_mut_ptr().cast()") };
-                let null = if *dir == Dir::In { "core::ptr::null()" } else { "core::ptr::null_mut()" };
-                arguments.push(if p.nullable && *dir != Dir::Out { format!("if {n}_given {{ {pointer} }} else {{ {null} }}") } else { pointer });
+                let pointer = if *dir == Dir::In {
+                    format!("{n}.as_ptr().cast()")
+                } else {
+                    format!("{n}.as_mut_ptr().cast()")
+                };
+                let null = if *dir == Dir::In {
+                    "core::ptr::null()"
+                } else {
+                    "core::ptr::null_mut()"
+                };
+                arguments.push(if p.nullable && *dir != Dir::Out {
+                    format!("if {n}_given {{ {pointer} }} else {{ {null} }}")
+                } else {
+                    pointer
+                });
                 if *dir != Dir::In {
-                    let _ = writeln!(after, "    cx.reply.put(crate::cx::bytes_of(&{n}).get(..{size}).unwrap_or_default());");
+                    let _ = writeln!(
+                        after,
+                        "    cx.reply.put(crate::cx::bytes_of(&{n}).get(..{size}).unwrap_or_default());"
+                    );
                 }
             }
             Shape::Val(_) => {
@@ -259,17 +374,30 @@ fn arm(out: &mut String, row: &Row) {
     let _ = writeln!(out, "    r.end()?;");
     out.push_str(&checks);
     out.push_str(&outs);
-    let _ = writeln!(out, "    let call = cx.driver.{}.ok_or(CudaError::NOT_SUPPORTED)?;", field(row));
-    let _ = writeln!(out, "    CudaError::check(unsafe {{ call({}) }})?;", arguments.join(", "));
+    let _ = writeln!(
+        out,
+        "    let call = cx.driver.{}.ok_or(CudaError::NOT_SUPPORTED)?;",
+        field(row)
+    );
+    let _ = writeln!(
+        out,
+        "    CudaError::check(unsafe {{ call({}) }})?;",
+        arguments.join(", ")
+    );
     let _ = writeln!(out, "{after}    Ok(())\n}}");
 }
 
 fn bound(checks: &mut String, len: &str, size: usize) {
-    let _ = writeln!(checks, "    if {len} as u64 > (REPLY_SIZE_MAX / {size}) as u64 {{\n        return Err(Malformed::Count {{ count: {len} as u64, limit: (REPLY_SIZE_MAX / {size}) as u64 }}.into());\n    }}");
+    let _ = writeln!(
+        checks,
+        "    if {len} as u64 > (REPLY_SIZE_MAX / {size}) as u64 {{\n        return Err(Malformed::Count {{ count: {len} as u64, limit: (REPLY_SIZE_MAX / {size}) as u64 }}.into());\n    }}"
+    );
 }
 
 pub fn module(families: &[&String]) -> String {
-    let mut out = String::from("//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n#[rustfmt::skip]\npub mod dispatch;\n#[rustfmt::skip]\npub mod driver;\n");
+    let mut out = String::from(
+        "//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n#[rustfmt::skip]\npub mod dispatch;\n#[rustfmt::skip]\npub mod driver;\n",
+    );
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\nmod {family};");
     }

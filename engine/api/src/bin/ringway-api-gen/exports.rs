@@ -15,7 +15,7 @@ const HEAD: &str = "\
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
 //! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
-#![allow(non_snake_case, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
+#![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
 #![allow(clippy::undocumented_unsafe_blocks)]
@@ -52,7 +52,11 @@ pub fn c_type(p: &Param) -> String {
 }
 
 fn signature(params: &[Param]) -> String {
-    params.iter().map(|p| format!("{}: {}", p.name, c_type(p))).collect::<Vec<_>>().join(", ")
+    params
+        .iter()
+        .map(|p| format!("{}: {}", p.name, c_type(p)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// One file of a family.
@@ -74,13 +78,23 @@ fn symbol(out: &mut String, row: &Row, export: &Export) {
     let params = row.params.as_ref().unwrap_or(&empty);
     let op = row.op();
     let described = !export.legacy && row.params.is_some();
-    let _ = writeln!(out, "\n/// `{}`, CUDA {}.{}.", row.name, export.version / 1000, export.version % 1000 / 10);
+    let _ = writeln!(
+        out,
+        "\n/// `{}`, CUDA {}.{}.",
+        row.name,
+        export.version / 1000,
+        export.version % 1000 / 10
+    );
     let _ = writeln!(out, "#[unsafe(no_mangle)]");
     if !described || !row.works() {
         // A function that takes nothing can be called with any arguments under the platform's C convention.
         let _ = writeln!(out, "pub extern \"C\" fn {}() -> u32 {{", export.symbol);
         if export.legacy {
-            let _ = writeln!(out, "    refused_legacy(op::{op}, \"{}\")\n}}", export.symbol);
+            let _ = writeln!(
+                out,
+                "    refused_legacy(op::{op}, \"{}\")\n}}",
+                export.symbol
+            );
         } else {
             let _ = writeln!(out, "    refused(op::{op})\n}}");
         }
@@ -109,14 +123,28 @@ fn symbol(out: &mut String, row: &Row, export: &Export) {
         Some(alias) => format!("auto_{alias}"),
         None => format!("auto_{}", row.name),
     };
-    let _ = writeln!(out, "pub unsafe extern \"C\" fn {}({}) -> u32 {{", export.symbol, signature(params));
-    let _ = writeln!(out, "    guard(op::{op}, || unsafe {{ {path}({}) }})\n}}", arguments.join(", "));
+    let _ = writeln!(
+        out,
+        "pub unsafe extern \"C\" fn {}({}) -> u32 {{",
+        export.symbol,
+        signature(params)
+    );
+    let _ = writeln!(
+        out,
+        "    guard(op::{op}, || unsafe {{ {path}({}) }})\n}}",
+        arguments.join(", ")
+    );
 }
 
 /// A generated body: check, encode, send, take the answer.
 fn body(out: &mut String, row: &Row) {
     let params = row.params.as_ref().expect("checked by the parser");
-    let _ = writeln!(out, "\nunsafe fn auto_{}({}) -> Result<(), CudaError> {{", row.name, signature(params));
+    let _ = writeln!(
+        out,
+        "\nunsafe fn auto_{}({}) -> Result<(), CudaError> {{",
+        row.name,
+        signature(params)
+    );
     let mut size: Vec<String> = Vec::new();
     let mut fixed = 0usize;
     let mut encode = String::new();
@@ -135,15 +163,25 @@ fn body(out: &mut String, row: &Row) {
         let not_null = !p.nullable
             && !matches!(
                 p.shape,
-                Shape::Scalar(_, Dir::In) | Shape::Device(Dir::In) | Shape::Handle(_) | Shape::End(_) | Shape::Val(_)
+                Shape::Scalar(_, Dir::In)
+                    | Shape::Device(Dir::In)
+                    | Shape::Handle(_)
+                    | Shape::End(_)
+                    | Shape::Val(_)
             );
         if not_null {
             match &p.shape {
                 Shape::Bytes(_, len) | Shape::Array(_, _, len) => {
-                    let _ = writeln!(out, "    if {n}.is_null() && {len} != 0 {{\n        return Err(CudaError::INVALID_VALUE);\n    }}");
+                    let _ = writeln!(
+                        out,
+                        "    if {n}.is_null() && {len} != 0 {{\n        return Err(CudaError::INVALID_VALUE);\n    }}"
+                    );
                 }
                 _ => {
-                    let _ = writeln!(out, "    if {n}.is_null() {{\n        return Err(CudaError::INVALID_VALUE);\n    }}");
+                    let _ = writeln!(
+                        out,
+                        "    if {n}.is_null() {{\n        return Err(CudaError::INVALID_VALUE);\n    }}"
+                    );
                 }
             }
         }
@@ -161,7 +199,10 @@ fn body(out: &mut String, row: &Row) {
                 let store = format!("{n}.write_unaligned(v);");
                 let _ = writeln!(decode, "        let v = r.{t}()?;");
                 let _ = match p.nullable {
-                    true => writeln!(decode, "        if !{n}.is_null() {{\n            {store}\n        }}"),
+                    true => writeln!(
+                        decode,
+                        "        if !{n}.is_null() {{\n            {store}\n        }}"
+                    ),
                     false => writeln!(decode, "        {store}"),
                 };
             }
@@ -180,7 +221,11 @@ fn body(out: &mut String, row: &Row) {
             Shape::Handle(k) | Shape::End(k) => {
                 aim(2);
                 fixed += 8;
-                let check = if p.nullable { "handle_or_null" } else { "handle" };
+                let check = if p.nullable {
+                    "handle_or_null"
+                } else {
+                    "handle"
+                };
                 let _ = writeln!(out, "    let {n} = client::{check}(Kind::{k}, {n})?;");
                 let _ = writeln!(encode, "        w.u64({n}.id);");
                 if matches!(p.shape, Shape::End(_)) {
@@ -194,10 +239,16 @@ fn body(out: &mut String, row: &Row) {
                 let _ = k;
             }
             Shape::Found(k) => {
-                let _ = writeln!(decode, "        let v = client::found(Kind::{k}, r.u64()?, target)?;");
+                let _ = writeln!(
+                    decode,
+                    "        let v = client::found(Kind::{k}, r.u64()?, aim)?;"
+                );
                 let store = format!("{n}.write_unaligned(v);");
                 let _ = match p.nullable {
-                    true => writeln!(decode, "        if !{n}.is_null() {{\n            {store}\n        }}"),
+                    true => writeln!(
+                        decode,
+                        "        if !{n}.is_null() {{\n            {store}\n        }}"
+                    ),
                     false => writeln!(decode, "        {store}"),
                 };
             }
@@ -214,7 +265,10 @@ fn body(out: &mut String, row: &Row) {
                 }
                 if *dir != Dir::In {
                     let _ = writeln!(decode, "        let v = r.take({len} as usize)?;");
-                    let _ = writeln!(decode, "        if !{n}.is_null() {{\n            {n}.copy_from_nonoverlapping(v.as_ptr(), v.len());\n        }}");
+                    let _ = writeln!(
+                        decode,
+                        "        if !{n}.is_null() {{\n            {n}.copy_from_nonoverlapping(v.as_ptr(), v.len());\n        }}"
+                    );
                 }
             }
             Shape::Array(dir, element, len) => {
@@ -225,34 +279,60 @@ fn body(out: &mut String, row: &Row) {
                 };
                 if *dir != Dir::Out {
                     let source = match element {
-                        Element::Pod(size) => format!("client::slice({n}.cast::<[u8; {size}]>(), {len} as usize)?"),
+                        Element::Pod(size) => {
+                            format!("client::slice({n}.cast::<[u8; {size}]>(), {len} as usize)?")
+                        }
                         _ => format!("client::slice({n}, {len} as usize)?"),
                     };
                     let _ = writeln!(out, "    let {n}_in = {source};");
                     if p.nullable {
                         // A null pointer travels as an empty array.
-                        let _ = writeln!(out, "    let {n}_in = if {n}.is_null() {{ &[][..] }} else {{ {n}_in }};");
+                        let _ = writeln!(
+                            out,
+                            "    let {n}_in = if {n}.is_null() {{ &[][..] }} else {{ {n}_in }};"
+                        );
                     }
                     if let Element::Handle(k) = element {
-                        let check = if *k == "Stream" { "stream(*v)".to_string() } else { format!("handle(Kind::{k}, *v)") };
-                        let _ = writeln!(out, "    let {n}_in = {n}_in.iter().map(|v| Ok(client::{check}?.id)).collect::<Result<Vec<u64>, CudaError>>()?;");
+                        let check = if *k == "Stream" {
+                            "stream(*v)".to_string()
+                        } else {
+                            format!("handle(Kind::{k}, *v)")
+                        };
+                        let _ = writeln!(
+                            out,
+                            "    let {n}_in = {n}_in.iter().map(|v| Ok(client::{check}?.id)).collect::<Result<Vec<u64>, CudaError>>()?;"
+                        );
                     }
                     size.push(format!("4 + {n}_in.len().saturating_mul({element_size})"));
-                    let _ = writeln!(encode, "        w.u32(u32::try_from({n}_in.len()).unwrap_or(u32::MAX));");
+                    let _ = writeln!(
+                        encode,
+                        "        w.u32(u32::try_from({n}_in.len()).unwrap_or(u32::MAX));"
+                    );
                     let put = match element {
                         Element::Scalar(s) => format!("w.{}(*v)", s.rust()),
                         Element::Handle(_) => "w.u64(*v)".into(),
                         Element::Pod(_) => "w.put(v)".into(),
                     };
-                    let _ = writeln!(encode, "        for v in {n}_in.iter() {{\n            {put};\n        }}");
+                    let _ = writeln!(
+                        encode,
+                        "        for v in {n}_in.iter() {{\n            {put};\n        }}"
+                    );
                 }
                 if *dir != Dir::In {
                     let store = match element {
-                        Element::Scalar(s) => format!("let v = r.{}()?;\n            if !{n}.is_null() {{\n                {n}.add(i).write_unaligned(v);\n            }}", s.rust()),
-                        Element::Pod(size) => format!("let v = r.take({size})?;\n            if !{n}.is_null() {{\n                {n}.cast::<u8>().add(i * {size}).copy_from_nonoverlapping(v.as_ptr(), {size});\n            }}"),
+                        Element::Scalar(s) => format!(
+                            "let v = r.{}()?;\n            if !{n}.is_null() {{\n                {n}.add(i).write_unaligned(v);\n            }}",
+                            s.rust()
+                        ),
+                        Element::Pod(size) => format!(
+                            "let v = r.take({size})?;\n            if !{n}.is_null() {{\n                {n}.cast::<u8>().add(i * {size}).copy_from_nonoverlapping(v.as_ptr(), {size});\n            }}"
+                        ),
                         Element::Handle(_) => unreachable!("refused by the parser"),
                     };
-                    let _ = writeln!(decode, "        for i in 0..{len} as usize {{\n            {store}\n        }}");
+                    let _ = writeln!(
+                        decode,
+                        "        for i in 0..{len} as usize {{\n            {store}\n        }}"
+                    );
                 }
             }
             Shape::Pod(dir, pod) => {
@@ -261,16 +341,23 @@ fn body(out: &mut String, row: &Row) {
                     if p.nullable {
                         fixed += 1;
                         let _ = writeln!(encode, "        w.u8(u8::from(!{n}.is_null()));");
-                        let _ = writeln!(encode, "        w.put(&if {n}.is_null() {{ [0; {pod}] }} else {{ {n}.cast::<[u8; {pod}]>().read() }});");
+                        let _ = writeln!(
+                            encode,
+                            "        w.put(&if {n}.is_null() {{ [0; {pod}] }} else {{ {n}.cast::<[u8; {pod}]>().read() }});"
+                        );
                     } else {
-                        let _ = writeln!(encode, "        w.put(&{n}.cast::<[u8; {pod}]>().read());");
+                        let _ =
+                            writeln!(encode, "        w.put(&{n}.cast::<[u8; {pod}]>().read());");
                     }
                 }
                 if *dir != Dir::In {
                     let _ = writeln!(decode, "        let v = r.array::<{pod}>()?;");
                     let store = format!("{n}.cast::<[u8; {pod}]>().write(v);");
                     let _ = match p.nullable {
-                        true => writeln!(decode, "        if !{n}.is_null() {{\n            {store}\n        }}"),
+                        true => writeln!(
+                            decode,
+                            "        if !{n}.is_null() {{\n            {store}\n        }}"
+                        ),
                         false => writeln!(decode, "        {store}"),
                     };
                 }
@@ -282,27 +369,51 @@ fn body(out: &mut String, row: &Row) {
             Shape::Ptr(_) | Shape::Func => unreachable!("refused by the parser"),
         }
     }
-    let _ = writeln!(out, "    let target = {};", target.unwrap_or("client::current()?".into()));
+    let _ = writeln!(
+        out,
+        "    let aim = {};",
+        target.unwrap_or("client::current()?".into())
+    );
     for p in params {
         if let Shape::New(k) = p.shape {
-            let _ = writeln!(out, "    let {}_new = client::create(Kind::{k}, target)?;", p.name);
+            let _ = writeln!(
+                out,
+                "    let {}_new = client::create(Kind::{k}, aim)?;",
+                p.name
+            );
         }
     }
     size.insert(0, fixed.to_string());
-    let verb = if row.class == Class::Posted { "posted" } else { "called" };
-    let _ = writeln!(out, "    client::{verb}(op::{}, target, {}, |w| {{\n{encode}    }}{}", row.op(), size.join(" + "), if row.class == Class::Posted {
-        ")?;".to_string()
-    } else if decode.is_empty() {
-        ", |_| Ok(()))?;".to_string()
+    let verb = if row.class == Class::Posted {
+        "posted"
     } else {
-        format!(", |r| {{\n{decode}        Ok(())\n    }})?;")
-    });
+        "called"
+    };
+    let _ = writeln!(
+        out,
+        "    client::{verb}(op::{}, aim, {}, {}{}",
+        row.op(),
+        size.join(" + "),
+        if encode.is_empty() {
+            "|_| ()".to_string()
+        } else {
+            format!("|w| {{\n{encode}    }}")
+        },
+        if row.class == Class::Posted {
+            ")?;".to_string()
+        } else if decode.is_empty() {
+            ", |_| Ok(()))?;".to_string()
+        } else {
+            format!(", |r| {{\n{decode}        Ok(())\n    }})?;")
+        }
+    );
     let _ = writeln!(out, "{after}    Ok(())\n}}");
 }
 
 /// The modules and the map from symbol to address.
 pub fn module(rows: &[Row], families: &[String]) -> String {
-    let mut out = String::from("//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n");
+    let mut out =
+        String::from("//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n");
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\npub mod {family};");
     }
@@ -326,11 +437,18 @@ static ADDRESSES: &[(&str, Address)] = &[
     let mut all: Vec<(&str, &str)> = rows
         .iter()
         .filter(|r| !r.internal && !r.driver_only)
-        .flat_map(|r| r.exports.iter().map(|e| (e.symbol.as_str(), r.family.as_str())))
+        .flat_map(|r| {
+            r.exports
+                .iter()
+                .map(|e| (e.symbol.as_str(), r.family.as_str()))
+        })
         .collect();
     all.sort_unstable();
     for (symbol, family) in all {
-        let _ = writeln!(out, "    (\"{symbol}\", Address({family}::{symbol} as *const c_void)),");
+        let _ = writeln!(
+            out,
+            "    (\"{symbol}\", Address({family}::{symbol} as *const c_void)),"
+        );
     }
     out.push_str("];\n");
     out

@@ -208,7 +208,10 @@ impl Row {
         self.exports.iter().any(|e| e.variant != Variant::Base)
     }
     pub fn stream_param(&self) -> Option<&Param> {
-        self.params.as_ref()?.iter().find(|p| p.shape == Shape::Handle("Stream"))
+        self.params
+            .as_ref()?
+            .iter()
+            .find(|p| p.shape == Shape::Handle("Stream"))
     }
     /// `CU_MEM_ALLOC` of `cuMemAlloc`.
     pub fn op(&self) -> String {
@@ -244,9 +247,18 @@ pub fn constant_case(name: &str) -> String {
                     || (b.is_ascii_digit() && after.is_some_and(|a| a.is_ascii_lowercase()))
             });
         // `HtoD` and the like stay one word.
-        let joined = i >= 3 && ["HtoD", "DtoH", "DtoD", "HtoA", "AtoH", "DtoA", "AtoD", "AtoA"].iter().any(|w| {
-            (0..4).any(|back| i >= back && chars[i - back..].iter().take(4).collect::<String>() == **w && back > 0)
-        });
+        let joined = i >= 3
+            && [
+                "HtoD", "DtoH", "DtoD", "HtoA", "AtoH", "DtoA", "AtoD", "AtoA",
+            ]
+            .iter()
+            .any(|w| {
+                (0..4).any(|back| {
+                    i >= back
+                        && chars[i - back..].iter().take(4).collect::<String>() == **w
+                        && back > 0
+                })
+            });
         if starts_word && !joined && !out.ends_with('_') {
             out.push('_');
         }

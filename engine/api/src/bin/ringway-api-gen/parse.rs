@@ -26,13 +26,19 @@ pub fn parse(family: &str, text: &str) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut texts: Vec<(String, String)> = Vec::new();
     let mut open: Option<(usize, String)> = None;
-    for (index, line) in text.lines().chain(std::iter::once("end-of-file")).enumerate() {
+    for (index, line) in text
+        .lines()
+        .chain(std::iter::once("end-of-file"))
+        .enumerate()
+    {
         let line = line.trim_end();
         if line.trim_start().starts_with('#') || line.trim().is_empty() {
             continue;
         }
         if line.starts_with([' ', '\t']) {
-            let (_, row) = open.as_mut().ok_or(format!("{family}.tbl:{}: nothing to go on with", index + 1))?;
+            let (_, row) = open
+                .as_mut()
+                .ok_or(format!("{family}.tbl:{}: nothing to go on with", index + 1))?;
             row.push(' ');
             row.push_str(line.trim());
             continue;
@@ -41,8 +47,13 @@ pub fn parse(family: &str, text: &str) -> Result<Vec<Row>> {
             let place = format!("{family}.tbl:{}", start + 1);
             let located = |e: String| format!("{place}: {e}");
             if let Some(rest) = row.strip_prefix("let ") {
-                let (name, value) = rest.split_once('=').ok_or_else(|| located("let without =".into()))?;
-                texts.push((name.trim().to_string(), quoted(value.trim(), &texts).map_err(located)?));
+                let (name, value) = rest
+                    .split_once('=')
+                    .ok_or_else(|| located("let without =".into()))?;
+                texts.push((
+                    name.trim().to_string(),
+                    quoted(value.trim(), &texts).map_err(located)?,
+                ));
             } else {
                 rows.push(parse_row(family, &place, &row, &texts).map_err(located)?);
             }
@@ -54,7 +65,11 @@ pub fn parse(family: &str, text: &str) -> Result<Vec<Row>> {
 
 fn quoted(word: &str, texts: &[(String, String)]) -> Result<String> {
     if let Some(name) = word.strip_prefix('$') {
-        return texts.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone()).ok_or(format!("no text ${name}"));
+        return texts
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, t)| t.clone())
+            .ok_or(format!("no text ${name}"));
     }
     word.strip_prefix('"')
         .and_then(|w| w.strip_suffix('"'))
@@ -95,7 +110,11 @@ fn brackets(text: &str) -> Result<(&str, Option<&str>, &str)> {
             ')' => {
                 depth -= 1;
                 if depth == 0 {
-                    return Ok((&text[..start], Some(&text[start + 1..start + i]), &text[start + i + 1..]));
+                    return Ok((
+                        &text[..start],
+                        Some(&text[start + 1..start + i]),
+                        &text[start + i + 1..],
+                    ));
                 }
             }
             _ => {}
@@ -126,7 +145,14 @@ fn commas(text: &str) -> Vec<&str> {
 
 fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) -> Result<Row> {
     let (head, params, tail) = brackets(text)?;
-    let params = params.map(|p| commas(p).into_iter().map(parse_param).collect::<Result<Vec<_>>>()).transpose()?;
+    let params = params
+        .map(|p| {
+            commas(p)
+                .into_iter()
+                .map(parse_param)
+                .collect::<Result<Vec<_>>>()
+        })
+        .transpose()?;
     let mut head: std::collections::VecDeque<String> = words(head).into();
     let mut tail: std::collections::VecDeque<String> = words(tail).into();
     let mut row = Row {
@@ -161,7 +187,9 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         row.internal = true;
         first = head.pop_front().ok_or("an opcode is missing")?;
     }
-    row.opcode = first.parse().map_err(|_| format!("opcode expected, not {first}"))?;
+    row.opcode = first
+        .parse()
+        .map_err(|_| format!("opcode expected, not {first}"))?;
     if row.opcode == 0 || row.opcode > 0xffff {
         return Err(format!("opcode {} is out of range", row.opcode));
     }
@@ -185,14 +213,23 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
             _ => return Err(format!("unknown class {class}")),
         };
         if row.internal {
-            return if tail.is_empty() { Ok(row) } else { Err("text behind the class".into()) };
+            return if tail.is_empty() {
+                Ok(row)
+            } else {
+                Err("text behind the class".into())
+            };
         }
         let body = tail.pop_front().ok_or("a body is missing")?;
         row.hand = match body.as_str() {
             "auto" => false,
             "hand" => true,
             other => {
-                row.alias = Some(other.strip_prefix("as:").ok_or(format!("body is auto, hand or as:ROW, not {body}"))?.to_string());
+                row.alias = Some(
+                    other
+                        .strip_prefix("as:")
+                        .ok_or(format!("body is auto, hand or as:ROW, not {body}"))?
+                        .to_string(),
+                );
                 false
             }
         };
@@ -200,7 +237,9 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         row.class = Class::Local;
     }
     let support = tail.pop_front().ok_or("support is missing")?;
-    let text_next = |tail: &mut std::collections::VecDeque<String>| quoted(&tail.pop_front().unwrap_or_default(), texts);
+    let text_next = |tail: &mut std::collections::VecDeque<String>| {
+        quoted(&tail.pop_front().unwrap_or_default(), texts)
+    };
     row.support = match support.as_str() {
         "full" => Support::Full,
         "partial" => Support::Partial(text_next(&mut tail)?),
@@ -217,8 +256,12 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         } else if let Some(symbol) = word.strip_prefix("driver=") {
             row.driver = Some(symbol.to_string());
         } else if let Some((suffix, version)) = word.split_once('@') {
-            let (legacy, suffix) = suffix.strip_prefix('!').map_or((false, suffix), |s| (true, s));
-            let (major, minor) = version.split_once('.').ok_or(format!("version {version}"))?;
+            let (legacy, suffix) = suffix
+                .strip_prefix('!')
+                .map_or((false, suffix), |s| (true, s));
+            let (major, minor) = version
+                .split_once('.')
+                .ok_or(format!("version {version}"))?;
             let number = |s: &str| s.parse::<u32>().map_err(|_| format!("version {version}"));
             row.exports.push(Export {
                 symbol: format!("{}{suffix}", row.base),
@@ -245,15 +288,25 @@ fn check_row(row: &Row) -> Result<()> {
         return Err("no symbol leads to this row".into());
     }
     let Some(params) = &row.params else {
-        return if row.works() { Err("a row that works needs its parameters".into()) } else { Ok(()) };
+        return if row.works() {
+            Err("a row that works needs its parameters".into())
+        } else {
+            Ok(())
+        };
     };
     for p in params {
         let len = match &p.shape {
             Shape::Bytes(_, len) | Shape::Array(_, _, len) => len,
             _ => continue,
         };
-        let found = params.iter().find(|q| q.name == *len).ok_or(format!("no parameter {len} for {}'s length", p.name))?;
-        if !matches!(found.shape, Shape::Scalar(Scalar::U32 | Scalar::I32 | Scalar::Usize, Dir::In)) {
+        let found = params
+            .iter()
+            .find(|q| q.name == *len)
+            .ok_or(format!("no parameter {len} for {}'s length", p.name))?;
+        if !matches!(
+            found.shape,
+            Shape::Scalar(Scalar::U32 | Scalar::I32 | Scalar::Usize, Dir::In)
+        ) {
             return Err(format!("{len} cannot be a length"));
         }
     }
@@ -271,19 +324,27 @@ fn check_row(row: &Row) -> Result<()> {
             Shape::Array(dir, Element::Handle(_), _) if *dir != Dir::In => {
                 return Err(format!("{} needs a handwritten body", p.name));
             }
-            Shape::Scalar(_, dir) | Shape::Bytes(dir, _) | Shape::Array(dir, _, _) | Shape::Pod(dir, _) => *dir != Dir::In,
+            Shape::Scalar(_, dir)
+            | Shape::Bytes(dir, _)
+            | Shape::Array(dir, _, _)
+            | Shape::Pod(dir, _) => *dir != Dir::In,
             Shape::Found(_) => true,
             _ => false,
         };
         if gives_back && row.class == Class::Posted {
-            return Err(format!("{} comes back, so the call cannot be posted", p.name));
+            return Err(format!(
+                "{} comes back, so the call cannot be posted",
+                p.name
+            ));
         }
     }
     Ok(())
 }
 
 fn parse_param(text: &str) -> Result<Param> {
-    let (name, ty) = text.split_once(':').ok_or(format!("type missing in {text}"))?;
+    let (name, ty) = text
+        .split_once(':')
+        .ok_or(format!("type missing in {text}"))?;
     let mut ty = ty.trim();
     let nullable = ty.ends_with('?');
     ty = ty.trim_end_matches('?').trim_end();
@@ -298,8 +359,16 @@ fn parse_param(text: &str) -> Result<Param> {
     };
     let (atom, inner, _) = brackets(rest)?;
     let atom = atom.trim();
-    let size = || inner.and_then(|i| i.parse::<usize>().ok()).ok_or(format!("a size is missing in {text}"));
-    let len = |text: &str| text.strip_prefix("len=").map(str::to_string).ok_or(format!("len= expected in {text}"));
+    let size = || {
+        inner
+            .and_then(|i| i.parse::<usize>().ok())
+            .ok_or(format!("a size is missing in {text}"))
+    };
+    let len = |text: &str| {
+        text.strip_prefix("len=")
+            .map(str::to_string)
+            .ok_or(format!("len= expected in {text}"))
+    };
     let shape = match (word, atom) {
         ("new", k) => Shape::New(kind(k).ok_or(format!("unknown kind {k}"))?),
         ("found", k) => Shape::Found(kind(k).ok_or(format!("unknown kind {k}"))?),
@@ -309,10 +378,14 @@ fn parse_param(text: &str) -> Result<Param> {
         (_, "bytes") => Shape::Bytes(dir, len(inner.unwrap_or_default())?),
         (_, "array") => {
             let parts = commas(inner.unwrap_or_default());
-            let [element, length] = parts[..] else { return Err(format!("array(element, len=param) expected in {text}")) };
+            let [element, length] = parts[..] else {
+                return Err(format!("array(element, len=param) expected in {text}"));
+            };
             let (word, size, _) = brackets(element)?;
             let element = match (word, size) {
-                ("pod", Some(size)) => Element::Pod(size.parse().map_err(|_| format!("size in {text}"))?),
+                ("pod", Some(size)) => {
+                    Element::Pod(size.parse().map_err(|_| format!("size in {text}"))?)
+                }
                 _ => Scalar::parse(element)
                     .map(Element::Scalar)
                     .or_else(|| kind(element).map(Element::Handle))
@@ -321,7 +394,13 @@ fn parse_param(text: &str) -> Result<Param> {
             Shape::Array(dir, element, len(length)?)
         }
         (_, "pod") => Shape::Pod(dir, size()?),
-        (_, "val") => Shape::Val(size().and_then(|s| if s == 8 || s == 64 { Ok(s) } else { Err("val(8) or val(64)".into()) })?),
+        (_, "val") => Shape::Val(size().and_then(|s| {
+            if s == 8 || s == 64 {
+                Ok(s)
+            } else {
+                Err("val(8) or val(64)".into())
+            }
+        })?),
         (_, "ptr") => Shape::Ptr(dir),
         (_, "fn") => Shape::Func,
         (_, word) => match (Scalar::parse(word), kind(word)) {
@@ -332,7 +411,11 @@ fn parse_param(text: &str) -> Result<Param> {
             _ => return Err(format!("unknown type {word}")),
         },
     };
-    Ok(Param { name: name.trim().to_string(), shape, nullable })
+    Ok(Param {
+        name: name.trim().to_string(),
+        shape,
+        nullable,
+    })
 }
 
 #[cfg(test)]
@@ -347,7 +430,10 @@ mod tests {
         )
         .unwrap();
         let row = &rows[0];
-        assert_eq!((row.opcode, row.name.as_str(), row.class), (300, "cuX", Class::Posted));
+        assert_eq!(
+            (row.opcode, row.name.as_str(), row.class),
+            (300, "cuX", Class::Posted)
+        );
         assert_eq!(row.support, Support::Partial("old".into()));
         assert_eq!(row.exports[1].symbol, "cuX_v2");
         assert_eq!(row.exports[1].version, 3020);
@@ -366,9 +452,15 @@ mod tests {
             ("0 cuX full @2.0", "out of range"),
             ("1 cuX full @2.0", "needs its parameters"),
             ("1 cuX() local auto full @2.0", "only posted and called"),
-            ("1 cuX(a: out u32) posted auto full @2.0", "cannot be posted"),
+            (
+                "1 cuX(a: out u32) posted auto full @2.0",
+                "cannot be posted",
+            ),
             ("1 cuX(a: ptr) called auto full @2.0", "handwritten"),
-            ("1 cuX(a: bytes(len=n)) called auto full @2.0", "no parameter n"),
+            (
+                "1 cuX(a: bytes(len=n)) called auto full @2.0",
+                "no parameter n",
+            ),
             ("1 cuX(a: what) called auto full @2.0", "unknown type"),
             ("1 cuX(a: u32 called auto full @2.0", "not closed"),
             ("1 cuX() called auto full", "no symbol"),
@@ -376,7 +468,10 @@ mod tests {
             ("1 cuX() called auto planned $none @2.0", "no text"),
         ] {
             let error = parse("f", text).unwrap_err();
-            assert!(error.starts_with("f.tbl:1: ") && error.contains(part), "{error}");
+            assert!(
+                error.starts_with("f.tbl:1: ") && error.contains(part),
+                "{error}"
+            );
         }
     }
 
