@@ -4,6 +4,7 @@
 //! `shim/cuda` (the exports), in `engine/worker` (the dispatch), and `docs/coverage.md`. See CONTRIBUTING.md, "Add one
 //! CUDA call".
 
+mod coverage;
 pub mod error;
 #[rustfmt::skip]
 #[path = "generated/op.rs"]
@@ -12,6 +13,7 @@ pub mod op;
 #[path = "generated/table.rs"]
 mod table;
 
+pub use coverage::{Coverage, Totals, coverage, totals};
 pub use error::{CudaError, RESULTS, result_name, result_text};
 pub use table::TABLE;
 
