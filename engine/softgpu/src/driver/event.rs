@@ -1,0 +1,122 @@
+//! Events: marks in streams with the time at which they were reached.
+
+use super::capture::CapturedEvent;
+use super::registry::Registry;
+use super::result::{CUresult, R, ensure};
+use super::stream::Mark;
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// All live events.
+pub static EVENTS: Registry<Event> = Registry::new(3);
+
+/// `CU_EVENT_DISABLE_TIMING`.
+pub const DISABLE_TIMING: u32 = 2;
+
+/// An event.
+pub struct Event {
+    /// Its handle.
+    pub handle: u64,
+    /// Context it was made in.
+    pub ctx: u64,
+    /// Creation flags.
+    pub flags: u32,
+    /// What was recorded last.
+    pub state: Mutex<Recorded>,
+}
+
+/// What an event holds.
+#[derive(Clone, Default)]
+pub enum Recorded {
+    /// Never recorded: complete by definition.
+    #[default]
+    Nothing,
+    /// Recorded in a stream.
+    Stream(Arc<Record>, Mark),
+    /// Recorded while its stream was captured.
+    Captured(CapturedEvent),
+}
+
+/// One recording.
+#[derive(Default)]
+pub struct Record {
+    time: OnceLock<Instant>,
+}
+
+impl Record {
+    /// The recording is reached.
+    pub fn reach(&self) {
+        let _ = self.time.set(Instant::now());
+    }
+}
+
+/// `cuEventCreate`.
+pub fn create(flags: u32) -> R<u64> {
+    let ctx = super::context::current()?;
+    ensure(flags & !7 == 0 && (flags & 4 == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
+    let handle = EVENTS.reserve();
+    EVENTS.insert(handle, Arc::new(Event { handle, ctx: ctx.handle, flags, state: Mutex::default() }));
+    Ok(handle)
+}
+
+/// `cuEventDestroy`: returns at once, whatever the event waits for.
+pub fn destroy(handle: u64) -> R {
+    super::device::driver()?;
+    EVENTS.remove(handle).map(drop)
+}
+
+impl Event {
+    /// The last recording's mark, or None if there is nothing to wait for.
+    pub fn mark(&self) -> R<Option<Mark>> {
+        match &*self.state.lock() {
+            Recorded::Nothing => Ok(None),
+            Recorded::Stream(_, mark) => Ok(Some(mark.clone())),
+            Recorded::Captured(_) => Err(CUresult::CAPTURED_EVENT),
+        }
+    }
+
+    fn healthy(&self) -> R {
+        super::context::CONTEXTS.find(self.ctx).ok_or(CUresult::CONTEXT_IS_DESTROYED)?.healthy()
+    }
+
+    /// `cuEventQuery`.
+    pub fn query(&self) -> R {
+        let reached = self.mark()?.is_none_or(|mark| mark.reached());
+        self.healthy()?;
+        ensure(reached, CUresult::NOT_READY)
+    }
+
+    /// `cuEventSynchronize`.
+    pub fn synchronize(&self) -> R {
+        if let Some(mark) = self.mark()? {
+            mark.wait();
+        }
+        if let Some(ctx) = super::context::CONTEXTS.find(self.ctx) {
+            ctx.flush_printf();
+        }
+        self.healthy()
+    }
+
+    fn time(&self) -> R<Instant> {
+        ensure(self.flags & DISABLE_TIMING == 0, CUresult::INVALID_HANDLE)?;
+        match &*self.state.lock() {
+            Recorded::Nothing => Err(CUresult::INVALID_HANDLE),
+            Recorded::Stream(record, _) => record.time.get().copied().ok_or(CUresult::NOT_READY),
+            Recorded::Captured(_) => Err(CUresult::CAPTURED_EVENT),
+        }
+    }
+}
+
+/// `cuEventElapsedTime`: milliseconds from `start` to `end`.
+pub fn elapsed(start: u64, end: u64) -> R<f32> {
+    let (start, end) = (EVENTS.get(start)?, EVENTS.get(end)?);
+    start.healthy()?;
+    let (from, to) = (start.time()?, end.time()?);
+    Ok(if to >= from { (to - from).as_secs_f32() * 1e3 } else { -(from - to).as_secs_f32() * 1e3 })
+}
+
+/// Events outlive their context only as handles that give errors.
+pub fn forget_context(ctx: u64) {
+    drop(EVENTS.remove_where(|event| event.ctx == ctx));
+}

@@ -1,0 +1,233 @@
+//! The memory of one device: a memfd mapped at an agreed address, so that an address means the same in every process that maps it and the memory
+//! can be registered with an RDMA device. Pages are taken when first touched, given back when freed, and read as zero after every allocation.
+
+use crate::driver::result::{CUresult, R};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+
+/// Address of device 0's memory; device `n` lies `n` windows higher.
+pub const DEVICE_BASE: u64 = 0x3000_0000_0000;
+/// Address space of one device: the first half holds ordinary allocations, the second half of the *file* is physical memory for `cuMemCreate`.
+pub const WINDOW: u64 = 1 << 40;
+/// Managed memory lies here, in a file of its own.
+pub const MANAGED_BASE: u64 = 0x2000_0000_0000;
+/// `cuMemAddressReserve` hands out addresses from here, 16 TiB of them.
+pub const RESERVE_BASE: u64 = 0x2800_0000_0000;
+/// Length of the range at [`RESERVE_BASE`].
+pub const RESERVE_LEN: u64 = 1 << 44;
+/// Every allocation starts at a multiple of this, as on hardware.
+pub const ALIGNMENT: u64 = 512;
+/// Unused bytes kept between allocations, so that the memory checker sees a step over the end.
+const GUARD: u64 = 512;
+const LINEAR: u64 = WINDOW / 2;
+const PAGE: u64 = 4096;
+
+/// Rounds up to a multiple of a power of two; None on overflow.
+pub fn round_up(value: u64, to: u64) -> Option<u64> {
+    value.checked_add(to - 1).map(|v| v & !(to - 1))
+}
+
+/// First-fit ranges of numbers: addresses or file offsets.
+#[derive(Default)]
+pub struct Ranges {
+    free: BTreeMap<u64, u64>,
+}
+
+impl Ranges {
+    /// All of `start .. start + len` is free.
+    pub fn new(start: u64, len: u64) -> Self {
+        Ranges { free: BTreeMap::from([(start, len)]) }
+    }
+
+    /// Takes `len` at a multiple of `align`, or None.
+    pub fn take(&mut self, len: u64, align: u64) -> Option<u64> {
+        let (start, room, at) = self.free.iter().find_map(|(&start, &room)| {
+            let at = round_up(start, align)?;
+            (at.checked_add(len)? <= start + room).then_some((start, room, at))
+        })?;
+        self.carve(start, room, at, len);
+        Some(at)
+    }
+
+    /// Takes exactly `at .. at + len` if free.
+    pub fn take_at(&mut self, at: u64, len: u64) -> bool {
+        let Some((&start, &room)) = self.free.range(..=at).next_back() else { return false };
+        let fits = at.checked_add(len).is_some_and(|end| end <= start + room);
+        if fits {
+            self.carve(start, room, at, len);
+        }
+        fits
+    }
+
+    fn carve(&mut self, start: u64, room: u64, at: u64, len: u64) {
+        self.free.remove(&start);
+        if at > start {
+            self.free.insert(start, at - start);
+        }
+        if at + len < start + room {
+            self.free.insert(at + len, start + room - at - len);
+        }
+    }
+
+    /// Gives a range back.
+    pub fn give(&mut self, mut start: u64, mut len: u64) {
+        if let Some((&before, &before_len)) = self.free.range(..start).next_back()
+            && before + before_len == start
+        {
+            self.free.remove(&before);
+            start = before;
+            len += before_len;
+        }
+        if let Some(after_len) = self.free.remove(&(start + len)) {
+            len += after_len;
+        }
+        self.free.insert(start, len);
+    }
+}
+
+struct Inner {
+    addresses: Ranges,
+    physical: Ranges,
+    used: u64,
+}
+
+/// See the module text.
+pub struct Arena {
+    base: u64,
+    capacity: u64,
+    fd: libc::c_int,
+    inner: Mutex<Inner>,
+}
+
+impl Arena {
+    /// Makes the file and maps its first half at `base`. CUDA_ERROR_OUT_OF_MEMORY or CUDA_ERROR_OPERATING_SYSTEM when the system refuses.
+    pub fn new(base: u64, capacity: u64, name: &std::ffi::CStr) -> R<Arena> {
+        // SAFETY: a plain system call with a valid C string.
+        let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            tracing::error!("memfd_create failed: {}", std::io::Error::last_os_error());
+            return Err(CUresult::OPERATING_SYSTEM);
+        }
+        // SAFETY: fd was just made. MAP_FIXED_NOREPLACE never replaces a mapping of this process.
+        let mapped = unsafe {
+            if libc::ftruncate(fd, WINDOW as libc::off_t) != 0 {
+                libc::MAP_FAILED
+            } else {
+                libc::mmap(
+                    base as *mut libc::c_void,
+                    LINEAR as usize,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+                    fd,
+                    0,
+                )
+            }
+        };
+        if mapped as u64 != base {
+            tracing::error!("device memory cannot be mapped at {base:#x}: {}", std::io::Error::last_os_error());
+            // SAFETY: closes the descriptor made above, which nobody else knows.
+            unsafe { libc::close(fd) };
+            return Err(CUresult::OUT_OF_MEMORY);
+        }
+        let inner = Inner { addresses: Ranges::new(base, LINEAR), physical: Ranges::new(LINEAR, LINEAR), used: 0 };
+        Ok(Arena { base, capacity, fd, inner: Mutex::new(inner) })
+    }
+
+    /// Bytes in all and bytes not allocated.
+    pub fn capacity_and_free(&self) -> (u64, u64) {
+        let used = self.inner.lock().used;
+        (self.capacity, self.capacity.saturating_sub(used))
+    }
+
+    /// The file behind the memory.
+    pub fn fd(&self) -> libc::c_int {
+        self.fd
+    }
+
+    /// Allocates `len` zeroed bytes at a multiple of `align` (at least 512), or CUDA_ERROR_OUT_OF_MEMORY.
+    pub fn allocate(&self, len: u64, align: u64) -> R<u64> {
+        let size = round_up(len, ALIGNMENT).ok_or(CUresult::OUT_OF_MEMORY)?;
+        let mut inner = self.inner.lock();
+        if size > self.capacity.saturating_sub(inner.used) {
+            return Err(CUresult::OUT_OF_MEMORY);
+        }
+        let start = inner.addresses.take(size + GUARD, align.max(ALIGNMENT)).ok_or(CUresult::OUT_OF_MEMORY)?;
+        inner.used += size;
+        Ok(start)
+    }
+
+    /// Wipes and frees what [`Arena::allocate`] gave.
+    pub fn release(&self, start: u64, len: u64) {
+        let size = round_up(len, ALIGNMENT).unwrap_or(len);
+        self.wipe(start, size);
+        let mut inner = self.inner.lock();
+        inner.addresses.give(start, size + GUARD);
+        inner.used -= size;
+    }
+
+    /// Zeroes `start .. start + size`, giving whole pages back to the system.
+    fn wipe(&self, start: u64, size: u64) {
+        let (end, first, last) = (start + size, (start + PAGE - 1) & !(PAGE - 1), (start + size) & !(PAGE - 1));
+        let zero = |from: u64, to: u64| {
+            if to > from {
+                // SAFETY: the range is part of an allocation of this arena that the caller is giving back, and mapped for writing.
+                unsafe { std::ptr::write_bytes(from as *mut u8, 0, (to - from) as usize) }
+            }
+        };
+        if first < last {
+            zero(start, first);
+            zero(last, end);
+            self.punch(first - self.base, last - first);
+        } else {
+            zero(start, end);
+        }
+    }
+
+    fn punch(&self, offset: u64, len: u64) {
+        // SAFETY: a system call on our own file; the range holds no live allocation.
+        let done = unsafe {
+            libc::fallocate(self.fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset as libc::off_t, len as libc::off_t)
+        };
+        if done != 0 {
+            tracing::error!("freed device memory could not be given back: {}", std::io::Error::last_os_error());
+        }
+    }
+
+    /// Physical memory without an address for `cuMemCreate`: an offset into the file, zeroed. `len` is a multiple of the granularity.
+    pub fn allocate_physical(&self, len: u64, align: u64) -> R<u64> {
+        let mut inner = self.inner.lock();
+        if len > self.capacity.saturating_sub(inner.used) {
+            return Err(CUresult::OUT_OF_MEMORY);
+        }
+        let offset = inner.physical.take(len, align).ok_or(CUresult::OUT_OF_MEMORY)?;
+        inner.used += len;
+        Ok(offset)
+    }
+
+    /// Frees what [`Arena::allocate_physical`] gave.
+    pub fn release_physical(&self, offset: u64, len: u64) {
+        self.punch(offset, len);
+        let mut inner = self.inner.lock();
+        inner.physical.give(offset, len);
+        inner.used -= len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_join_again() {
+        let mut ranges = Ranges::new(0, 4096);
+        let a = ranges.take(1000, 512).unwrap();
+        let b = ranges.take(1000, 512).unwrap();
+        let c = ranges.take(1000, 512).unwrap();
+        assert_eq!((a, b, c), (0, 1024, 2048));
+        ranges.give(a, 1000);
+        ranges.give(c, 1000);
+        assert_eq!(ranges.take(3000, 512), None);
+        ranges.give(b, 1000);
+        assert_eq!(ranges.take(4096, 512), Some(0));
+    }
+}

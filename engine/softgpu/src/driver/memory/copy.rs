@@ -1,0 +1,304 @@
+//! Copies and fills: checked when submitted, executed as plain memory operations.
+
+use super::space;
+use crate::driver::abi::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUdeviceptr, CUstream, Host};
+use crate::driver::capture;
+use crate::driver::journal;
+use crate::driver::op::Op;
+use crate::driver::result::{CUresult, R, ensure};
+use crate::driver::stream;
+
+/// A box of bytes to move. A plain copy has height and depth 1.
+#[derive(Clone)]
+pub struct Copy3D {
+    src: u64,
+    src_pitch: u64,
+    src_slice: u64,
+    dst: u64,
+    dst_pitch: u64,
+    dst_slice: u64,
+    width: u64,
+    height: u64,
+    depth: u64,
+    /// The source's bytes, taken when the call was made, row after row.
+    staged: Option<Vec<u8>>,
+    /// The journal's call, if the destination's bytes belong to it.
+    seq: Option<u64>,
+}
+
+/// Larger pageable sources are not staged: the call waits instead.
+const STAGE_MAX: u64 = 64 << 20;
+
+impl Copy3D {
+    /// A plain copy.
+    pub fn linear(dst: u64, src: u64, len: u64) -> Self {
+        Copy3D {
+            src,
+            src_pitch: len,
+            src_slice: len,
+            dst,
+            dst_pitch: len,
+            dst_slice: len,
+            width: len,
+            height: u64::from(len > 0),
+            depth: u64::from(len > 0),
+            staged: None,
+            seq: None,
+        }
+    }
+
+    /// From `cuMemcpy3D`'s parameters.
+    pub fn from_3d(p: &CUDA_MEMCPY3D) -> R<Self> {
+        let (src, src_pitch, src_rows) = operand(p.srcMemoryType, p.srcHost, p.srcDevice, p.srcPitch, p.srcHeight, p.WidthInBytes, p.Height)?;
+        let (dst, dst_pitch, dst_rows) = operand(p.dstMemoryType, p.dstHost, p.dstDevice, p.dstPitch, p.dstHeight, p.WidthInBytes, p.Height)?;
+        let (src_slice, dst_slice) = (mul(src_pitch, src_rows)?, mul(dst_pitch, dst_rows)?);
+        ensure(p.srcLOD == 0 && p.dstLOD == 0, CUresult::INVALID_VALUE)?;
+        if p.Depth > 1 || p.Height > 1 {
+            ensure(p.srcXInBytes as u64 + p.WidthInBytes as u64 <= src_pitch, CUresult::INVALID_VALUE)?;
+            ensure(p.dstXInBytes as u64 + p.WidthInBytes as u64 <= dst_pitch, CUresult::INVALID_VALUE)?;
+        }
+        Ok(Copy3D {
+            src: offset(src, p.srcXInBytes, p.srcY, src_pitch, p.srcZ, src_slice)?,
+            src_pitch,
+            src_slice,
+            dst: offset(dst, p.dstXInBytes, p.dstY, dst_pitch, p.dstZ, dst_slice)?,
+            dst_pitch,
+            dst_slice,
+            width: p.WidthInBytes as u64,
+            height: p.Height as u64,
+            depth: p.Depth as u64,
+            staged: None,
+            seq: None,
+        })
+    }
+
+    /// From `cuMemcpy2D`'s parameters.
+    pub fn from_2d(p: &CUDA_MEMCPY2D) -> R<Self> {
+        Self::from_3d(&CUDA_MEMCPY3D {
+            srcXInBytes: p.srcXInBytes,
+            srcY: p.srcY,
+            srcMemoryType: p.srcMemoryType,
+            srcHost: p.srcHost,
+            srcDevice: p.srcDevice,
+            srcPitch: p.srcPitch,
+            dstXInBytes: p.dstXInBytes,
+            dstY: p.dstY,
+            dstMemoryType: p.dstMemoryType,
+            dstHost: p.dstHost,
+            dstDevice: p.dstDevice,
+            dstPitch: p.dstPitch,
+            WidthInBytes: p.WidthInBytes,
+            Height: p.Height,
+            Depth: 1,
+            ..CUDA_MEMCPY3D::default()
+        })
+    }
+
+    fn empty(&self) -> bool {
+        self.width == 0 || self.height == 0 || self.depth == 0
+    }
+
+    fn extent(&self, pitch: u64, slice: u64) -> R<u64> {
+        if self.empty() {
+            return Ok(0);
+        }
+        let rows = mul(pitch, self.height - 1)?;
+        mul(slice, self.depth - 1)?.checked_add(rows).and_then(|n| n.checked_add(self.width)).ok_or(CUresult::INVALID_VALUE)
+    }
+
+    /// CUDA_ERROR_INVALID_VALUE if an end that must be device memory is not.
+    pub fn check(&self, src_device: bool, dst_device: bool) -> R {
+        let (src_len, dst_len) = (self.extent(self.src_pitch, self.src_slice)?, self.extent(self.dst_pitch, self.dst_slice)?);
+        for (wanted, address, len) in [(src_device, self.src, src_len), (dst_device, self.dst, dst_len)] {
+            if len > 0 && (wanted || is_device_address(address)) {
+                space().check(address, len)?;
+            }
+            ensure(len == 0 || address != 0, CUresult::INVALID_VALUE)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        let copy = Copy3D { staged: None, ..*self };
+        let rows = copy.height * copy.depth;
+        (0..rows).map(move |row| {
+            let (z, y) = (row / copy.height, row % copy.height);
+            (copy.src + z * copy.src_slice + y * copy.src_pitch, copy.dst + z * copy.dst_slice + y * copy.dst_pitch, row * copy.width)
+        })
+    }
+
+    /// Executes it. The ends were checked when it was submitted.
+    pub fn run(&self) {
+        if self.empty() {
+            return;
+        }
+        let tight = self.height * self.depth == 1
+            || (self.src_pitch == self.width && self.dst_pitch == self.width && (self.depth == 1 || self.src_slice == self.dst_slice && self.src_slice == self.width * self.height));
+        let width = if tight { self.width * self.height * self.depth } else { self.width };
+        let rows = self.rows().take(if tight { 1 } else { usize::MAX });
+        for (src, dst, at) in rows {
+            let src = match &self.staged {
+                Some(bytes) => bytes[at as usize..].as_ptr(),
+                None => src as *const u8,
+            };
+            // SAFETY: device ends were checked against the live ranges when submitted and stay mapped for the life of the process; host ends are
+            // promised by the caller to stay valid until the copy is done. `copy` allows overlap.
+            unsafe { std::ptr::copy(src, dst as *mut u8, width as usize) };
+        }
+        if let Some(seq) = self.seq {
+            journal::later(seq, "dtoh", &gather(self.rows().map(|(_, dst, _)| dst), self.width));
+        }
+    }
+}
+
+fn gather(rows: impl Iterator<Item = u64>, width: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        // SAFETY: a row of a copy whose ends are valid, see `Copy3D::run`.
+        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(row as *const u8, width as usize) });
+    }
+    bytes
+}
+
+fn mul(a: u64, b: u64) -> R<u64> {
+    a.checked_mul(b).ok_or(CUresult::INVALID_VALUE)
+}
+
+fn offset(base: u64, x: usize, y: usize, pitch: u64, z: usize, slice: u64) -> R<u64> {
+    let rows = mul(y as u64, pitch)?;
+    let slices = mul(z as u64, slice)?;
+    [x as u64, rows, slices].into_iter().try_fold(base, |sum, n| sum.checked_add(n)).ok_or(CUresult::INVALID_VALUE)
+}
+
+fn operand(kind: u32, host: Host, device: CUdeviceptr, pitch: usize, rows: usize, width: usize, height: usize) -> R<(u64, u64, u64)> {
+    let address = match kind {
+        1 => host.0,
+        2 | 4 => device.0,
+        3 => return Err(CUresult::NOT_SUPPORTED),
+        _ => return Err(CUresult::INVALID_VALUE),
+    };
+    let pitch = if pitch == 0 { width } else { pitch };
+    let rows = if rows == 0 { height } else { rows };
+    Ok((address, pitch as u64, rows as u64))
+}
+
+/// Whether an address lies where only device memory can be.
+pub fn is_device_address(address: u64) -> bool {
+    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 64 * super::arena::WINDOW).contains(&address)
+}
+
+/// When the caller may go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// When the copy is done (`cuMemcpyHtoD` and its like).
+    Done,
+    /// At once, as far as the memory allows it (the asynchronous forms).
+    Submitted,
+}
+
+/// Submits a copy to a stream, or adds it to the graph being captured. `src_device` and `dst_device` say which ends must be device memory.
+pub fn submit(mut copy: Copy3D, src_device: bool, dst_device: bool, handle: CUstream, default: CUstream, wait: Wait) -> R {
+    let (stream, _ctx) = stream::resolve(handle, default)?;
+    copy.check(src_device, dst_device)?;
+    if wait == Wait::Done {
+        capture::forbid_sync(&stream)?;
+    } else if capture::add(&stream, &Op::Copy(copy.clone().into()))? {
+        return Ok(());
+    }
+    if copy.empty() {
+        return Ok(());
+    }
+    let from_pageable = space().find(copy.src).is_none();
+    let to_pageable = space().find(copy.dst).is_none();
+    let to_host = to_pageable || space().find(copy.dst).is_some_and(|a| a.on_host());
+    if journal::on() && space().find(copy.src).is_none_or(|a| a.on_host()) {
+        journal::note_bytes("htod", &gather(copy.rows().map(|(src, ..)| src), copy.width));
+    }
+    let bytes = copy.width * copy.height * copy.depth;
+    let device_only = !from_pageable && !to_host && space().find(copy.src).is_none_or(|a| !a.on_host());
+    if to_pageable || (wait == Wait::Done && !device_only) || (from_pageable && bytes > STAGE_MAX) {
+        let rows: Vec<u64> = if journal::on() && to_host { copy.rows().map(|(_, dst, _)| dst).collect() } else { Vec::new() };
+        let width = copy.width;
+        stream.submit_and_wait(Op::Copy(copy.into()));
+        if !rows.is_empty() {
+            journal::note_bytes("dtoh", &gather(rows.into_iter(), width));
+        }
+        return stream.ctx.upgrade().map_or(Ok(()), |ctx| ctx.healthy());
+    }
+    if from_pageable {
+        copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
+    }
+    if journal::on() && to_host {
+        copy.seq = Some(journal::current_seq());
+    }
+    stream.submit(Op::Copy(copy.into()), Vec::new());
+    Ok(())
+}
+
+/// A memset of `height` rows of `width` elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    /// First address.
+    pub dst: u64,
+    /// Bytes from row to row.
+    pub pitch: u64,
+    /// The element.
+    pub value: u32,
+    /// Its size: 1, 2 or 4 bytes.
+    pub element: u32,
+    /// Elements in a row.
+    pub width: u64,
+    /// Rows.
+    pub height: u64,
+}
+
+impl Fill {
+    /// CUDA_ERROR_INVALID_VALUE unless aligned and within live memory.
+    pub fn check(&self) -> R {
+        let element = u64::from(self.element);
+        ensure(matches!(element, 1 | 2 | 4) && self.dst.is_multiple_of(element), CUresult::INVALID_VALUE)?;
+        let row = mul(self.width, element)?;
+        if row == 0 || self.height == 0 {
+            return Ok(());
+        }
+        ensure(self.height == 1 || (self.pitch >= row && self.pitch.is_multiple_of(element)), CUresult::INVALID_VALUE)?;
+        let len = mul(self.pitch, self.height - 1)?.checked_add(row).ok_or(CUresult::INVALID_VALUE)?;
+        space().check(self.dst, len)
+    }
+
+    /// Executes it.
+    pub fn run(&self) {
+        for y in 0..self.height {
+            let row = self.dst + y * self.pitch;
+            let count = self.width as usize;
+            // SAFETY: the range was checked when submitted, is aligned to the element, and device memory stays mapped.
+            unsafe {
+                match self.element {
+                    1 => std::ptr::write_bytes(row as *mut u8, self.value as u8, count),
+                    2 => std::slice::from_raw_parts_mut(row as *mut u16, count).fill(self.value as u16),
+                    _ => std::slice::from_raw_parts_mut(row as *mut u32, count).fill(self.value),
+                }
+            }
+        }
+    }
+}
+
+/// Submits a fill. The synchronous forms do not wait either, as with a hardware driver, unless the memory is the host's.
+pub fn submit_fill(fill: Fill, handle: CUstream, default: CUstream, wait: Wait) -> R {
+    let (stream, _ctx) = stream::resolve(handle, default)?;
+    fill.check()?;
+    if wait == Wait::Done {
+        capture::forbid_sync(&stream)?;
+    } else if capture::add(&stream, &Op::Fill(fill))? {
+        return Ok(());
+    }
+    if fill.width == 0 || fill.height == 0 {
+        return Ok(());
+    }
+    if wait == Wait::Done && space().find(fill.dst).is_some_and(|a| a.on_host()) {
+        stream.submit_and_wait(Op::Fill(fill));
+    } else {
+        stream.submit(Op::Fill(fill), Vec::new());
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Virtual memory management: reserved addresses, physical memory without one, and mappings between them.
+
+use super::arena::{RESERVE_BASE, RESERVE_LEN, Ranges, round_up};
+use super::{Kind, New, space};
+use crate::driver::abi::{CUmemAccessDesc, CUmemAllocationProp};
+use crate::driver::device::{Device, device, driver};
+use crate::driver::registry::Registry;
+use crate::driver::result::{CUresult, R, ensure};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// Sizes and addresses are multiples of this, as on hardware.
+pub const GRANULARITY: u64 = 2 << 20;
+
+/// Handles of physical memory.
+pub static PHYSICAL: Registry<Physical> = Registry::new(5);
+
+/// Physical memory of a device; freed when the handle is released and the last mapping gone.
+pub struct Physical {
+    /// Its handle.
+    pub handle: u64,
+    /// What it was asked for.
+    pub prop: CUmemAllocationProp,
+    device: &'static Device,
+    offset: u64,
+    len: u64,
+}
+
+impl Drop for Physical {
+    fn drop(&mut self) {
+        self.device.arena.release_physical(self.offset, self.len);
+    }
+}
+
+struct Mapping {
+    len: u64,
+    physical: Arc<Physical>,
+}
+
+#[derive(Default)]
+struct Table {
+    addresses: Ranges,
+    reserved: BTreeMap<u64, u64>,
+    mapped: BTreeMap<u64, Mapping>,
+}
+
+fn table() -> &'static Mutex<Table> {
+    static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
+    TABLE.get_or_init(|| Mutex::new(Table { addresses: Ranges::new(RESERVE_BASE, RESERVE_LEN), ..Table::default() }))
+}
+
+fn whole(value: u64) -> R {
+    ensure(value > 0 && value.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)
+}
+
+/// Maps `len` bytes at `at`, replacing a mapping of ours: of `file` at an offset, or inaccessible.
+fn map_fixed(at: u64, len: u64, file: Option<(libc::c_int, u64)>) -> R {
+    // SAFETY: `at .. at + len` lies in addresses that this table handed out, so no foreign mapping is replaced.
+    let mapped = unsafe {
+        match file {
+            Some((fd, offset)) => libc::mmap(
+                at as *mut libc::c_void,
+                len as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED,
+                fd,
+                offset as libc::off_t,
+            ),
+            None => libc::mmap(
+                at as *mut libc::c_void,
+                len as usize,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
+                -1,
+                0,
+            ),
+        }
+    };
+    ensure(mapped as u64 == at, CUresult::OUT_OF_MEMORY)
+}
+
+/// `cuMemAddressReserve`. The wish is honoured when those addresses are free.
+pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
+    driver()?;
+    whole(size)?;
+    ensure(align == 0 || align.is_power_of_two(), CUresult::INVALID_VALUE)?;
+    let mut table = table().lock();
+    let at = if wish != 0 && wish.is_multiple_of(GRANULARITY) && table.addresses.take_at(wish, size) {
+        wish
+    } else {
+        table.addresses.take(size, align.max(GRANULARITY)).ok_or(CUresult::OUT_OF_MEMORY)?
+    };
+    // SAFETY: addresses in our own range; MAP_FIXED_NOREPLACE never replaces a mapping of this process.
+    let mapped = unsafe {
+        libc::mmap(
+            at as *mut libc::c_void,
+            size as usize,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+            -1,
+            0,
+        )
+    };
+    if mapped as u64 != at {
+        table.addresses.give(at, size);
+        return Err(CUresult::OUT_OF_MEMORY);
+    }
+    table.reserved.insert(at, size);
+    Ok(at)
+}
+
+/// `cuMemAddressFree`: the whole reservation, nothing mapped in it.
+pub fn free_address(at: u64, size: u64) -> R {
+    let mut table = table().lock();
+    ensure(table.reserved.get(&at) == Some(&size), CUresult::INVALID_VALUE)?;
+    ensure(table.mapped.range(at..at + size).next().is_none(), CUresult::INVALID_VALUE)?;
+    table.reserved.remove(&at);
+    // SAFETY: exactly the mapping made by `reserve`, in which nothing is mapped any more.
+    unsafe { libc::munmap(at as *mut libc::c_void, size as usize) };
+    table.addresses.give(at, size);
+    Ok(())
+}
+
+/// `cuMemCreate`: pinned memory of a device, without shareable handles.
+pub fn create(size: u64, prop: &CUmemAllocationProp, flags: u64) -> R<u64> {
+    driver()?;
+    whole(size)?;
+    ensure(prop.kind == 1 && flags == 0, CUresult::INVALID_VALUE)?;
+    ensure(prop.location.kind == 1 && prop.requestedHandleTypes == 0, CUresult::NOT_SUPPORTED)?;
+    let device = device(prop.location.id)?;
+    let offset = device.arena.allocate_physical(size, GRANULARITY)?;
+    let handle = PHYSICAL.reserve();
+    PHYSICAL.insert(handle, Arc::new(Physical { handle, prop: *prop, device, offset, len: size }));
+    Ok(handle)
+}
+
+/// `cuMemMap`: gives physical memory an address; nobody can use it until [`set_access`].
+pub fn map(at: u64, size: u64, offset: u64, handle: u64) -> R {
+    whole(size)?;
+    ensure(offset.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)?;
+    let physical = PHYSICAL.find(handle).ok_or(CUresult::INVALID_VALUE)?;
+    ensure(offset.checked_add(size).is_some_and(|end| end <= physical.len), CUresult::INVALID_VALUE)?;
+    let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
+    let mut table = table().lock();
+    let inside = table.reserved.range(..=at).next_back().is_some_and(|(&start, &len)| end <= start + len);
+    ensure(inside && at.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)?;
+    let before = table.mapped.range(..end).next_back().is_some_and(|(&start, m)| start + m.len > at);
+    ensure(!before, CUresult::INVALID_VALUE)?;
+    map_fixed(at, size, Some((physical.device.arena.fd(), physical.offset + offset)))?;
+    let device = physical.device.ordinal;
+    table.mapped.insert(at, Mapping { len: size, physical });
+    space().insert(New { start: at, len: size, kind: Kind::Mapped, device, ctx: 0, flags: 0, pool: 0 });
+    Ok(())
+}
+
+/// `cuMemUnmap`: one or more whole mappings.
+pub fn unmap(at: u64, size: u64) -> R {
+    let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
+    let mut table = table().lock();
+    let inside: Vec<u64> = table.mapped.range(at..end).map(|(&start, _)| start).collect();
+    let exact = inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size && size > 0;
+    ensure(exact && table.mapped.contains_key(&at), CUresult::INVALID_VALUE)?;
+    // Work that uses the memory must be done before the addresses go.
+    for device in &driver()?.devices {
+        if let Some(ctx) = device.primary.lock().context.clone() {
+            ctx.all_streams().iter().for_each(|s| s.mark().wait());
+        }
+    }
+    for start in inside {
+        space().remove(start, |a| a.kind == Kind::Mapped);
+        if let Some(mapping) = table.mapped.remove(&start) {
+            map_fixed(start, mapping.len, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// `cuMemSetAccess` for whole mappings.
+pub fn set_access(at: u64, size: u64, wanted: &[CUmemAccessDesc]) -> R {
+    let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
+    let table = table().lock();
+    let inside: Vec<u64> = table.mapped.range(at..end).map(|(&start, _)| start).collect();
+    ensure(!inside.is_empty() && inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size, CUresult::INVALID_VALUE)?;
+    for start in inside {
+        let Some(allocation) = space().find(start) else { continue };
+        let mut mask = allocation.visible.load(std::sync::atomic::Ordering::Relaxed);
+        for access in wanted {
+            ensure(access.location.kind == 1, CUresult::NOT_SUPPORTED)?;
+            let bit = 1 << device(access.location.id)?.ordinal;
+            match access.flags {
+                0 => mask &= !bit,
+                1 | 3 => mask |= bit,
+                _ => return Err(CUresult::INVALID_VALUE),
+            }
+        }
+        space().set_visible(&allocation, mask);
+    }
+    Ok(())
+}
+
+/// `cuMemGetAccess`: 3 (read and write) or 0.
+pub fn get_access(at: u64, number: i32) -> R<u64> {
+    let allocation = space().find(at).filter(|a| a.kind == Kind::Mapped).ok_or(CUresult::INVALID_VALUE)?;
+    let bit = allocation.visible.load(std::sync::atomic::Ordering::Relaxed) >> device(number)?.ordinal & 1;
+    Ok(u64::from(bit) * 3)
+}
+
+/// `cuMemRetainAllocationHandle`: the handle of what is mapped at an address.
+pub fn handle_at(at: u64) -> R<u64> {
+    let table = table().lock();
+    let found = table.mapped.range(..=at).next_back().filter(|(start, m)| at < **start + m.len);
+    let physical = Arc::clone(&found.ok_or(CUresult::INVALID_VALUE)?.1.physical);
+    let handle = physical.handle;
+    PHYSICAL.insert(handle, physical);
+    Ok(handle)
+}
+
+/// Rounds a size as `cuMemCreate` wants it.
+pub fn round(size: u64) -> Option<u64> {
+    round_up(size, GRANULARITY)
+}
