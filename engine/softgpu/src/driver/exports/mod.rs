@@ -1,0 +1,11 @@
+//! The exported functions, one file a family of the CUDA driver API's documentation.
+//!
+//! Bodies are short: they check what the documentation says is checked at once, and call the module that knows the subject.
+
+pub mod contexts;
+pub mod copies;
+pub mod devices;
+pub mod events;
+pub mod memory;
+pub mod streams;
+pub mod vmm;
