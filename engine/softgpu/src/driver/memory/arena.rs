@@ -11,10 +11,10 @@ pub const DEVICE_BASE: u64 = 0x3000_0000_0000;
 pub const WINDOW: u64 = 1 << 40;
 /// Managed memory lies here, in a file of its own.
 pub const MANAGED_BASE: u64 = 0x2000_0000_0000;
-/// `cuMemAddressReserve` hands out addresses from here, 16 TiB of them.
+/// `cuMemAddressReserve` hands out addresses from here, 8 TiB of them.
 pub const RESERVE_BASE: u64 = 0x2800_0000_0000;
 /// Length of the range at [`RESERVE_BASE`].
-pub const RESERVE_LEN: u64 = 1 << 44;
+pub const RESERVE_LEN: u64 = 1 << 43;
 /// Every allocation starts at a multiple of this, as on hardware.
 pub const ALIGNMENT: u64 = 512;
 /// Unused bytes kept between allocations, so that the memory checker sees a step over the end.

@@ -184,7 +184,7 @@ fn operand(kind: u32, host: Host, device: CUdeviceptr, pitch: usize, rows: usize
 
 /// Whether an address lies where only device memory can be.
 pub fn is_device_address(address: u64) -> bool {
-    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 64 * super::arena::WINDOW).contains(&address)
+    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 16 * super::arena::WINDOW).contains(&address)
 }
 
 /// When the caller may go on.
