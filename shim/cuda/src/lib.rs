@@ -1,1 +1,4 @@
 //! Part of Ringway; see ARCHITECTURE.md.
+
+pub mod driver_table;
+pub mod runtime;

@@ -1,0 +1,507 @@
+//! Device code and variables that a program's start-up code registers, loaded when a context first needs them.
+//!
+//! A compiler emits calls of these functions into every program; they are described in the documentation of the open CUDA
+//! compilers (clang emits the same). Nothing here touches the driver until a kernel is launched or a variable is asked for, so a
+//! program with thousands of kernels starts at once.
+
+use super::context;
+use super::entry::{api, guard, put, refuse};
+use super::error::{self, Outcome, check};
+use crate::driver_table::Driver;
+use parking_lot::{Mutex, RwLock};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_void};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Magic word of the wrapper that a compiler puts around a fat binary.
+const WRAPPER_MAGIC: u32 = 0x4662_43b1;
+/// Magic word of the fat binary itself.
+const CONTAINER_MAGIC: u32 = 0xba55_ed50;
+
+/// The wrapper's fields, as clang's documentation gives them.
+#[repr(C)]
+struct Wrapper {
+    magic: u32,
+    version: u32,
+    image: *const c_void,
+    unused: *const c_void,
+}
+
+/// One registered fat binary. It lives as long as the process: handles to it may be kept anywhere.
+pub struct FatBinary {
+    image: *const c_void,
+    managed: AtomicBool,
+    unregistered: AtomicBool,
+    /// The loaded module of each context that has needed it.
+    modules: RwLock<Vec<(u64, u64)>>,
+    /// The driver library made of the binary; 0 until somebody wants one.
+    library: Mutex<u64>,
+}
+
+/// A registered kernel: the host stub that stands for it, and its name in the fat binary.
+pub struct Kernel {
+    pub binary: &'static FatBinary,
+    pub stub: usize,
+    pub name: &'static CStr,
+}
+
+/// A registered `__device__` or `__constant__` variable.
+pub struct Variable {
+    binary: &'static FatBinary,
+    name: &'static CStr,
+    bytes: usize,
+}
+
+// SAFETY: `image` points to immutable program data; everything else is synchronised.
+unsafe impl Send for FatBinary {}
+// SAFETY: as above.
+unsafe impl Sync for FatBinary {}
+
+/// Hashes the addresses of functions and variables, which are distinct and need spreading only.
+#[derive(Default)]
+pub struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 3)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
+    }
+}
+
+type AddressMap<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
+
+static BINARIES: RwLock<Vec<&'static FatBinary>> = RwLock::new(Vec::new());
+static KERNELS: RwLock<Option<AddressMap<&'static Kernel>>> = RwLock::new(None);
+static VARIABLES: RwLock<Option<AddressMap<&'static Variable>>> = RwLock::new(None);
+/// Kernel handles that the driver gave (`cudaLibraryGetKernel`); they may be launched in a stub's place.
+static DRIVER_KERNELS: RwLock<Option<AddressMap<()>>> = RwLock::new(None);
+/// The stub of each driver function that a stub became, so that graph nodes can be read back.
+static STUB_OF: RwLock<Option<HashMap<u64, usize>>> = RwLock::new(None);
+
+/// A direct-mapped memory of recent launches: which driver function a stub is in a context.
+#[derive(Clone, Copy)]
+struct Recent {
+    stub: usize,
+    context: u64,
+    epoch: u64,
+    function: u64,
+}
+
+const RECENT_COUNT: usize = 64;
+
+thread_local! {
+    static RECENT: [Cell<Recent>; RECENT_COUNT] =
+        const { [const { Cell::new(Recent { stub: 0, context: 0, epoch: 0, function: 0 }) }; RECENT_COUNT] };
+}
+
+/// The driver's function for a kernel named by its host stub (or by a kernel handle), in the current context.
+///
+/// # Errors
+/// `cudaErrorInvalidDeviceFunction` where no such kernel is registered; the driver's error where its code cannot be loaded.
+#[inline]
+pub fn function(driver: &Driver, context: u64, stub: *const c_void) -> Outcome<u64> {
+    let stub = stub as usize;
+    let epoch = context::epoch();
+    let slot = (stub >> 4) % RECENT_COUNT;
+    let recent = RECENT.with(|recent| recent[slot].get());
+    if recent.stub == stub && recent.context == context && recent.epoch == epoch {
+        return Ok(recent.function);
+    }
+    let function = find_function(driver, context, stub)?;
+    RECENT.with(|recent| {
+        recent[slot].set(Recent {
+            stub,
+            context,
+            epoch,
+            function,
+        })
+    });
+    Ok(function)
+}
+
+#[cold]
+fn find_function(driver: &Driver, context: u64, stub: usize) -> Outcome<u64> {
+    let Some(kernel) = kernel(stub) else {
+        let driver_kernel = DRIVER_KERNELS
+            .read()
+            .as_ref()
+            .is_some_and(|kernels| kernels.contains_key(&stub));
+        return if driver_kernel {
+            Ok(stub as u64)
+        } else {
+            Err(error::INVALID_DEVICE_FUNCTION)
+        };
+    };
+    let module = kernel.binary.module(driver, context)?;
+    let mut function = 0;
+    // SAFETY: a live module and a C string.
+    match unsafe { (driver.cuModuleGetFunction)(&raw mut function, module, kernel.name.as_ptr()) } {
+        0 => {}
+        error::SYMBOL_NOT_FOUND => return Err(error::INVALID_DEVICE_FUNCTION),
+        code => return Err(error::from_driver(code)),
+    }
+    STUB_OF
+        .write()
+        .get_or_insert_default()
+        .insert(function, stub);
+    Ok(function)
+}
+
+/// The kernel that a host stub stands for.
+pub fn kernel(stub: usize) -> Option<&'static Kernel> {
+    KERNELS.read().as_ref()?.get(&stub).copied()
+}
+
+/// Lets a kernel handle of the driver be used where a stub is expected.
+pub fn add_driver_kernel(kernel: u64) {
+    if let Ok(kernel) = usize::try_from(kernel) {
+        DRIVER_KERNELS
+            .write()
+            .get_or_insert_default()
+            .insert(kernel, ());
+    }
+}
+
+/// The host stub that became this driver function; the function itself where none did.
+pub fn stub_of(function: u64) -> u64 {
+    STUB_OF
+        .read()
+        .as_ref()
+        .and_then(|stubs| stubs.get(&function))
+        .map_or(function, |&stub| stub as u64)
+}
+
+/// Address and size of a registered variable in the current context.
+///
+/// # Errors
+/// `cudaErrorInvalidSymbol` where no such variable is registered.
+pub fn variable(driver: &Driver, context: u64, symbol: *const c_void) -> Outcome<(u64, usize)> {
+    let variable = VARIABLES
+        .read()
+        .as_ref()
+        .and_then(|variables| variables.get(&(symbol as usize)).copied());
+    let variable = variable.ok_or(error::INVALID_SYMBOL)?;
+    let module = variable.binary.module(driver, context)?;
+    let (mut address, mut bytes) = (0, 0);
+    // SAFETY: a live module, a C string, two outputs.
+    match unsafe {
+        (driver.cuModuleGetGlobal_v2)(
+            &raw mut address,
+            &raw mut bytes,
+            module,
+            variable.name.as_ptr(),
+        )
+    } {
+        0 => Ok((address, if bytes == 0 { variable.bytes } else { bytes })),
+        error::SYMBOL_NOT_FOUND => Err(error::INVALID_SYMBOL),
+        code => Err(error::from_driver(code)),
+    }
+}
+
+impl FatBinary {
+    /// The binary's module in a context, loaded if it was not.
+    fn module(&self, driver: &Driver, context: u64) -> Outcome<u64> {
+        if let Some(module) = self.loaded(context) {
+            return Ok(module);
+        }
+        if self.managed.load(Ordering::Relaxed) {
+            return Err(refuse(
+                "__cudaRegisterManagedVar",
+                "__managed__ variables would live in two machines' memories",
+            ));
+        }
+        if self.image.is_null() || self.unregistered.load(Ordering::Relaxed) {
+            return Err(error::INVALID_KERNEL_IMAGE);
+        }
+        let mut modules = self.modules.write();
+        // Another thread may have loaded it meanwhile.
+        if let Some(&(_, module)) = modules.iter().find(|(owner, _)| *owner == context) {
+            return Ok(module);
+        }
+        let mut module = 0;
+        // SAFETY: the image is a fat binary in the program's own data; its header was checked when it was registered.
+        check(unsafe { (driver.cuModuleLoadData)(&raw mut module, self.image) })?;
+        modules.push((context, module));
+        Ok(module)
+    }
+
+    fn loaded(&self, context: u64) -> Option<u64> {
+        self.modules
+            .read()
+            .iter()
+            .find(|(owner, _)| *owner == context)
+            .map(|&(_, module)| module)
+    }
+
+    /// A driver library made of the binary, for those who want a kernel handle. It is loaded once for all contexts.
+    pub fn library(&self, driver: &Driver) -> Outcome<u64> {
+        let mut library = self.library.lock();
+        if *library == 0 {
+            if self.image.is_null() || self.managed.load(Ordering::Relaxed) {
+                return Err(error::INVALID_KERNEL_IMAGE);
+            }
+            let none: *mut c_void = std::ptr::null_mut();
+            // SAFETY: as for a module; no options are given.
+            check(unsafe {
+                (driver.cuLibraryLoadData)(
+                    &raw mut *library,
+                    self.image,
+                    none.cast(),
+                    none.cast(),
+                    0,
+                    none.cast(),
+                    none.cast(),
+                    0,
+                )
+            })?;
+        }
+        Ok(*library)
+    }
+}
+
+/// Forgets the modules of a context that was destroyed.
+pub fn forget_context(context: u64) {
+    for binary in BINARIES.read().iter() {
+        binary
+            .modules
+            .write()
+            .retain(|(owner, _)| *owner != context);
+    }
+}
+
+/// The binary behind a registration handle, if we gave the handle out.
+fn binary(handle: *const *const c_void) -> Option<&'static FatBinary> {
+    BINARIES
+        .read()
+        .iter()
+        .find(|known| std::ptr::eq(**known, handle.cast()))
+        .copied()
+}
+
+/// The image behind a wrapper, or null where it is not one.
+///
+/// # Safety
+/// `wrapper` is null or points to at least a [`Wrapper`].
+unsafe fn unwrap(wrapper: *const c_void) -> *const c_void {
+    // SAFETY: the caller's promise; the image, where there is one, starts with its magic word.
+    unsafe {
+        let Some(header) = wrapper.cast::<Wrapper>().as_ref() else {
+            return std::ptr::null();
+        };
+        if header.magic != WRAPPER_MAGIC || header.image.is_null() {
+            return std::ptr::null();
+        }
+        if header.image.cast::<u32>().read_unaligned() == CONTAINER_MAGIC {
+            header.image
+        } else {
+            std::ptr::null()
+        }
+    }
+}
+
+/// Registers a fat binary and returns the handle that its kernels and variables are registered under.
+///
+/// # Safety
+/// `wrapper` is what a CUDA compiler emitted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cudaRegisterFatBinary(wrapper: *const c_void) -> *const *const c_void {
+    // SAFETY: the caller's promise.
+    let image = unsafe { unwrap(wrapper) };
+    let binary: &'static FatBinary = Box::leak(Box::new(FatBinary {
+        image,
+        managed: AtomicBool::new(false),
+        unregistered: AtomicBool::new(false),
+        modules: RwLock::new(Vec::new()),
+        library: Mutex::new(0),
+    }));
+    BINARIES.write().push(binary);
+    std::ptr::from_ref(binary).cast()
+}
+
+/// Ends the registration of a fat binary. Nothing is left to do: code is loaded when it is first needed.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaRegisterFatBinaryEnd(_handle: *const *const c_void) {}
+
+/// Takes back a fat binary when its program or library goes.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaUnregisterFatBinary(handle: *const *const c_void) {
+    guard(|| {
+        if let Some(binary) = binary(handle) {
+            binary.unregistered.store(true, Ordering::Relaxed);
+            // The library's stubs may be unmapped, and another's may come to lie at the same addresses.
+            if let Some(kernels) = KERNELS.write().as_mut() {
+                kernels.retain(|_, kernel| !std::ptr::eq(kernel.binary, binary));
+            }
+            if let Some(variables) = VARIABLES.write().as_mut() {
+                variables.retain(|_, variable| !std::ptr::eq(variable.binary, binary));
+            }
+            BINARIES
+                .write()
+                .retain(|known| !std::ptr::eq(*known, binary));
+            context::new_epoch();
+        }
+        Ok(())
+    });
+}
+
+/// A copy of a name that outlives the library it came from.
+///
+/// # Safety
+/// `name` is null or a C string.
+unsafe fn keep(name: *const c_char) -> Option<&'static CStr> {
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    Some(Box::leak(
+        unsafe { CStr::from_ptr(name) }
+            .to_owned()
+            .into_boxed_c_str(),
+    ))
+}
+
+/// Registers a kernel under its host stub.
+///
+/// # Safety
+/// `device_name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cudaRegisterFunction(
+    handle: *const *const c_void,
+    stub: *const c_void,
+    _device_function: *const c_char,
+    device_name: *const c_char,
+    _thread_limit: i32,
+    _thread: *mut c_void,
+    _block: *mut c_void,
+    _block_dim: *mut c_void,
+    _grid_dim: *mut c_void,
+    _warp_size: *mut i32,
+) {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (Some(binary), Some(name)) = (binary(handle), unsafe { keep(device_name) }) else {
+            return Err(error::INVALID_VALUE);
+        };
+        let kernel = Box::leak(Box::new(Kernel {
+            binary,
+            stub: stub as usize,
+            name,
+        }));
+        KERNELS
+            .write()
+            .get_or_insert_default()
+            .insert(stub as usize, kernel);
+        Ok(())
+    });
+}
+
+/// Registers a `__device__` or `__constant__` variable under its host shadow.
+///
+/// # Safety
+/// `device_name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cudaRegisterVar(
+    handle: *const *const c_void,
+    host: *const c_void,
+    _device_address: *const c_char,
+    device_name: *const c_char,
+    _external: i32,
+    bytes: usize,
+    _constant: i32,
+    _global: i32,
+) {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (Some(binary), Some(name)) = (binary(handle), unsafe { keep(device_name) }) else {
+            return Err(error::INVALID_VALUE);
+        };
+        let variable = Box::leak(Box::new(Variable {
+            binary,
+            name,
+            bytes,
+        }));
+        VARIABLES
+            .write()
+            .get_or_insert_default()
+            .insert(host as usize, variable);
+        Ok(())
+    });
+}
+
+/// Notes that a binary has `__managed__` variables: its code will be refused when it is needed.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaRegisterManagedVar(
+    handle: *const *const c_void,
+    _host: *mut *mut c_void,
+    _device_address: *const c_char,
+    _device_name: *const c_char,
+    _external: i32,
+    _bytes: usize,
+    _constant: i32,
+    _global: i32,
+) {
+    if let Some(binary) = binary(handle) {
+        binary.managed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Notes that a binary has host variables that kernels read: refused with the rest of the binary, as managed ones are.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaRegisterHostVar(
+    handle: *const *const c_void,
+    _name: *const c_char,
+    _host: *mut c_void,
+    _bytes: usize,
+) {
+    if let Some(binary) = binary(handle) {
+        binary.managed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Asks for a table of functions callable from both sides; there are none. The result is the handle given.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaRegisterUnifiedTable(_handle: *const *const c_void, _table: *const c_void) {
+}
+
+/// Makes managed variables usable before `main` uses them. None are, and the answer "no" is not an error here: programs call this
+/// for every binary.
+#[unsafe(no_mangle)]
+pub extern "C" fn __cudaInitModule(_handle: *const *const c_void) -> u8 {
+    0
+}
+
+api! {
+    fn __cudaGetKernel(kernel: *mut u64, stub: *const c_void) {
+        // The stub itself serves as the handle: launching looks it up in the same way.
+        if self::kernel(stub as usize).is_none() {
+            return Err(error::INVALID_DEVICE_FUNCTION);
+        }
+        put(kernel, stub as u64)
+    }
+
+    fn cudaGetFuncBySymbol(function: *mut u64, stub: *const c_void) {
+        let (driver, context) = context::ready_context()?;
+        put(function, self::function(driver, context, stub)?)
+    }
+
+    fn cudaGetSymbolAddress(address: *mut u64, symbol: *const c_void) {
+        let (driver, context) = context::ready_context()?;
+        put(address, variable(driver, context, symbol)?.0)
+    }
+
+    fn cudaGetSymbolSize(bytes: *mut usize, symbol: *const c_void) {
+        let (driver, context) = context::ready_context()?;
+        put(bytes, variable(driver, context, symbol)?.1)
+    }
+}
