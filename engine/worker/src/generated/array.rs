@@ -11,6 +11,7 @@
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
@@ -45,7 +46,7 @@ pub(super) fn cuArrayGetPlane(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(),
     let mut pPlaneArray = 0u64;
     let call = cx.driver.cuArrayGetPlane.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pPlaneArray, hArray, planeIdx) })?;
-    let pPlaneArray = cx.found(Kind::Array, pPlaneArray)?;
+    let pPlaneArray = if pPlaneArray == 0 { 0 } else { cx.found(Kind::Array, pPlaneArray)? };
     cx.reply.u64(pPlaneArray);
     Ok(())
 }
@@ -100,7 +101,7 @@ pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> R
     let mut pLevelArray = 0u64;
     let call = cx.driver.cuMipmappedArrayGetLevel.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pLevelArray, hMipmappedArray, level) })?;
-    let pLevelArray = cx.found(Kind::Array, pLevelArray)?;
+    let pLevelArray = if pLevelArray == 0 { 0 } else { cx.found(Kind::Array, pLevelArray)? };
     cx.reply.u64(pLevelArray);
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
@@ -44,7 +45,7 @@ pub(super) fn cuDeviceGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
     let mut pool = 0u64;
     let call = cx.driver.cuDeviceGetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool, dev) })?;
-    let pool = cx.found(Kind::MemPool, pool)?;
+    let pool = if pool == 0 { 0 } else { cx.found(Kind::MemPool, pool)? };
     cx.reply.u64(pool);
     Ok(())
 }
@@ -55,7 +56,7 @@ pub(super) fn cuDeviceGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> 
     let mut pool_out = 0u64;
     let call = cx.driver.cuDeviceGetDefaultMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pool_out, dev) })?;
-    let pool_out = cx.found(Kind::MemPool, pool_out)?;
+    let pool_out = if pool_out == 0 { 0 } else { cx.found(Kind::MemPool, pool_out)? };
     cx.reply.u64(pool_out);
     Ok(())
 }

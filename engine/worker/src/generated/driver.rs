@@ -248,13 +248,13 @@ pub struct Driver {
     /// `cuGraphExecGetId`.
     pub cuGraphExecGetId: Option<unsafe extern "C" fn(u64, *mut u32) -> u32>,
     /// `cuGraphGetNodes`.
-    pub cuGraphGetNodes: Option<unsafe extern "C" fn(u64, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphGetNodes: Option<unsafe extern "C" fn(u64, *mut u64, *mut usize) -> u32>,
     /// `cuGraphGetRootNodes`.
-    pub cuGraphGetRootNodes: Option<unsafe extern "C" fn(u64, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphGetRootNodes: Option<unsafe extern "C" fn(u64, *mut u64, *mut usize) -> u32>,
     /// `cuGraphGetEdges`.
-    pub cuGraphGetEdges: Option<unsafe extern "C" fn(u64, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphGetEdges: Option<unsafe extern "C" fn(u64, *mut u64, *mut u64, *mut usize) -> u32>,
     /// `cuGraphGetEdges_v2`.
-    pub cuGraphGetEdges_v2: Option<unsafe extern "C" fn(u64, *mut c_void, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphGetEdges_v2: Option<unsafe extern "C" fn(u64, *mut u64, *mut u64, *mut c_void, *mut usize) -> u32>,
     /// `cuGraphAddDependencies`.
     pub cuGraphAddDependencies: Option<unsafe extern "C" fn(u64, *const u64, *const u64, usize) -> u32>,
     /// `cuGraphAddDependencies_v2`.
@@ -362,13 +362,13 @@ pub struct Driver {
     /// `cuGraphNodeGetLocalId`.
     pub cuGraphNodeGetLocalId: Option<unsafe extern "C" fn(u64, *mut u32) -> u32>,
     /// `cuGraphNodeGetDependencies`.
-    pub cuGraphNodeGetDependencies: Option<unsafe extern "C" fn(u64, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphNodeGetDependencies: Option<unsafe extern "C" fn(u64, *mut u64, *mut usize) -> u32>,
     /// `cuGraphNodeGetDependencies_v2`.
-    pub cuGraphNodeGetDependencies_v2: Option<unsafe extern "C" fn(u64, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphNodeGetDependencies_v2: Option<unsafe extern "C" fn(u64, *mut u64, *mut c_void, *mut usize) -> u32>,
     /// `cuGraphNodeGetDependentNodes`.
-    pub cuGraphNodeGetDependentNodes: Option<unsafe extern "C" fn(u64, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphNodeGetDependentNodes: Option<unsafe extern "C" fn(u64, *mut u64, *mut usize) -> u32>,
     /// `cuGraphNodeGetDependentNodes_v2`.
-    pub cuGraphNodeGetDependentNodes_v2: Option<unsafe extern "C" fn(u64, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuGraphNodeGetDependentNodes_v2: Option<unsafe extern "C" fn(u64, *mut u64, *mut c_void, *mut usize) -> u32>,
     /// `cuGraphDestroyNode`.
     pub cuGraphDestroyNode: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuGraphExecKernelNodeSetParams`.

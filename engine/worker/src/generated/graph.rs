@@ -11,9 +11,10 @@
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use crate::cx::{Cx, Failure};
+use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
@@ -85,6 +86,122 @@ pub(super) fn cuGraphExecGetId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<()
     let call = cx.driver.cuGraphExecGetId.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hGraphExec, &mut graphId) })?;
     cx.reply.u32(graphId);
+    Ok(())
+}
+
+pub(super) fn cuGraphGetNodes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let nodes_given = r.u8()? != 0;
+    let mut numNodes = r.usize()?;
+    r.end()?;
+    if nodes_given {
+        numNodes = numNodes.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut nodes = vec![0u64; if nodes_given { numNodes } else { 0 }];
+    let call = cx.driver.cuGraphGetNodes.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, if nodes_given { nodes.as_mut_ptr() } else { core::ptr::null_mut() }, &mut numNodes) })?;
+    nodes.truncate(numNodes);
+    cx.reply.u32(nodes.len() as u32);
+    for v in &nodes {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    cx.reply.usize(numNodes);
+    Ok(())
+}
+
+pub(super) fn cuGraphGetRootNodes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let rootNodes_given = r.u8()? != 0;
+    let mut numRootNodes = r.usize()?;
+    r.end()?;
+    if rootNodes_given {
+        numRootNodes = numRootNodes.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut rootNodes = vec![0u64; if rootNodes_given { numRootNodes } else { 0 }];
+    let call = cx.driver.cuGraphGetRootNodes.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, if rootNodes_given { rootNodes.as_mut_ptr() } else { core::ptr::null_mut() }, &mut numRootNodes) })?;
+    rootNodes.truncate(numRootNodes);
+    cx.reply.u32(rootNodes.len() as u32);
+    for v in &rootNodes {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    cx.reply.usize(numRootNodes);
+    Ok(())
+}
+
+pub(super) fn cuGraphGetEdges(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_given = r.u8()? != 0;
+    let to_given = r.u8()? != 0;
+    let mut numEdges = r.usize()?;
+    r.end()?;
+    if from_given {
+        numEdges = numEdges.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut from = vec![0u64; if from_given { numEdges } else { 0 }];
+    if to_given {
+        numEdges = numEdges.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut to = vec![0u64; if to_given { numEdges } else { 0 }];
+    let call = cx.driver.cuGraphGetEdges.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, if from_given { from.as_mut_ptr() } else { core::ptr::null_mut() }, if to_given { to.as_mut_ptr() } else { core::ptr::null_mut() }, &mut numEdges) })?;
+    from.truncate(numEdges);
+    cx.reply.u32(from.len() as u32);
+    for v in &from {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    to.truncate(numEdges);
+    cx.reply.u32(to.len() as u32);
+    for v in &to {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    cx.reply.usize(numEdges);
+    Ok(())
+}
+
+pub(super) fn cuGraphGetEdges_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let from_given = r.u8()? != 0;
+    let to_given = r.u8()? != 0;
+    let edgeData_given = r.u8()? != 0;
+    let mut numEdges = r.usize()?;
+    r.end()?;
+    if from_given {
+        numEdges = numEdges.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut from = vec![0u64; if from_given { numEdges } else { 0 }];
+    if to_given {
+        numEdges = numEdges.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut to = vec![0u64; if to_given { numEdges } else { 0 }];
+    if edgeData_given {
+        numEdges = numEdges.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut edgeData = vec![[0u8; 8]; if edgeData_given { numEdges } else { 0 }];
+    let call = cx.driver.cuGraphGetEdges_v2.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hGraph, if from_given { from.as_mut_ptr() } else { core::ptr::null_mut() }, if to_given { to.as_mut_ptr() } else { core::ptr::null_mut() }, if edgeData_given { edgeData.as_mut_ptr().cast() } else { core::ptr::null_mut() }, &mut numEdges) })?;
+    from.truncate(numEdges);
+    cx.reply.u32(from.len() as u32);
+    for v in &from {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    to.truncate(numEdges);
+    cx.reply.u32(to.len() as u32);
+    for v in &to {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    edgeData.truncate(numEdges);
+    cx.reply.u32(edgeData.len() as u32);
+    for v in &edgeData {
+        cx.reply.put(v);
+    }
+    cx.reply.usize(numEdges);
     Ok(())
 }
 

@@ -11,9 +11,10 @@
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use crate::cx::{Cx, Failure};
+use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
@@ -91,7 +92,7 @@ pub(super) fn cuGraphChildGraphNodeGetGraph(cx: &mut Cx<'_>, r: &mut Reader<'_>)
     let mut phGraph = 0u64;
     let call = cx.driver.cuGraphChildGraphNodeGetGraph.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hNode, &mut phGraph) })?;
-    let phGraph = cx.found(Kind::Graph, phGraph)?;
+    let phGraph = if phGraph == 0 { 0 } else { cx.found(Kind::Graph, phGraph)? };
     cx.reply.u64(phGraph);
     Ok(())
 }
@@ -149,7 +150,7 @@ pub(super) fn cuGraphEventRecordNodeGetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>
     let mut event_out = 0u64;
     let call = cx.driver.cuGraphEventRecordNodeGetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hNode, &mut event_out) })?;
-    let event_out = cx.found(Kind::Event, event_out)?;
+    let event_out = if event_out == 0 { 0 } else { cx.found(Kind::Event, event_out)? };
     cx.reply.u64(event_out);
     Ok(())
 }
@@ -193,7 +194,7 @@ pub(super) fn cuGraphEventWaitNodeGetEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) 
     let mut event_out = 0u64;
     let call = cx.driver.cuGraphEventWaitNodeGetEvent.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hNode, &mut event_out) })?;
-    let event_out = cx.found(Kind::Event, event_out)?;
+    let event_out = if event_out == 0 { 0 } else { cx.found(Kind::Event, event_out)? };
     cx.reply.u64(event_out);
     Ok(())
 }
@@ -248,7 +249,7 @@ pub(super) fn cuGraphNodeFindInClone(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
     let mut phNode = 0u64;
     let call = cx.driver.cuGraphNodeFindInClone.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut phNode, hOriginalNode, hClonedGraph) })?;
-    let phNode = cx.found(Kind::GraphNode, phNode)?;
+    let phNode = if phNode == 0 { 0 } else { cx.found(Kind::GraphNode, phNode)? };
     cx.reply.u64(phNode);
     Ok(())
 }
@@ -269,7 +270,7 @@ pub(super) fn cuGraphNodeGetContainingGraph(cx: &mut Cx<'_>, r: &mut Reader<'_>)
     let mut phGraph = 0u64;
     let call = cx.driver.cuGraphNodeGetContainingGraph.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hNode, &mut phGraph) })?;
-    let phGraph = cx.found(Kind::Graph, phGraph)?;
+    let phGraph = if phGraph == 0 { 0 } else { cx.found(Kind::Graph, phGraph)? };
     cx.reply.u64(phGraph);
     Ok(())
 }
@@ -281,6 +282,110 @@ pub(super) fn cuGraphNodeGetLocalId(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resu
     let call = cx.driver.cuGraphNodeGetLocalId.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hNode, &mut nodeId) })?;
     cx.reply.u32(nodeId);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let dependencies_given = r.u8()? != 0;
+    let mut numDependencies = r.usize()?;
+    r.end()?;
+    if dependencies_given {
+        numDependencies = numDependencies.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut dependencies = vec![0u64; if dependencies_given { numDependencies } else { 0 }];
+    let call = cx.driver.cuGraphNodeGetDependencies.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, if dependencies_given { dependencies.as_mut_ptr() } else { core::ptr::null_mut() }, &mut numDependencies) })?;
+    dependencies.truncate(numDependencies);
+    cx.reply.u32(dependencies.len() as u32);
+    for v in &dependencies {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    cx.reply.usize(numDependencies);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetDependencies_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let dependencies_given = r.u8()? != 0;
+    let edgeData_given = r.u8()? != 0;
+    let mut numDependencies = r.usize()?;
+    r.end()?;
+    if dependencies_given {
+        numDependencies = numDependencies.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut dependencies = vec![0u64; if dependencies_given { numDependencies } else { 0 }];
+    if edgeData_given {
+        numDependencies = numDependencies.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut edgeData = vec![[0u8; 8]; if edgeData_given { numDependencies } else { 0 }];
+    let call = cx.driver.cuGraphNodeGetDependencies_v2.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, if dependencies_given { dependencies.as_mut_ptr() } else { core::ptr::null_mut() }, if edgeData_given { edgeData.as_mut_ptr().cast() } else { core::ptr::null_mut() }, &mut numDependencies) })?;
+    dependencies.truncate(numDependencies);
+    cx.reply.u32(dependencies.len() as u32);
+    for v in &dependencies {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    edgeData.truncate(numDependencies);
+    cx.reply.u32(edgeData.len() as u32);
+    for v in &edgeData {
+        cx.reply.put(v);
+    }
+    cx.reply.usize(numDependencies);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetDependentNodes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let dependentNodes_given = r.u8()? != 0;
+    let mut numDependentNodes = r.usize()?;
+    r.end()?;
+    if dependentNodes_given {
+        numDependentNodes = numDependentNodes.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut dependentNodes = vec![0u64; if dependentNodes_given { numDependentNodes } else { 0 }];
+    let call = cx.driver.cuGraphNodeGetDependentNodes.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, if dependentNodes_given { dependentNodes.as_mut_ptr() } else { core::ptr::null_mut() }, &mut numDependentNodes) })?;
+    dependentNodes.truncate(numDependentNodes);
+    cx.reply.u32(dependentNodes.len() as u32);
+    for v in &dependentNodes {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    cx.reply.usize(numDependentNodes);
+    Ok(())
+}
+
+pub(super) fn cuGraphNodeGetDependentNodes_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
+    let dependentNodes_given = r.u8()? != 0;
+    let edgeData_given = r.u8()? != 0;
+    let mut numDependentNodes = r.usize()?;
+    r.end()?;
+    if dependentNodes_given {
+        numDependentNodes = numDependentNodes.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut dependentNodes = vec![0u64; if dependentNodes_given { numDependentNodes } else { 0 }];
+    if edgeData_given {
+        numDependentNodes = numDependentNodes.min(REPLY_SIZE_MAX / 32);
+    }
+    let mut edgeData = vec![[0u8; 8]; if edgeData_given { numDependentNodes } else { 0 }];
+    let call = cx.driver.cuGraphNodeGetDependentNodes_v2.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hNode, if dependentNodes_given { dependentNodes.as_mut_ptr() } else { core::ptr::null_mut() }, if edgeData_given { edgeData.as_mut_ptr().cast() } else { core::ptr::null_mut() }, &mut numDependentNodes) })?;
+    dependentNodes.truncate(numDependentNodes);
+    cx.reply.u32(dependentNodes.len() as u32);
+    for v in &dependentNodes {
+        let id = if *v == 0 { 0 } else { cx.found(Kind::GraphNode, *v)? };
+        cx.reply.u64(id);
+    }
+    edgeData.truncate(numDependentNodes);
+    cx.reply.u32(edgeData.len() as u32);
+    for v in &edgeData {
+        cx.reply.put(v);
+    }
+    cx.reply.usize(numDependentNodes);
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};

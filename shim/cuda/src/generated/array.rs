@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuArrayCreate`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -116,7 +116,8 @@ unsafe fn auto_cuArrayGetPlane(pPlaneArray: *mut u64, hArray: u64, planeIdx: u32
         w.u64(hArray.id);
         w.u32(planeIdx);
     }, |r| {
-        let v = client::found(Kind::Array, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Array, v, aim).map_err(|_| Malformed::Value(v))? };
         pPlaneArray.write_unaligned(v);
         Ok(())
     })?;
@@ -236,7 +237,8 @@ unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: 
         w.u64(hMipmappedArray.id);
         w.u32(level);
     }, |r| {
-        let v = client::found(Kind::Array, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Array, v, aim).map_err(|_| Malformed::Value(v))? };
         pLevelArray.write_unaligned(v);
         Ok(())
     })?;

@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuMemcpy`, CUDA 4.0.
 #[unsafe(no_mangle)]

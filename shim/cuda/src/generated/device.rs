@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuDeviceGet`, CUDA 2.0.
 #[unsafe(no_mangle)]
@@ -141,7 +141,8 @@ unsafe fn auto_cuDeviceGetMemPool(pool: *mut u64, dev: i32) -> Result<(), CudaEr
     client::called(op::CU_DEVICE_GET_MEM_POOL, aim, 4, |w| {
         w.i32(dev.ordinal);
     }, |r| {
-        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::MemPool, v, aim).map_err(|_| Malformed::Value(v))? };
         pool.write_unaligned(v);
         Ok(())
     })?;
@@ -163,7 +164,8 @@ unsafe fn auto_cuDeviceGetDefaultMemPool(pool_out: *mut u64, dev: i32) -> Result
     client::called(op::CU_DEVICE_GET_DEFAULT_MEM_POOL, aim, 4, |w| {
         w.i32(dev.ordinal);
     }, |r| {
-        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::MemPool, v, aim).map_err(|_| Malformed::Value(v))? };
         pool_out.write_unaligned(v);
         Ok(())
     })?;

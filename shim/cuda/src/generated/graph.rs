@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuGraphCreate`, CUDA 10.0.
 #[unsafe(no_mangle)]
@@ -164,26 +164,203 @@ unsafe fn auto_cuGraphExecGetId(hGraphExec: u64, graphId: *mut u32) -> Result<()
 
 /// `cuGraphGetNodes`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphGetNodes() -> u32 {
-    refused(op::CU_GRAPH_GET_NODES)
+pub unsafe extern "C" fn cuGraphGetNodes(hGraph: u64, nodes: *mut u64, numNodes: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_GET_NODES, || unsafe { auto_cuGraphGetNodes(hGraph, nodes, numNodes) })
+}
+
+unsafe fn auto_cuGraphGetNodes(hGraph: u64, nodes: *mut u64, numNodes: *mut usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let nodes_room = if nodes.is_null() || numNodes.is_null() { 0 } else { numNodes.read_unaligned() };
+    if numNodes.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_GET_NODES, aim, 17, |w| {
+        w.u64(hGraph.id);
+        w.u8(u8::from(!nodes.is_null()));
+        w.usize(numNodes.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < nodes_room {
+                nodes.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..nodes_room {
+            let v = 0;
+            nodes.add(i).write_unaligned(v);
+        }
+        let v = r.usize()?;
+        numNodes.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphGetRootNodes`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphGetRootNodes() -> u32 {
-    refused(op::CU_GRAPH_GET_ROOT_NODES)
+pub unsafe extern "C" fn cuGraphGetRootNodes(hGraph: u64, rootNodes: *mut u64, numRootNodes: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_GET_ROOT_NODES, || unsafe { auto_cuGraphGetRootNodes(hGraph, rootNodes, numRootNodes) })
+}
+
+unsafe fn auto_cuGraphGetRootNodes(hGraph: u64, rootNodes: *mut u64, numRootNodes: *mut usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let rootNodes_room = if rootNodes.is_null() || numRootNodes.is_null() { 0 } else { numRootNodes.read_unaligned() };
+    if numRootNodes.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_GET_ROOT_NODES, aim, 17, |w| {
+        w.u64(hGraph.id);
+        w.u8(u8::from(!rootNodes.is_null()));
+        w.usize(numRootNodes.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < rootNodes_room {
+                rootNodes.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..rootNodes_room {
+            let v = 0;
+            rootNodes.add(i).write_unaligned(v);
+        }
+        let v = r.usize()?;
+        numRootNodes.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphGetEdges`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphGetEdges() -> u32 {
-    refused(op::CU_GRAPH_GET_EDGES)
+pub unsafe extern "C" fn cuGraphGetEdges(hGraph: u64, from: *mut u64, to: *mut u64, numEdges: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_GET_EDGES, || unsafe { auto_cuGraphGetEdges(hGraph, from, to, numEdges) })
+}
+
+unsafe fn auto_cuGraphGetEdges(hGraph: u64, from: *mut u64, to: *mut u64, numEdges: *mut usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let from_room = if from.is_null() || numEdges.is_null() { 0 } else { numEdges.read_unaligned() };
+    let to_room = if to.is_null() || numEdges.is_null() { 0 } else { numEdges.read_unaligned() };
+    if numEdges.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_GET_EDGES, aim, 18, |w| {
+        w.u64(hGraph.id);
+        w.u8(u8::from(!from.is_null()));
+        w.u8(u8::from(!to.is_null()));
+        w.usize(numEdges.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < from_room {
+                from.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..from_room {
+            let v = 0;
+            from.add(i).write_unaligned(v);
+        }
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < to_room {
+                to.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..to_room {
+            let v = 0;
+            to.add(i).write_unaligned(v);
+        }
+        let v = r.usize()?;
+        numEdges.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphGetEdges_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphGetEdges_v2() -> u32 {
-    refused(op::CU_GRAPH_GET_EDGES_V2)
+pub unsafe extern "C" fn cuGraphGetEdges_v2(hGraph: u64, from: *mut u64, to: *mut u64, edgeData: *mut c_void, numEdges: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_GET_EDGES_V2, || unsafe { auto_cuGraphGetEdges_v2(hGraph, from, to, edgeData, numEdges) })
+}
+
+unsafe fn auto_cuGraphGetEdges_v2(hGraph: u64, from: *mut u64, to: *mut u64, edgeData: *mut c_void, numEdges: *mut usize) -> Result<(), CudaError> {
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let from_room = if from.is_null() || numEdges.is_null() { 0 } else { numEdges.read_unaligned() };
+    let to_room = if to.is_null() || numEdges.is_null() { 0 } else { numEdges.read_unaligned() };
+    let edgeData_room = if edgeData.is_null() || numEdges.is_null() { 0 } else { numEdges.read_unaligned() };
+    if numEdges.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hGraph.target;
+    client::called(op::CU_GRAPH_GET_EDGES_V2, aim, 19, |w| {
+        w.u64(hGraph.id);
+        w.u8(u8::from(!from.is_null()));
+        w.u8(u8::from(!to.is_null()));
+        w.u8(u8::from(!edgeData.is_null()));
+        w.usize(numEdges.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < from_room {
+                from.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..from_room {
+            let v = 0;
+            from.add(i).write_unaligned(v);
+        }
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < to_room {
+                to.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..to_room {
+            let v = 0;
+            to.add(i).write_unaligned(v);
+        }
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = r.array::<8>()?;
+            if i < edgeData_room {
+                edgeData.cast::<[u8; 8]>().add(i).write(v);
+            }
+        }
+        for i in count..edgeData_room {
+            let v = [0; 8];
+            edgeData.cast::<[u8; 8]>().add(i).write(v);
+        }
+        let v = r.usize()?;
+        numEdges.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphAddDependencies`, CUDA 10.0.

@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuGraphAddKernelNode`, CUDA 10.0.
 #[unsafe(no_mangle)]
@@ -217,7 +217,8 @@ unsafe fn auto_cuGraphChildGraphNodeGetGraph(hNode: u64, phGraph: *mut u64) -> R
     client::called(op::CU_GRAPH_CHILD_GRAPH_NODE_GET_GRAPH, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Graph, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Graph, v, aim).map_err(|_| Malformed::Value(v))? };
         phGraph.write_unaligned(v);
         Ok(())
     })?;
@@ -303,7 +304,8 @@ unsafe fn auto_cuGraphEventRecordNodeGetEvent(hNode: u64, event_out: *mut u64) -
     client::called(op::CU_GRAPH_EVENT_RECORD_NODE_GET_EVENT, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Event, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Event, v, aim).map_err(|_| Malformed::Value(v))? };
         event_out.write_unaligned(v);
         Ok(())
     })?;
@@ -375,7 +377,8 @@ unsafe fn auto_cuGraphEventWaitNodeGetEvent(hNode: u64, event_out: *mut u64) -> 
     client::called(op::CU_GRAPH_EVENT_WAIT_NODE_GET_EVENT, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Event, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Event, v, aim).map_err(|_| Malformed::Value(v))? };
         event_out.write_unaligned(v);
         Ok(())
     })?;
@@ -542,7 +545,8 @@ unsafe fn auto_cuGraphNodeFindInClone(phNode: *mut u64, hOriginalNode: u64, hClo
         w.u64(hOriginalNode.id);
         w.u64(hClonedGraph.id);
     }, |r| {
-        let v = client::found(Kind::GraphNode, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))? };
         phNode.write_unaligned(v);
         Ok(())
     })?;
@@ -586,7 +590,8 @@ unsafe fn auto_cuGraphNodeGetContainingGraph(hNode: u64, phGraph: *mut u64) -> R
     client::called(op::CU_GRAPH_NODE_GET_CONTAINING_GRAPH, aim, 8, |w| {
         w.u64(hNode.id);
     }, |r| {
-        let v = client::found(Kind::Graph, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::Graph, v, aim).map_err(|_| Malformed::Value(v))? };
         phGraph.write_unaligned(v);
         Ok(())
     })?;
@@ -623,26 +628,184 @@ pub extern "C" fn cuGraphNodeGetToolsId() -> u32 {
 
 /// `cuGraphNodeGetDependencies`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphNodeGetDependencies() -> u32 {
-    refused(op::CU_GRAPH_NODE_GET_DEPENDENCIES)
+pub unsafe extern "C" fn cuGraphNodeGetDependencies(hNode: u64, dependencies: *mut u64, numDependencies: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_NODE_GET_DEPENDENCIES, || unsafe { auto_cuGraphNodeGetDependencies(hNode, dependencies, numDependencies) })
+}
+
+unsafe fn auto_cuGraphNodeGetDependencies(hNode: u64, dependencies: *mut u64, numDependencies: *mut usize) -> Result<(), CudaError> {
+    let hNode = client::handle(Kind::GraphNode, hNode)?;
+    let dependencies_room = if dependencies.is_null() || numDependencies.is_null() { 0 } else { numDependencies.read_unaligned() };
+    if numDependencies.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_DEPENDENCIES, aim, 17, |w| {
+        w.u64(hNode.id);
+        w.u8(u8::from(!dependencies.is_null()));
+        w.usize(numDependencies.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < dependencies_room {
+                dependencies.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..dependencies_room {
+            let v = 0;
+            dependencies.add(i).write_unaligned(v);
+        }
+        let v = r.usize()?;
+        numDependencies.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphNodeGetDependencies_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphNodeGetDependencies_v2() -> u32 {
-    refused(op::CU_GRAPH_NODE_GET_DEPENDENCIES_V2)
+pub unsafe extern "C" fn cuGraphNodeGetDependencies_v2(hNode: u64, dependencies: *mut u64, edgeData: *mut c_void, numDependencies: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_NODE_GET_DEPENDENCIES_V2, || unsafe { auto_cuGraphNodeGetDependencies_v2(hNode, dependencies, edgeData, numDependencies) })
+}
+
+unsafe fn auto_cuGraphNodeGetDependencies_v2(hNode: u64, dependencies: *mut u64, edgeData: *mut c_void, numDependencies: *mut usize) -> Result<(), CudaError> {
+    let hNode = client::handle(Kind::GraphNode, hNode)?;
+    let dependencies_room = if dependencies.is_null() || numDependencies.is_null() { 0 } else { numDependencies.read_unaligned() };
+    let edgeData_room = if edgeData.is_null() || numDependencies.is_null() { 0 } else { numDependencies.read_unaligned() };
+    if numDependencies.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_DEPENDENCIES_V2, aim, 18, |w| {
+        w.u64(hNode.id);
+        w.u8(u8::from(!dependencies.is_null()));
+        w.u8(u8::from(!edgeData.is_null()));
+        w.usize(numDependencies.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < dependencies_room {
+                dependencies.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..dependencies_room {
+            let v = 0;
+            dependencies.add(i).write_unaligned(v);
+        }
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = r.array::<8>()?;
+            if i < edgeData_room {
+                edgeData.cast::<[u8; 8]>().add(i).write(v);
+            }
+        }
+        for i in count..edgeData_room {
+            let v = [0; 8];
+            edgeData.cast::<[u8; 8]>().add(i).write(v);
+        }
+        let v = r.usize()?;
+        numDependencies.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphNodeGetDependentNodes`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphNodeGetDependentNodes() -> u32 {
-    refused(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES)
+pub unsafe extern "C" fn cuGraphNodeGetDependentNodes(hNode: u64, dependentNodes: *mut u64, numDependentNodes: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES, || unsafe { auto_cuGraphNodeGetDependentNodes(hNode, dependentNodes, numDependentNodes) })
+}
+
+unsafe fn auto_cuGraphNodeGetDependentNodes(hNode: u64, dependentNodes: *mut u64, numDependentNodes: *mut usize) -> Result<(), CudaError> {
+    let hNode = client::handle(Kind::GraphNode, hNode)?;
+    let dependentNodes_room = if dependentNodes.is_null() || numDependentNodes.is_null() { 0 } else { numDependentNodes.read_unaligned() };
+    if numDependentNodes.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES, aim, 17, |w| {
+        w.u64(hNode.id);
+        w.u8(u8::from(!dependentNodes.is_null()));
+        w.usize(numDependentNodes.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < dependentNodes_room {
+                dependentNodes.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..dependentNodes_room {
+            let v = 0;
+            dependentNodes.add(i).write_unaligned(v);
+        }
+        let v = r.usize()?;
+        numDependentNodes.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphNodeGetDependentNodes_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphNodeGetDependentNodes_v2() -> u32 {
-    refused(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES_V2)
+pub unsafe extern "C" fn cuGraphNodeGetDependentNodes_v2(hNode: u64, dependentNodes: *mut u64, edgeData: *mut c_void, numDependentNodes: *mut usize) -> u32 {
+    guard(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES_V2, || unsafe { auto_cuGraphNodeGetDependentNodes_v2(hNode, dependentNodes, edgeData, numDependentNodes) })
+}
+
+unsafe fn auto_cuGraphNodeGetDependentNodes_v2(hNode: u64, dependentNodes: *mut u64, edgeData: *mut c_void, numDependentNodes: *mut usize) -> Result<(), CudaError> {
+    let hNode = client::handle(Kind::GraphNode, hNode)?;
+    let dependentNodes_room = if dependentNodes.is_null() || numDependentNodes.is_null() { 0 } else { numDependentNodes.read_unaligned() };
+    let edgeData_room = if edgeData.is_null() || numDependentNodes.is_null() { 0 } else { numDependentNodes.read_unaligned() };
+    if numDependentNodes.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = hNode.target;
+    client::called(op::CU_GRAPH_NODE_GET_DEPENDENT_NODES_V2, aim, 18, |w| {
+        w.u64(hNode.id);
+        w.u8(u8::from(!dependentNodes.is_null()));
+        w.u8(u8::from(!edgeData.is_null()));
+        w.usize(numDependentNodes.read_unaligned());
+    }, |r| {
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = match r.u64()? {
+                0 => 0,
+                v => client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))?,
+            };
+            if i < dependentNodes_room {
+                dependentNodes.add(i).write_unaligned(v);
+            }
+        }
+        for i in count..dependentNodes_room {
+            let v = 0;
+            dependentNodes.add(i).write_unaligned(v);
+        }
+        let count = r.u32()? as usize;
+        for i in 0..count {
+            let v = r.array::<8>()?;
+            if i < edgeData_room {
+                edgeData.cast::<[u8; 8]>().add(i).write(v);
+            }
+        }
+        for i in count..edgeData_room {
+            let v = [0; 8];
+            edgeData.cast::<[u8; 8]>().add(i).write(v);
+        }
+        let v = r.usize()?;
+        numDependentNodes.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuGraphDestroyNode`, CUDA 10.0.

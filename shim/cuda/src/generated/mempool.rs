@@ -17,7 +17,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuMemFreeAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
@@ -178,7 +178,8 @@ unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_voi
         w.put(&location.cast::<[u8; 8]>().read());
         w.u32(kind);
     }, |r| {
-        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::MemPool, v, aim).map_err(|_| Malformed::Value(v))? };
         pool_out.write_unaligned(v);
         Ok(())
     })?;
@@ -203,7 +204,8 @@ unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u3
         w.put(&location.cast::<[u8; 8]>().read());
         w.u32(kind);
     }, |r| {
-        let v = client::found(Kind::MemPool, r.u64()?, aim)?;
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::MemPool, v, aim).map_err(|_| Malformed::Value(v))? };
         pool.write_unaligned(v);
         Ok(())
     })?;

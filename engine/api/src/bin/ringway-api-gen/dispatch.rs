@@ -138,6 +138,7 @@ pub fn family(rows: &[&Row]) -> String {
     out.push_str(
         "#![allow(non_snake_case, unused_mut)]
 // Every call below passes live locals of the types in the table, and handles that the driver gave to this process.
+// Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
@@ -240,7 +241,7 @@ fn arm(out: &mut String, row: &Row) {
                 arguments.push(format!("&mut {n}"));
                 let _ = writeln!(
                     after,
-                    "    let {n} = cx.found(Kind::{k}, {n})?;\n    cx.reply.u64({n});"
+                    "    let {n} = if {n} == 0 {{ 0 }} else {{ cx.found(Kind::{k}, {n})? }};\n    cx.reply.u64({n});"
                 );
             }
             Shape::Cstr => {
@@ -323,10 +324,56 @@ fn arm(out: &mut String, row: &Row) {
                 if *dir != Dir::In {
                     let put = match element {
                         Element::Scalar(s) => format!("cx.reply.{}(*v)", s.rust()),
-                        _ => "cx.reply.put(v)".into(),
+                        Element::Handle(k) => format!(
+                            "let id = if *v == 0 {{ 0 }} else {{ cx.found(Kind::{k}, *v)? }};\n        cx.reply.u64(id)"
+                        ),
+                        Element::Pod(_) => "cx.reply.put(v)".into(),
                     };
                     let _ = writeln!(after, "    for v in &{n} {{\n        {put};\n    }}");
                 }
+            }
+            Shape::List(element, len) => {
+                let (size, zero, put) = match element {
+                    Element::Scalar(s) => (
+                        s.size(),
+                        format!("{}{}", s.zero(), s.rust()),
+                        format!("cx.reply.{}(*v)", s.rust()),
+                    ),
+                    Element::Handle(k) => (
+                        8,
+                        "0u64".to_string(),
+                        format!(
+                            "let id = if *v == 0 {{ 0 }} else {{ cx.found(Kind::{k}, *v)? }};\n        cx.reply.u64(id)"
+                        ),
+                    ),
+                    Element::Pod(size) => (
+                        *size,
+                        format!("[0u8; {size}]"),
+                        "cx.reply.put(v)".to_string(),
+                    ),
+                };
+                let _ = writeln!(out, "    let {n}_given = r.u8()? != 0;");
+                let _ = writeln!(
+                    outs,
+                    "    if {n}_given {{\n        {len} = {len}.min(REPLY_SIZE_MAX / {});\n    }}",
+                    size * 4
+                );
+                let _ = writeln!(
+                    outs,
+                    "    let mut {n} = vec![{zero}; if {n}_given {{ {len} }} else {{ 0 }}];"
+                );
+                let cast = if matches!(element, Element::Pod(_)) {
+                    ".cast()"
+                } else {
+                    ""
+                };
+                arguments.push(format!(
+                    "if {n}_given {{ {n}.as_mut_ptr(){cast} }} else {{ core::ptr::null_mut() }}"
+                ));
+                let _ = writeln!(
+                    after,
+                    "    {n}.truncate({len});\n    cx.reply.u32({n}.len() as u32);\n    for v in &{n} {{\n        {put};\n    }}"
+                );
             }
             Shape::Pod(dir, size) => {
                 // The driver may want the structure's natural alignment, which is 8 at the most.

@@ -24,7 +24,7 @@ use crate::{guard, refused, refused_legacy, stream_arg};
 use core::ffi::{CStr, c_char, c_void};
 use ringway_api::{CudaError, Kind, op};
 use ringway_client as client;
-use ringway_wire::codec::Writer as _;
+use ringway_wire::codec::{Malformed, Writer as _};
 ";
 
 /// Type of a parameter in the exported function.
@@ -47,6 +47,9 @@ pub fn c_type(p: &Param) -> String {
         Shape::Array(dir, Element::Scalar(s), _) => pointer(*dir, s.rust()),
         Shape::Array(dir, Element::Handle(_), _) => pointer(*dir, "u64"),
         Shape::Array(dir, Element::Pod(_), _) => pointer(*dir, "c_void"),
+        Shape::List(Element::Scalar(s), _) => pointer(Dir::Out, s.rust()),
+        Shape::List(Element::Handle(_), _) => pointer(Dir::Out, "u64"),
+        Shape::List(Element::Pod(_), _) => pointer(Dir::Out, "c_void"),
         Shape::Func => "*const c_void".into(),
     }
 }
@@ -241,7 +244,7 @@ fn body(out: &mut String, row: &Row) {
             Shape::Found(k) => {
                 let _ = writeln!(
                     decode,
-                    "        let v = client::found(Kind::{k}, r.u64()?, aim)?;"
+                    "        let v = r.u64()?;\n        let v = if v == 0 {{ 0 }} else {{ client::found(Kind::{k}, v, aim).map_err(|_| Malformed::Value(v))? }};"
                 );
                 let store = format!("{n}.write_unaligned(v);");
                 let _ = match p.nullable {
@@ -327,13 +330,51 @@ fn body(out: &mut String, row: &Row) {
                         Element::Pod(size) => format!(
                             "let v = r.take({size})?;\n            if !{n}.is_null() {{\n                {n}.cast::<u8>().add(i * {size}).copy_from_nonoverlapping(v.as_ptr(), {size});\n            }}"
                         ),
-                        Element::Handle(_) => unreachable!("refused by the parser"),
+                        Element::Handle(k) => format!(
+                            "let v = r.u64()?;\n            let v = if v == 0 {{ 0 }} else {{ client::found(Kind::{k}, v, aim).map_err(|_| Malformed::Value(v))? }};\n            if !{n}.is_null() {{\n                {n}.add(i).write_unaligned(v);\n            }}"
+                        ),
                     };
                     let _ = writeln!(
                         decode,
                         "        for i in 0..{len} as usize {{\n            {store}\n        }}"
                     );
                 }
+            }
+            Shape::List(element, len) => {
+                fixed += 1;
+                let (take, store, none) = match element {
+                    Element::Scalar(s) => (
+                        format!("r.{}()?", s.rust()),
+                        format!("{n}.add(i).write_unaligned(v)"),
+                        s.zero().to_string(),
+                    ),
+                    Element::Handle(k) => (
+                        format!(
+                            "match r.u64()? {{\n                0 => 0,\n                v => client::found(Kind::{k}, v, aim).map_err(|_| Malformed::Value(v))?,\n            }}"
+                        ),
+                        format!("{n}.add(i).write_unaligned(v)"),
+                        "0".to_string(),
+                    ),
+                    Element::Pod(size) => (
+                        format!("r.array::<{size}>()?"),
+                        format!("{n}.cast::<[u8; {size}]>().add(i).write(v)"),
+                        format!("[0; {size}]"),
+                    ),
+                };
+                // The count behind `len` means something only where there is room to count.
+                let _ = writeln!(
+                    out,
+                    "    let {n}_room = if {n}.is_null() || {len}.is_null() {{ 0 }} else {{ {len}.read_unaligned() }};"
+                );
+                let _ = writeln!(encode, "        w.u8(u8::from(!{n}.is_null()));");
+                let _ = writeln!(
+                    decode,
+                    "        let count = r.u32()? as usize;\n        for i in 0..count {{\n            let v = {take};\n            if i < {n}_room {{\n                {store};\n            }}\n        }}"
+                );
+                let _ = writeln!(
+                    decode,
+                    "        for i in count..{n}_room {{\n            let v = {none};\n            {store};\n        }}"
+                );
             }
             Shape::Pod(dir, pod) => {
                 if *dir != Dir::Out {

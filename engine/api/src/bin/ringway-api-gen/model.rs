@@ -120,6 +120,9 @@ pub enum Shape {
     Bytes(Dir, String),
     /// `len` elements at a pointer.
     Array(Dir, Element, String),
+    /// An enumeration: null asks for the number of elements, else up to `len` (an `inout` parameter, which becomes the
+    /// number there are) come back. Handles are of objects that exist already.
+    List(Element, String),
     /// A plain structure of this many bytes, without pointers or handles, at a pointer.
     Pod(Dir, usize),
     /// A plain structure of this many bytes (8 or 64), by value.

@@ -14,7 +14,7 @@
 //! generated body with the default stream behind the arguments); SUPPORT `full`, `partial "note"`,
 //! `refused RESULT "reason"` or `planned "reason"`. `!` marks a legacy form that is always refused. A type is one of
 //! `u8 u16 u32 i32 u64 i64 usize f32 f64 dptr dev cstr ptr fn`, a kind of handle, `pod(size)`, `val(size)`,
-//! `bytes(len=param)`, `array(element, len=param)`, with `out`, `inout`, `new`, `found` or `end` before it and `?`
+//! `bytes(len=param)`, `array(element, len=param)`, `list(element, len=param)` (an enumeration), with `out`, `inout`, `new`, `found` or `end` before it and `?`
 //! behind it where a null pointer is allowed. A word in brackets behind `ptr` or `fn` is for the reader only.
 
 use crate::model::*;
@@ -296,17 +296,21 @@ fn check_row(row: &Row) -> Result<()> {
     };
     for p in params {
         let len = match &p.shape {
-            Shape::Bytes(_, len) | Shape::Array(_, _, len) => len,
+            Shape::Bytes(_, len) | Shape::Array(_, _, len) | Shape::List(_, len) => len,
             _ => continue,
         };
         let found = params
             .iter()
             .find(|q| q.name == *len)
             .ok_or(format!("no parameter {len} for {}'s length", p.name))?;
-        if !matches!(
-            found.shape,
-            Shape::Scalar(Scalar::U32 | Scalar::I32 | Scalar::Usize, Dir::In)
-        ) {
+        let fits = match p.shape {
+            Shape::List(..) => found.shape == Shape::Scalar(Scalar::Usize, Dir::InOut),
+            _ => matches!(
+                found.shape,
+                Shape::Scalar(Scalar::U32 | Scalar::I32 | Scalar::Usize, Dir::In)
+            ),
+        };
+        if !fits {
             return Err(format!("{len} cannot be a length"));
         }
     }
@@ -321,14 +325,14 @@ fn check_row(row: &Row) -> Result<()> {
             Shape::Ptr(_) | Shape::Func | Shape::Device(Dir::Out | Dir::InOut) | Shape::Val(64) => {
                 return Err(format!("{} needs a handwritten body", p.name));
             }
-            Shape::Array(dir, Element::Handle(_), _) if *dir != Dir::In => {
+            Shape::Array(Dir::InOut, Element::Handle(_), _) => {
                 return Err(format!("{} needs a handwritten body", p.name));
             }
             Shape::Scalar(_, dir)
             | Shape::Bytes(dir, _)
             | Shape::Array(dir, _, _)
             | Shape::Pod(dir, _) => *dir != Dir::In,
-            Shape::Found(_) => true,
+            Shape::Found(_) | Shape::List(..) => true,
             _ => false,
         };
         if gives_back && row.class == Class::Posted {
@@ -376,7 +380,7 @@ fn parse_param(text: &str) -> Result<Param> {
         (_, "dev") => Shape::Device(dir),
         (_, "cstr") => Shape::Cstr,
         (_, "bytes") => Shape::Bytes(dir, len(inner.unwrap_or_default())?),
-        (_, "array") => {
+        (_, "array" | "list") => {
             let parts = commas(inner.unwrap_or_default());
             let [element, length] = parts[..] else {
                 return Err(format!("array(element, len=param) expected in {text}"));
@@ -391,7 +395,11 @@ fn parse_param(text: &str) -> Result<Param> {
                     .or_else(|| kind(element).map(Element::Handle))
                     .ok_or(format!("unknown element {element}"))?,
             };
-            Shape::Array(dir, element, len(length)?)
+            if atom == "list" {
+                Shape::List(element, len(length)?)
+            } else {
+                Shape::Array(dir, element, len(length)?)
+            }
         }
         (_, "pod") => Shape::Pod(dir, size()?),
         (_, "val") => Shape::Val(size().and_then(|s| {
