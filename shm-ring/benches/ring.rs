@@ -9,7 +9,11 @@ fn ring(bytes: usize) -> (Producer, Consumer, Span) {
     let memory = Region::anonymous(bytes + 4096).expect("memory").span();
     let released = memory.sub(bytes, 8);
     let ring = memory.sub(0, bytes);
-    (Producer::new(ring.clone(), released.clone(), 77), Consumer::new(ring, 77), released)
+    (
+        Producer::new(ring.clone(), released.clone(), 77),
+        Consumer::new(ring, 77),
+        released,
+    )
 }
 
 fn one_thread(c: &mut Criterion) {
@@ -20,7 +24,9 @@ fn one_thread(c: &mut Criterion) {
     group.bench_function("post and take 48 bytes", |b| {
         b.iter(|| {
             let reserved = producer.try_reserve(1, payload.len()).expect("space");
-            producer.span().write(reserved.payload_offset(), black_box(&payload));
+            producer
+                .span()
+                .write(reserved.payload_offset(), black_box(&payload));
             producer.commit(reserved);
             let record = consumer.poll(u64::MAX).expect("sound").expect("there");
             if let Some(position) = consumer.release(black_box(record).position_end) {
@@ -34,7 +40,9 @@ fn one_thread(c: &mut Criterion) {
             |(producer, _, _)| {
                 for _ in 0..1000 {
                     let reserved = producer.try_reserve(1, payload.len()).expect("space");
-                    producer.span().write(reserved.payload_offset(), black_box(&payload));
+                    producer
+                        .span()
+                        .write(reserved.payload_offset(), black_box(&payload));
                     producer.commit(reserved);
                 }
             },

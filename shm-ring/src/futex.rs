@@ -12,14 +12,27 @@ pub fn wait(span: &Span, offset: usize, expected: u32, timeout: Duration) {
     };
     // SAFETY: the word is mapped and aligned (`word_ptr` checks); the kernel only reads it.
     unsafe {
-        libc::syscall(libc::SYS_futex, span.word_ptr(offset), libc::FUTEX_WAIT, expected, &raw const timespec);
+        libc::syscall(
+            libc::SYS_futex,
+            span.word_ptr(offset),
+            libc::FUTEX_WAIT,
+            expected,
+            &raw const timespec,
+        );
     }
 }
 
 /// Wakes all that sleep on the u32 at `offset`, in this process or another that maps the same file.
 pub fn wake_all(span: &Span, offset: usize) {
     // SAFETY: as in `wait`; the word is used as a key only.
-    unsafe { libc::syscall(libc::SYS_futex, span.word_ptr(offset), libc::FUTEX_WAKE, i32::MAX) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            span.word_ptr(offset),
+            libc::FUTEX_WAKE,
+            i32::MAX,
+        )
+    };
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ mod mem;
 mod ring;
 
 pub use mem::Span;
-pub use ring::{Consumer, Corrupt, LINE, Producer, RECORD_HEADER, Record, ReserveError, Reserved, TAG_PAD};
+pub use ring::{
+    Consumer, Corrupt, LINE, Producer, RECORD_HEADER, Record, ReserveError, Reserved, TAG_PAD,
+    is_committed,
+};
 
 #[cfg(not(loom))]
 pub mod futex;

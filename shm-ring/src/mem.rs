@@ -37,7 +37,11 @@ mod real {
 
     impl Span {
         pub(crate) fn new(base: *mut u8, len: usize, keep: Arc<Region>) -> Span {
-            Span { base, len, _keep: keep }
+            Span {
+                base,
+                len,
+                _keep: keep,
+            }
         }
 
         /// Bytes in the span.
@@ -52,9 +56,16 @@ mod real {
 
         /// The part of `len` bytes at `offset`. Panics if it does not lie inside.
         pub fn sub(&self, offset: usize, len: usize) -> Span {
-            assert!(offset <= self.len && len <= self.len - offset, "span out of range");
+            assert!(
+                offset <= self.len && len <= self.len - offset,
+                "span out of range"
+            );
             // SAFETY: inside the mapping, just checked.
-            Span { base: unsafe { self.base.add(offset) }, len, _keep: self._keep.clone() }
+            Span {
+                base: unsafe { self.base.add(offset) },
+                len,
+                _keep: self._keep.clone(),
+            }
         }
 
         /// Address of `offset`. Panics beyond the end.
@@ -68,7 +79,10 @@ mod real {
         #[inline]
         fn at<T>(&self, offset: usize) -> *mut T {
             let size = size_of::<T>();
-            assert!(offset.is_multiple_of(size) && offset < self.len && size <= self.len - offset, "word out of range");
+            assert!(
+                offset.is_multiple_of(size) && offset < self.len && size <= self.len - offset,
+                "word out of range"
+            );
             // SAFETY: inside the mapping, just checked; mappings are page aligned and spans line aligned.
             let ptr = unsafe { self.base.add(offset) }.cast::<T>();
             debug_assert!(ptr.is_aligned());
@@ -101,6 +115,12 @@ mod real {
             unsafe { AtomicU64::from_ptr(self.at(offset)) }.fetch_and(bits, order)
         }
 
+        /// Atomic maximum; the value before.
+        pub fn fetch_max_u64(&self, offset: usize, value: u64, order: Ordering) -> u64 {
+            // SAFETY: as in `load_u64`.
+            unsafe { AtomicU64::from_ptr(self.at(offset)) }.fetch_max(value, order)
+        }
+
         /// Atomic load.
         #[inline]
         pub fn load_u32(&self, offset: usize, order: Ordering) -> u32 {
@@ -129,17 +149,27 @@ mod real {
         /// Copies `bytes` to `offset`. Panics if they do not fit.
         #[inline]
         pub fn write(&self, offset: usize, bytes: &[u8]) {
-            assert!(offset <= self.len && bytes.len() <= self.len - offset, "write out of range");
+            assert!(
+                offset <= self.len && bytes.len() <= self.len - offset,
+                "write out of range"
+            );
             // SAFETY: inside the mapping, just checked; a private slice cannot overlap it.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), bytes.len()) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), bytes.len())
+            };
         }
 
         /// Copies from `offset` into `out`. Panics if it is not all inside.
         #[inline]
         pub fn read(&self, offset: usize, out: &mut [u8]) {
-            assert!(offset <= self.len && out.len() <= self.len - offset, "read out of range");
+            assert!(
+                offset <= self.len && out.len() <= self.len - offset,
+                "read out of range"
+            );
             // SAFETY: inside the mapping, just checked; `out` is private memory.
-            unsafe { std::ptr::copy_nonoverlapping(self.base.add(offset), out.as_mut_ptr(), out.len()) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(self.base.add(offset), out.as_mut_ptr(), out.len())
+            };
         }
     }
 }
@@ -160,7 +190,11 @@ mod model {
     impl Span {
         /// Zeroed memory of `len` bytes.
         pub fn model(len: usize) -> Span {
-            Span { words: Arc::new((0..len / 8).map(|_| AtomicU64::new(0)).collect()), base: 0, len }
+            Span {
+                words: Arc::new((0..len / 8).map(|_| AtomicU64::new(0)).collect()),
+                base: 0,
+                len,
+            }
         }
 
         /// Bytes in the span.
@@ -171,7 +205,11 @@ mod model {
         /// A part of the span.
         pub fn sub(&self, offset: usize, len: usize) -> Span {
             assert!(offset <= self.len && len <= self.len - offset);
-            Span { words: self.words.clone(), base: self.base + offset, len }
+            Span {
+                words: self.words.clone(),
+                base: self.base + offset,
+                len,
+            }
         }
 
         /// Atomic load.

@@ -34,8 +34,14 @@ pub enum RegionError {
 impl Region {
     /// Private memory of this process, for links whose peer has no access to it.
     pub fn anonymous(len: usize) -> Result<Arc<Region>, RegionError> {
-        let map = MmapOptions::new().len(len).map_anon().map_err(|e| RegionError::System("mmap", e))?;
-        Ok(Arc::new(Region { map: map.into(), len }))
+        let map = MmapOptions::new()
+            .len(len)
+            .map_anon()
+            .map_err(|e| RegionError::System("mmap", e))?;
+        Ok(Arc::new(Region {
+            map: map.into(),
+            len,
+        }))
     }
 
     /// A new memory file of `len` bytes, sealed against any change of size, mapped; and its descriptor, to be sent
@@ -43,9 +49,17 @@ impl Region {
     pub fn memfd(len: usize) -> Result<(Arc<Region>, OwnedFd), RegionError> {
         let system = |what| move |e| RegionError::System(what, e);
         // SAFETY: the name is a valid C string; the result is checked.
-        let fd = unsafe { libc::memfd_create(c"ringway".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+        let fd = unsafe {
+            libc::memfd_create(
+                c"ringway".as_ptr(),
+                libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+            )
+        };
         if fd < 0 {
-            return Err(RegionError::System("memfd_create", std::io::Error::last_os_error()));
+            return Err(RegionError::System(
+                "memfd_create",
+                std::io::Error::last_os_error(),
+            ));
         }
         // SAFETY: a descriptor just made, owned by nobody else.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -54,7 +68,10 @@ impl Region {
         let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
         // SAFETY: plain system call on an owned descriptor.
         if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
-            return Err(RegionError::System("F_ADD_SEALS", std::io::Error::last_os_error()));
+            return Err(RegionError::System(
+                "F_ADD_SEALS",
+                std::io::Error::last_os_error(),
+            ));
         }
         let region = Region::map(&file, len)?;
         Ok((region, file.into()))
@@ -69,7 +86,10 @@ impl Region {
             return Err(RegionError::NotSealed);
         }
         let file = File::from(fd);
-        let have = file.metadata().map_err(|e| RegionError::System("fstat", e))?.len();
+        let have = file
+            .metadata()
+            .map_err(|e| RegionError::System("fstat", e))?
+            .len();
         if have < len as u64 {
             return Err(RegionError::TooShort { have, want: len });
         }
@@ -77,7 +97,10 @@ impl Region {
     }
 
     fn map(file: &File, len: usize) -> Result<Arc<Region>, RegionError> {
-        let map = MmapOptions::new().len(len).map_raw(file).map_err(|e| RegionError::System("mmap", e))?;
+        let map = MmapOptions::new()
+            .len(len)
+            .map_raw(file)
+            .map_err(|e| RegionError::System("mmap", e))?;
         Ok(Arc::new(Region { map, len }))
     }
 
@@ -104,17 +127,31 @@ mod tests {
     #[test]
     fn short_or_unsealed_files_are_refused() {
         let (_mine, fd) = Region::memfd(8192).unwrap();
-        assert!(matches!(Region::from_fd(fd, 8193), Err(RegionError::TooShort { have: 8192, want: 8193 })));
+        assert!(matches!(
+            Region::from_fd(fd, 8193),
+            Err(RegionError::TooShort {
+                have: 8192,
+                want: 8193
+            })
+        ));
 
         // SAFETY: as in `Region::memfd`.
-        let fd = unsafe { libc::memfd_create(c"t".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+        let fd = unsafe {
+            libc::memfd_create(c"t".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
+        };
         assert!(fd >= 0);
         // SAFETY: just made.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        assert!(matches!(Region::from_fd(fd, 4096), Err(RegionError::NotSealed)));
+        assert!(matches!(
+            Region::from_fd(fd, 4096),
+            Err(RegionError::NotSealed)
+        ));
 
         let pipe = std::os::unix::net::UnixStream::pair().unwrap().0;
-        assert!(matches!(Region::from_fd(pipe.as_fd().try_clone_to_owned().unwrap(), 1), Err(RegionError::NotSealed)));
+        assert!(matches!(
+            Region::from_fd(pipe.as_fd().try_clone_to_owned().unwrap(), 1),
+            Err(RegionError::NotSealed)
+        ));
     }
 
     #[test]

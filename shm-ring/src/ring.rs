@@ -110,7 +110,10 @@ impl Producer {
     /// consumer's side publishes. Zero memory to begin with.
     pub fn new(ring: Span, released: Span, key: u64) -> Producer {
         let bytes = ring.len() as u64;
-        assert!(bytes.is_power_of_two() && bytes >= 4 * LINE as u64, "ring size");
+        assert!(
+            bytes.is_power_of_two() && bytes >= 4 * LINE as u64,
+            "ring size"
+        );
         assert!(released.len() == 8);
         Producer {
             ring,
@@ -165,14 +168,22 @@ impl Producer {
                     return Err(ReserveError::Full);
                 }
             }
-            match self.tail.compare_exchange_weak(tail, end, Ordering::Relaxed, Ordering::Relaxed) {
+            match self
+                .tail
+                .compare_exchange_weak(tail, end, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => {
                     if pad != 0 {
                         self.publish(tail, TAG_PAD, (pad - RECORD_HEADER as u64) as u32);
                     }
                     let position = tail + pad;
                     let offset = (position & self.mask) as usize;
-                    return Ok(Reserved { position, offset, len: len as u32, tag });
+                    return Ok(Reserved {
+                        position,
+                        offset,
+                        len: len as u32,
+                        tag,
+                    });
                 }
                 Err(seen) => tail = seen,
             }
@@ -194,9 +205,14 @@ impl Producer {
     #[inline]
     fn publish(&self, position: u64, tag: u32, len: u32) {
         let offset = (position & self.mask) as usize;
-        self.ring.store_u64(offset + LEN_TAG, u64::from(len) | u64::from(tag) << 32, Ordering::Relaxed);
+        self.ring.store_u64(
+            offset + LEN_TAG,
+            u64::from(len) | u64::from(tag) << 32,
+            Ordering::Relaxed,
+        );
         // Release: header and payload before the commit word. [SYNC commit]
-        self.ring.store_u64(offset + COMMIT, position ^ self.key, Ordering::Release);
+        self.ring
+            .store_u64(offset + COMMIT, position ^ self.key, Ordering::Release);
     }
 
     #[cold]
@@ -210,6 +226,13 @@ impl Producer {
         self.released_seen.fetch_max(released, Ordering::AcqRel);
         Ok(())
     }
+}
+
+/// Whether a record at `position` is committed in `ring`; for threads other than the consumer's, as a hint.
+#[inline]
+pub fn is_committed(ring: &Span, key: u64, position: u64) -> bool {
+    let offset = (position & (ring.len() as u64 - 1)) as usize;
+    ring.load_u64(offset + COMMIT, Ordering::Acquire) == position ^ (key | 1)
 }
 
 /// A record found by [`Consumer::poll`].
@@ -239,8 +262,18 @@ impl Consumer {
     /// Over the same memory and key as the producer.
     pub fn new(ring: Span, key: u64) -> Consumer {
         let bytes = ring.len() as u64;
-        assert!(bytes.is_power_of_two() && bytes >= 4 * LINE as u64, "ring size");
-        Consumer { ring, mask: bytes - 1, key: key | 1, record_max: bytes / RING_TO_RECORD, head: 0, released: 0 }
+        assert!(
+            bytes.is_power_of_two() && bytes >= 4 * LINE as u64,
+            "ring size"
+        );
+        Consumer {
+            ring,
+            mask: bytes - 1,
+            key: key | 1,
+            record_max: bytes / RING_TO_RECORD,
+            head: 0,
+            released: 0,
+        }
     }
 
     /// Every record before this position was returned by `poll`.
@@ -264,8 +297,7 @@ impl Consumer {
     /// Whether a record is there, without taking it. May say yes for padding.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        let offset = (self.head & self.mask) as usize;
-        self.ring.load_u64(offset + COMMIT, Ordering::Acquire) == self.head ^ self.key
+        is_committed(&self.ring, self.key, self.head)
     }
 
     /// The next record, if it is committed and all of it lies before `limit` (`u64::MAX` where the memory is shared;
@@ -289,7 +321,8 @@ impl Consumer {
             let (len, tag) = (word as u32, (word >> 32) as u32);
             let bytes = RECORD_HEADER as u64 + u64::from(len);
             let end = head + aligned(bytes);
-            if end - head > capacity - offset as u64 || (tag != TAG_PAD && bytes > self.record_max) {
+            if end - head > capacity - offset as u64 || (tag != TAG_PAD && bytes > self.record_max)
+            {
                 return Err(Corrupt::Length);
             }
             if end - self.released > capacity {
@@ -300,7 +333,12 @@ impl Consumer {
             }
             self.head = end;
             if tag != TAG_PAD {
-                return Ok(Some(Record { position_end: end, tag, len, payload_offset: offset + RECORD_HEADER }));
+                return Ok(Some(Record {
+                    position_end: end,
+                    tag,
+                    len,
+                    payload_offset: offset + RECORD_HEADER,
+                }));
             }
             pads += 1;
             if pads > PADS_IN_A_ROW_MAX {

@@ -13,7 +13,9 @@ const KEY: u64 = 0x5bd1_e995_0000_0001;
 fn post(producer: &Producer, tag: u32, value: u64) -> bool {
     match producer.try_reserve(tag, 8) {
         Ok(reserved) => {
-            producer.span().store_u64(reserved.payload_offset(), value, Relaxed);
+            producer
+                .span()
+                .store_u64(reserved.payload_offset(), value, Relaxed);
             producer.commit(reserved);
             true
         }
@@ -28,7 +30,10 @@ fn take(consumer: &mut Consumer, released: &Span, count: usize) -> Vec<(u32, u64
     while got.len() < count {
         match consumer.poll(u64::MAX).expect("corrupt") {
             Some(record) => {
-                got.push((record.tag, consumer.span().load_u64(record.payload_offset, Relaxed)));
+                got.push((
+                    record.tag,
+                    consumer.span().load_u64(record.payload_offset, Relaxed),
+                ));
                 if let Some(position) = consumer.release(record.position_end) {
                     released.store_u64(0, position, Release);
                 }

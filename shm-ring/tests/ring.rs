@@ -10,7 +10,11 @@ fn ring(bytes: usize) -> (Producer, Consumer, Span) {
     let memory = Region::anonymous(bytes + 4096).unwrap().span();
     let released = memory.sub(bytes, 8);
     let ring = memory.sub(0, bytes);
-    (Producer::new(ring.clone(), released.clone(), KEY), Consumer::new(ring, KEY), released)
+    (
+        Producer::new(ring.clone(), released.clone(), KEY),
+        Consumer::new(ring, KEY),
+        released,
+    )
 }
 
 /// xorshift64*: small, and the same everywhere.
@@ -60,7 +64,10 @@ fn records_of_every_size_survive_many_laps() {
             }
         } else if let Some(record) = consumer.poll(u64::MAX).unwrap() {
             let want = in_ring.pop_front().expect("nothing was sent");
-            assert_eq!((record.tag, record.len as usize), (received as u32, want.len()));
+            assert_eq!(
+                (record.tag, record.len as usize),
+                (received as u32, want.len())
+            );
             let mut got = vec![0; want.len()];
             consumer.span().read(record.payload_offset, &mut got);
             assert_eq!(got, want);
@@ -85,22 +92,45 @@ fn records_of_every_size_survive_many_laps() {
 fn limits_of_reservations() {
     let (producer, mut consumer, released) = ring(4096);
     assert_eq!(producer.payload_max(), 1008);
-    assert!(matches!(producer.try_reserve(0, 1009), Err(ReserveError::TooLarge)));
-    assert!(matches!(producer.try_reserve(0, usize::MAX / 2), Err(ReserveError::TooLarge)));
-    assert!(matches!(producer.try_reserve(TAG_PAD, 0), Err(ReserveError::BadTag)));
+    assert!(matches!(
+        producer.try_reserve(0, 1009),
+        Err(ReserveError::TooLarge)
+    ));
+    assert!(matches!(
+        producer.try_reserve(0, usize::MAX / 2),
+        Err(ReserveError::TooLarge)
+    ));
+    assert!(matches!(
+        producer.try_reserve(TAG_PAD, 0),
+        Err(ReserveError::BadTag)
+    ));
     for _ in 0..4 {
         let reserved = producer.try_reserve(1, 1008).unwrap();
         producer.commit(reserved);
     }
-    assert!(matches!(producer.try_reserve(0, 0), Err(ReserveError::Full)));
+    assert!(matches!(
+        producer.try_reserve(0, 0),
+        Err(ReserveError::Full)
+    ));
     // Read, but not released: still full.
     assert_eq!(consumer.poll(u64::MAX).unwrap().unwrap().position_end, 1024);
-    assert!(matches!(producer.try_reserve(0, 0), Err(ReserveError::Full)));
+    assert!(matches!(
+        producer.try_reserve(0, 0),
+        Err(ReserveError::Full)
+    ));
     released.store_u64(0, 1024, Release);
-    assert!(producer.try_reserve(0, 0).map(|r| producer.commit(r)).is_ok());
+    assert!(
+        producer
+            .try_reserve(0, 0)
+            .map(|r| producer.commit(r))
+            .is_ok()
+    );
     // A peer that claims more than was ever written is found out.
     released.store_u64(0, 1 << 40, Release);
-    assert!(matches!(producer.try_reserve(0, 1008), Err(ReserveError::PeerReleasedTooMuch)));
+    assert!(matches!(
+        producer.try_reserve(0, 1008),
+        Err(ReserveError::PeerReleasedTooMuch)
+    ));
 }
 
 #[test]
@@ -175,9 +205,23 @@ fn any_memory_is_survived() {
         // Plausible commit words here and there, of this lap and others, with arbitrary lengths.
         for line in 0..64u64 {
             if random.below(8) != 0 {
-                let position = line * 64 + 4096 * if random.below(16) == 0 { random.below(3) } else { 0 };
-                let len = if random.below(4) == 0 { random.next() & 0xffff_ffff } else { random.below(200) };
-                let tag = if random.below(4) == 0 { u64::from(TAG_PAD) } else { random.below(500) };
+                let position = line * 64
+                    + 4096
+                        * if random.below(16) == 0 {
+                            random.below(3)
+                        } else {
+                            0
+                        };
+                let len = if random.below(4) == 0 {
+                    random.next() & 0xffff_ffff
+                } else {
+                    random.below(200)
+                };
+                let tag = if random.below(4) == 0 {
+                    u64::from(TAG_PAD)
+                } else {
+                    random.below(500)
+                };
                 span.store_u64(line as usize * 64 + 8, len | tag << 32, Relaxed);
                 span.store_u64(line as usize * 64, position ^ (KEY | 1), Release);
             }
@@ -186,7 +230,10 @@ fn any_memory_is_survived() {
             match consumer.poll(u64::MAX) {
                 Ok(Some(record)) => {
                     records += 1;
-                    assert!(record.payload_offset + record.len as usize <= 4096, "seed {seed}");
+                    assert!(
+                        record.payload_offset + record.len as usize <= 4096,
+                        "seed {seed}"
+                    );
                     assert!(record.len <= 1008, "seed {seed}");
                 }
                 Ok(None) => break,
@@ -197,7 +244,10 @@ fn any_memory_is_survived() {
             }
         }
     }
-    assert!(corrupt > 100 && records > 1000, "the generator reaches both: {corrupt} {records}");
+    assert!(
+        corrupt > 100 && records > 1000,
+        "the generator reaches both: {corrupt} {records}"
+    );
 }
 
 #[test]
@@ -219,7 +269,9 @@ fn threads_keep_their_own_order() {
                             Err(other) => panic!("{other:?}"),
                         }
                     };
-                    producer.span().write(reserved.payload_offset(), &n.to_le_bytes());
+                    producer
+                        .span()
+                        .write(reserved.payload_offset(), &n.to_le_bytes());
                     producer.commit(reserved);
                 }
             });

@@ -67,7 +67,10 @@ pub type Result<T, E = LinkError> = std::result::Result<T, E>;
 
 impl LinkError {
     pub(crate) fn system(what: &'static str, error: std::io::Error) -> LinkError {
-        LinkError::System { what, error: error.to_string() }
+        LinkError::System {
+            what,
+            error: error.to_string(),
+        }
     }
 
     pub(crate) fn misbehaved(rule: &'static str, what: &'static str) -> LinkError {

@@ -8,9 +8,12 @@
 mod client;
 mod config;
 mod error;
+mod link;
 mod payload;
 mod server;
 pub mod shm;
+mod sleep;
+mod spin;
 pub mod tcp;
 
 pub use client::{ClientLane, LoggedError, NoticeSink, ReplyHead, Reservation, SlotGuard};

@@ -16,7 +16,11 @@ impl<'a> Payload<'a> {
     /// # Safety
     /// `ptr` must be readable for `len` bytes while `'a` lasts.
     pub(crate) unsafe fn new(ptr: *const u8, len: usize) -> Payload<'a> {
-        Payload { ptr, len, lives: PhantomData }
+        Payload {
+            ptr,
+            len,
+            lives: PhantomData,
+        }
     }
 
     /// Bytes of payload.
@@ -37,7 +41,10 @@ impl<'a> Payload<'a> {
     /// Copies `out.len()` bytes from `offset`; false, and `out` untouched, if they do not all lie in the payload.
     #[must_use]
     pub fn read_at(&self, offset: usize, out: &mut [u8]) -> bool {
-        if offset.checked_add(out.len()).is_none_or(|end| end > self.len) {
+        if offset
+            .checked_add(out.len())
+            .is_none_or(|end| end > self.len)
+        {
             return false;
         }
         // SAFETY: the range was just checked against the payload, which is readable; `out` is private memory.

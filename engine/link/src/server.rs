@@ -1,17 +1,42 @@
 //! The server's end of a lane: one GPU thread polls, any thread may answer.
 
-use crate::{DownCause, LinkKind, Payload, Position, Result};
-use std::time::Duration;
+use crate::link::{Area, Link, corrupt_rule};
+use crate::{DownCause, LaneConfig, LinkError, LinkKind, Payload, Position, Result};
+use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
+use ringway_wire::layout::*;
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-/// The server's end of a lane, owned by its GPU thread.
+/// Empty polls between two looks at whether the peer is still there.
+const POLLS_PER_CHECK: u32 = 4096;
+
+/// The server's end of a lane, owned by its GPU thread. Dropping it ends the connection.
 pub struct ServerLane {
-    _private: (),
+    handle: ServerHandle,
+    consumer: Consumer,
+    /// What the board says of `consumer.head()`.
+    consumed_published: Position,
+    /// Ring bytes between two looks at producers that want space.
+    space_step: u64,
+    sleeps: u32,
+    empty_polls: u32,
 }
 
 /// What other threads of the worker may do with the lane: answer, send notices, publish, wake.
 #[derive(Clone)]
 pub struct ServerHandle {
-    _private: (),
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Box<dyn Link>,
+    /// The window that the client writes.
+    own: Span,
+    /// The window that this end writes.
+    peer: Span,
+    notices: Producer,
+    errors_logged: Mutex<u64>,
 }
 
 /// One record, in place.
@@ -26,98 +51,350 @@ pub struct RecordView<'a> {
 }
 
 impl ServerLane {
+    pub(crate) fn new(
+        link: Box<dyn Link>,
+        own: Span,
+        peer: Span,
+        config: &LaneConfig,
+    ) -> ServerLane {
+        let ring = own.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
+        let notice_ring = peer.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
+        let released = own.sub(CONTROL_NOTICE_RELEASED, 8);
+        let shared = Shared {
+            link,
+            own,
+            peer,
+            notices: Producer::new(notice_ring, released, notice_key(config.lane_key)),
+            errors_logged: Mutex::new(0),
+        };
+        ServerLane {
+            handle: ServerHandle {
+                shared: Arc::new(shared),
+            },
+            space_step: (ring.len() / 16) as u64,
+            consumer: Consumer::new(ring, submit_key(config.lane_key)),
+            consumed_published: 0,
+            sleeps: 0,
+            empty_polls: 0,
+        }
+    }
+
     /// The next record in ring order, `None` if there is none now. Never blocks.
     /// The payload stays valid until [`ServerLane::release`] of its position, which may come much later
     /// (use `payload.as_ptr()` to keep it beyond the borrow).
-    /// Errors: `Down` (the peer is gone or broke a rule).
+    /// Errors: `Down` (the peer is gone, after everything it posted was polled; or it broke a rule).
     #[inline]
     pub fn poll(&mut self) -> Result<Option<RecordView<'_>>> {
-        unreachable!("no lane can be made yet")
+        let shared = &*self.handle.shared;
+        let mut polled = self.consumer.poll(shared.link.received());
+        if matches!(polled, Ok(None)) {
+            shared.link.progress();
+            polled = self.consumer.poll(shared.link.received());
+        }
+        match polled {
+            Ok(Some(record)) => {
+                shared
+                    .peer
+                    .store_u64(BOARD_CONSUMED, record.position_end, Ordering::Release);
+                self.consumed_published = record.position_end;
+                let ptr = self.consumer.span().ptr(record.payload_offset);
+                // SAFETY: the consumer checked that the payload lies in the ring, which stays mapped while the lane
+                // lives.
+                let payload = unsafe { Payload::new(ptr, record.len as usize) };
+                Ok(Some(RecordView {
+                    position_end: record.position_end,
+                    tag: record.tag,
+                    payload,
+                }))
+            }
+            Ok(None) => self.idle(),
+            Err(corrupt) => {
+                let (rule, what) = corrupt_rule(corrupt);
+                Err(shared.link.health().misbehaved(rule, what))
+            }
+        }
     }
 
-    /// Gives the ring space before `position` back to the client. Positions may not go back.
+    /// Nothing there: let the client know how far everything is.
     #[inline]
-    pub fn release(&mut self, _position: Position) {
-        unreachable!("no lane can be made yet")
+    fn idle(&mut self) -> Result<Option<RecordView<'_>>> {
+        let shared = &*self.handle.shared;
+        let head = self.consumer.head();
+        if head != self.consumed_published {
+            // Past padding, which counts as consumed too.
+            self.consumed_published = head;
+            shared
+                .peer
+                .store_u64(BOARD_CONSUMED, head, Ordering::Release);
+        }
+        shared.link.flush();
+        self.empty_polls = self.empty_polls.wrapping_add(1);
+        if self.empty_polls.is_multiple_of(POLLS_PER_CHECK) {
+            shared.link.check_peer();
+        }
+        shared.link.health().check()?;
+        Ok(None)
+    }
+
+    /// Gives the ring space before `position` back to the client. Positions that were released before do nothing.
+    /// Panics beyond what was polled: a bug of the caller.
+    #[inline]
+    pub fn release(&mut self, position: Position) {
+        let before = self.consumer.released();
+        let Some(position) = self.consumer.release(position) else {
+            return;
+        };
+        let shared = &*self.handle.shared;
+        // [SYNC release]
+        shared
+            .peer
+            .store_u64(BOARD_RELEASED, position, Ordering::Release);
+        if position == self.consumer.head()
+            || before / self.space_step != position / self.space_step
+        {
+            shared.link.written(Area::Released);
+        }
     }
 
     /// Sleeps until the client posts, [`ServerHandle::wake`] is called, the peer is gone or `timeout` has passed.
     /// Spinning before is the caller's choice.
-    pub fn park(&mut self, _timeout: Duration) -> Result<()> {
-        unreachable!("no lane can be made yet")
+    /// Errors: `Down`.
+    pub fn park(&mut self, timeout: Duration) -> Result<()> {
+        let shared = &*self.handle.shared;
+        self.sleeps = self.sleeps.wrapping_add(2) | 1;
+        // Store "parked", then look; the client commits, then looks at "parked". [SYNC server parked]
+        shared
+            .peer
+            .store_u32(BOARD_SERVER_PARKED, self.sleeps, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !self.ready() && !shared.link.health().is_down() {
+            shared.link.flush();
+            shared.link.park(timeout);
+        }
+        shared
+            .peer
+            .store_u32(BOARD_SERVER_PARKED, self.sleeps & !1, Ordering::Relaxed);
+        shared.link.progress();
+        if self.ready() {
+            Ok(())
+        } else {
+            shared.link.health().check()
+        }
+    }
+
+    fn ready(&self) -> bool {
+        self.consumer.is_ready() && self.handle.shared.link.received() > self.consumer.head()
     }
 
     /// For other threads of the worker.
     pub fn handle(&self) -> &ServerHandle {
-        unreachable!("no lane can be made yet")
+        &self.handle
+    }
+}
+
+impl std::ops::Deref for ServerLane {
+    type Target = ServerHandle;
+
+    fn deref(&self) -> &ServerHandle {
+        &self.handle
+    }
+}
+
+impl Drop for ServerLane {
+    fn drop(&mut self) {
+        self.handle.close();
     }
 }
 
 impl ServerHandle {
     /// How the bytes travel.
     pub fn kind(&self) -> LinkKind {
-        unreachable!("no lane can be made yet")
+        self.shared.link.kind()
     }
 
     /// Answers the call that ended at `position` in reply slot `slot`, with up to 448 bytes.
     /// Notices committed before this call are seen by the waiter before the answer.
     /// Errors: `TooLarge`, `Down` (also `PeerMisbehaved` for a slot that does not exist).
-    pub fn reply(&self, _slot: u16, _position: Position, _status: u32, _bytes: &[u8]) -> Result<()> {
-        unreachable!("no lane can be made yet")
+    pub fn reply(&self, slot: u16, position: Position, status: u32, bytes: &[u8]) -> Result<()> {
+        let Shared {
+            link,
+            peer,
+            notices,
+            ..
+        } = &*self.shared;
+        if usize::from(slot) >= REPLY_SLOTS {
+            return Err(link
+                .health()
+                .misbehaved("W8", "a reply slot that does not exist"));
+        }
+        if bytes.len() > REPLY_INLINE_MAX {
+            return Err(LinkError::TooLarge {
+                len: bytes.len(),
+                max: REPLY_INLINE_MAX,
+            });
+        }
+        link.health().check()?;
+        let at = reply_slot_at(slot.into());
+        peer.write(at + REPLY_HEADER, bytes);
+        let status_len = u64::from(status) | (bytes.len() as u64) << 32;
+        peer.store_u64(at + REPLY_STATUS_LEN, status_len, Ordering::Relaxed);
+        peer.store_u64(
+            at + REPLY_NOTICE_POSITION,
+            notices.tail(),
+            Ordering::Relaxed,
+        );
+        // Release: the answer before its position. [SYNC reply]
+        peer.store_u64(at + REPLY_POSITION, position, Ordering::Release);
+        link.written(Area::Slot(slot));
+        Ok(())
     }
 
     /// Sends a notice made of `parts`; `Full` if there is no space now. For the GPU thread. Returns its end position.
-    pub fn try_notice(&self, _tag: u32, _parts: &[&[u8]]) -> Result<Position> {
-        unreachable!("no lane can be made yet")
+    /// Errors: `Full`, `TooLarge`, `Down`, `Misuse`.
+    pub fn try_notice(&self, tag: u32, parts: &[&[u8]]) -> Result<Position> {
+        let Shared {
+            link,
+            peer,
+            notices,
+            ..
+        } = &*self.shared;
+        link.health().check()?;
+        let len = parts.iter().map(|part| part.len()).sum();
+        let reserved = match notices.try_reserve(tag, len) {
+            Err(ReserveError::Full) => {
+                // Store "wanted", then look; the client releases, then looks at "wanted".
+                peer.store_u32(BOARD_NOTICE_WANTED, 1, Ordering::SeqCst);
+                fence(Ordering::SeqCst);
+                notices.try_reserve(tag, len)
+            }
+            other => other,
+        };
+        let reserved = reserved.map_err(|error| match error {
+            ReserveError::Full => LinkError::Full,
+            ReserveError::TooLarge => LinkError::TooLarge {
+                len,
+                max: notices.payload_max(),
+            },
+            ReserveError::BadTag => LinkError::Misuse("the tag of padding"),
+            ReserveError::PeerReleasedTooMuch => link
+                .health()
+                .misbehaved("W7", "released what was never written"),
+        })?;
+        if peer.load_u32(BOARD_NOTICE_WANTED, Ordering::Relaxed) != 0 {
+            peer.store_u32(BOARD_NOTICE_WANTED, 0, Ordering::Relaxed);
+        }
+        let mut at = reserved.payload_offset();
+        for part in parts {
+            notices.span().write(at, part);
+            at += part.len();
+        }
+        let end = notices.commit(reserved);
+        link.ring_committed(end);
+        Ok(end)
     }
 
-    /// Sends a notice, waiting up to `timeout` for space. Not for the GPU thread.
-    pub fn notice(&self, _tag: u32, _parts: &[&[u8]], _timeout: Duration) -> Result<Position> {
-        unreachable!("no lane can be made yet")
+    /// Sends a notice, waiting up to `timeout` for space. Not for the GPU thread, which keeps the lane moving.
+    /// Errors: `Timeout`, `TooLarge`, `Down`, `Misuse`.
+    pub fn notice(&self, tag: u32, parts: &[&[u8]], timeout: Duration) -> Result<Position> {
+        let start = Instant::now();
+        let mut nap = Duration::from_micros(20);
+        loop {
+            match self.try_notice(tag, parts) {
+                Err(LinkError::Full) => {}
+                other => return other,
+            }
+            if start.elapsed() >= timeout {
+                return Err(LinkError::Timeout {
+                    what: "notice ring space",
+                    after: timeout,
+                });
+            }
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(1));
+        }
     }
 
     /// Longest payload of a notice, in bytes.
     pub fn notice_payload_max(&self) -> usize {
-        unreachable!("no lane can be made yet")
+        self.shared.notices.payload_max()
     }
 
-    /// Publishes: every record before `position` has been executed. Seen by the client with the next flush or reply.
-    pub fn set_executed(&self, _position: Position) {
-        unreachable!("no lane can be made yet")
+    /// Publishes: every record before `position` has been executed. Positions that go back do nothing.
+    /// Where bytes travel, it goes with the next reply, or when `poll` finds nothing or `flush` is called.
+    pub fn set_executed(&self, position: Position) {
+        if self
+            .shared
+            .peer
+            .fetch_max_u64(BOARD_EXECUTED, position, Ordering::AcqRel)
+            < position
+        {
+            self.shared.link.written(Area::Board);
+        }
     }
 
-    /// Publishes word `index` (below 64).
-    pub fn set_word(&self, _index: usize, _value: u64) {
-        unreachable!("no lane can be made yet")
+    /// Publishes word `index`. Panics if it is not below 64.
+    pub fn set_word(&self, index: usize, value: u64) {
+        assert!(index < BOARD_WORDS, "no such word");
+        self.shared
+            .peer
+            .store_u64(BOARD_WORDS_AT + index * 8, value, Ordering::Release);
+        self.shared.link.written(Area::Words);
     }
 
     /// Publishes the sticky error.
-    pub fn set_sticky_error(&self, _result: u32) {
-        unreachable!("no lane can be made yet")
+    pub fn set_sticky_error(&self, result: u32) {
+        self.shared
+            .peer
+            .store_u64(BOARD_STICKY, result.into(), Ordering::Release);
+        self.shared.link.written(Area::Board);
     }
 
     /// Logs the failure of the posted call that ended at `position`.
-    pub fn log_error(&self, _position: Position, _opcode: u32, _result: u32) {
-        unreachable!("no lane can be made yet")
+    pub fn log_error(&self, position: Position, opcode: u32, result: u32) {
+        let mut logged = self
+            .shared
+            .errors_logged
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
+        let at =
+            ERROR_LOG_AT + (*logged % ERROR_LOG_ENTRIES as u64) as usize * ERROR_LOG_ENTRY_BYTES;
+        self.shared.peer.store_u64(at, position, Ordering::Release);
+        self.shared.peer.store_u64(
+            at + 8,
+            u64::from(opcode) | u64::from(result) << 32,
+            Ordering::Release,
+        );
+        *logged += 1;
+        self.shared
+            .peer
+            .store_u64(BOARD_ERRORS, *logged, Ordering::Release);
+        self.shared.link.written(Area::ErrorLog);
     }
 
     /// Makes what was published visible to the client now (at once on shm; `poll` does it when the ring is empty).
+    /// Errors: `Down`.
     pub fn flush(&self) -> Result<()> {
-        unreachable!("no lane can be made yet")
+        self.shared.link.flush();
+        self.shared.link.health().check()
     }
 
-    /// Wakes the GPU thread out of [`ServerLane::park`].
+    /// Wakes the GPU thread out of [`ServerLane::park`], or out of its next one.
     pub fn wake(&self) {
-        unreachable!("no lane can be made yet")
+        self.shared.link.wake();
+    }
+
+    /// Bytes of the two windows, as mapped at this end.
+    pub fn window_bytes(&self) -> usize {
+        self.shared.own.len() + self.shared.peer.len()
     }
 
     /// Why the lane is down, if it is.
     pub fn down(&self) -> Option<DownCause> {
-        unreachable!("no lane can be made yet")
+        self.shared.link.health().cause()
     }
 
-    /// Closes this end.
+    /// Closes this end: every wait, here and at the peer, ends with `Down`.
     pub fn close(&self) {
-        unreachable!("no lane can be made yet")
+        self.shared.link.close();
     }
 }

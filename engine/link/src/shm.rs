@@ -1,15 +1,366 @@
 //! Lanes over memory shared by two processes of one host.
+//!
+//! Both windows are memory files made and sealed by the server. Bytes are written in place; what remains for the
+//! link is waking: a doorbell is one byte on the Unix socket (so the socket's end also tells that the peer is gone),
+//! a sleeping waiter is woken by a futex on its reply slot.
 
-use crate::{ClientLane, LaneConfig, LinkError, Result, ServerLane};
+use crate::client::ClientLane;
+use crate::link::{Area, Health, Link, Progress};
+use crate::server::ServerLane;
+use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
+use ringway_shm_ring::{Region, RegionError, Span, Waker, futex};
+use ringway_wire::layout::*;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+/// First bytes of the message that carries the memory files.
+const OFFER_MAGIC: u64 = u64::from_le_bytes(*b"RWSHM\0\0\x01");
+/// Magic, bytes of the server's window, bytes of the client's window.
+const OFFER_BYTES: usize = 24;
+/// How long the client waits for the memory files.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Server: makes the two sealed memory files, sends them over the connected socket, keeps the socket for doorbells
 /// and to see the peer go.
-pub fn offer(_socket: UnixStream, _config: &LaneConfig) -> Result<ServerLane> {
-    Err(LinkError::Misuse("the shm link is not built yet"))
+/// Errors: `System`.
+pub fn offer(socket: UnixStream, config: &LaneConfig) -> Result<ServerLane> {
+    let (own, own_fd) =
+        Region::memfd(config.geometry.server_window_bytes()).map_err(region_error)?;
+    let (peer, peer_fd) =
+        Region::memfd(config.geometry.client_window_bytes()).map_err(region_error)?;
+    let mut message = [0; OFFER_BYTES];
+    message[..8].copy_from_slice(&OFFER_MAGIC.to_le_bytes());
+    message[8..16].copy_from_slice(&(config.geometry.server_window_bytes() as u64).to_le_bytes());
+    message[16..].copy_from_slice(&(config.geometry.client_window_bytes() as u64).to_le_bytes());
+    send_with_fds(&socket, &message, [own_fd.as_raw_fd(), peer_fd.as_raw_fd()])
+        .map_err(|e| LinkError::system("sending the memory files", e))?;
+    let (own, peer) = (own.span(), peer.span());
+    let link = ShmLink::new(socket, own.clone(), peer.clone(), true)?;
+    Ok(ServerLane::new(Box::new(link), own, peer, config))
 }
 
 /// Client: receives the memory files (waiting at most 10 s), checks size and seals, maps them.
-pub fn accept(_socket: UnixStream, _config: &LaneConfig) -> Result<ClientLane> {
-    Err(LinkError::Misuse("the shm link is not built yet"))
+/// Errors: `System`, `Down` (the peer broke rule W10 or is gone).
+pub fn accept(socket: UnixStream, config: &LaneConfig) -> Result<ClientLane> {
+    let mut message = [0; OFFER_BYTES];
+    let (len, fds) = receive_with_fds(&socket, &mut message)
+        .map_err(|e| LinkError::system("receiving the memory files", e))?;
+    if len == 0 {
+        return Err(LinkError::Down(DownCause::PeerClosed));
+    }
+    let word =
+        |i: usize| u64::from_le_bytes(message[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
+    if len != OFFER_BYTES || word(0) != OFFER_MAGIC {
+        return Err(LinkError::misbehaved("W10", "not an offer of memory files"));
+    }
+    let (server_bytes, client_bytes) = (
+        config.geometry.server_window_bytes(),
+        config.geometry.client_window_bytes(),
+    );
+    if word(1) != server_bytes as u64 || word(2) != client_bytes as u64 {
+        return Err(LinkError::misbehaved(
+            "W10",
+            "the windows have other sizes than agreed",
+        ));
+    }
+    let Ok([peer_fd, own_fd]) = <[OwnedFd; 2]>::try_from(fds) else {
+        return Err(LinkError::misbehaved("W10", "not two memory files"));
+    };
+    let peer = Region::from_fd(peer_fd, server_bytes)
+        .map_err(region_error)?
+        .span();
+    let own = Region::from_fd(own_fd, client_bytes)
+        .map_err(region_error)?
+        .span();
+    let link = ShmLink::new(socket, own.clone(), peer.clone(), false)?;
+    Ok(ClientLane::new(Box::new(link), own, peer, config))
+}
+
+fn region_error(error: RegionError) -> LinkError {
+    match error {
+        RegionError::NotSealed => {
+            LinkError::misbehaved("W10", "a memory file that could still shrink")
+        }
+        RegionError::TooShort { .. } => {
+            LinkError::misbehaved("W10", "a memory file shorter than agreed")
+        }
+        RegionError::System(what, error) => LinkError::system(what, error),
+    }
+}
+
+struct ShmLink {
+    socket: UnixStream,
+    waker: Waker,
+    health: Health,
+    own: Span,
+    peer: Span,
+    server: bool,
+    /// The sleep that was last rung for: of the server (client's end) or of a leader (server's end).
+    rung_server: AtomicU32,
+    rung_leader: AtomicU64,
+}
+
+impl ShmLink {
+    fn new(socket: UnixStream, own: Span, peer: Span, server: bool) -> Result<ShmLink> {
+        let waker = Waker::new().map_err(|e| LinkError::system("eventfd", e))?;
+        Ok(ShmLink {
+            socket,
+            waker,
+            health: Health::default(),
+            own,
+            peer,
+            server,
+            rung_server: AtomicU32::new(0),
+            rung_leader: AtomicU64::new(0),
+        })
+    }
+
+    #[cold]
+    fn doorbell(&self) {
+        let byte = 1u8;
+        // SAFETY: one readable byte on an owned socket. A full socket means that wake-ups are pending; a broken one
+        // is found by whoever sleeps on it.
+        unsafe {
+            libc::send(
+                self.socket.as_raw_fd(),
+                (&raw const byte).cast(),
+                1,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            );
+        }
+    }
+
+    /// Client: rings if the server sleeps. The caller's store came before; the fence orders it against the server's
+    /// "store parked, then look". [SYNC server parked]
+    #[inline]
+    fn ring_server(&self) {
+        fence(Ordering::SeqCst);
+        let sleep = self.own.load_u32(BOARD_SERVER_PARKED, Ordering::Relaxed);
+        if sleep & 1 == 1 && self.rung_server.swap(sleep, Ordering::Relaxed) != sleep {
+            self.doorbell();
+        }
+    }
+
+    /// Server: rings for the thread that sleeps on the client's socket, if `wants` says it cares. [SYNC leader]
+    #[inline]
+    fn ring_leader(&self, wants: impl Fn(u32) -> bool) -> bool {
+        fence(Ordering::SeqCst);
+        let sleep = self.own.load_u64(CONTROL_LEADER, Ordering::Relaxed);
+        let leader = sleep as u32;
+        if leader == 0 || !wants(leader) {
+            return false;
+        }
+        if self.rung_leader.swap(sleep, Ordering::Relaxed) != sleep {
+            self.doorbell();
+        }
+        true
+    }
+
+    /// Takes doorbell bytes out of the socket; finds its end.
+    fn drain_socket(&self) {
+        let mut bytes = [0u8; 64];
+        loop {
+            // SAFETY: writable bytes of a private array.
+            let n = unsafe {
+                libc::recv(
+                    self.socket.as_raw_fd(),
+                    bytes.as_mut_ptr().cast(),
+                    bytes.len(),
+                    libc::MSG_DONTWAIT,
+                )
+            };
+            if n == 0 {
+                self.health.fail(DownCause::PeerClosed);
+            } else if n < 0 {
+                let error = io::Error::last_os_error();
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => {}
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::ConnectionReset => self.health.fail(DownCause::PeerClosed),
+                    _ => self.health.fail(DownCause::Transport(error.to_string())),
+                }
+            } else if n == bytes.len() as isize {
+                continue;
+            }
+            return;
+        }
+    }
+}
+
+impl Link for ShmLink {
+    fn kind(&self) -> LinkKind {
+        LinkKind::Shm
+    }
+
+    #[inline]
+    fn ring_committed(&self, _end: u64) -> bool {
+        if self.server {
+            self.ring_leader(|_| true);
+        } else {
+            self.ring_server();
+        }
+        false
+    }
+
+    fn written(&self, area: Area) {
+        match area {
+            Area::Slot(slot) => {
+                if !self.ring_leader(|leader| leader == u32::from(slot) + 1) {
+                    let parked = self.own.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
+                    if parked >> slot & 1 == 1 {
+                        futex::wake_all(&self.peer, reply_slot_at(slot.into()) + REPLY_POSITION);
+                    }
+                }
+            }
+            Area::Released if self.server => {
+                fence(Ordering::SeqCst);
+                if self.own.load_u32(CONTROL_SPACE_WANTED, Ordering::Relaxed) != 0 {
+                    futex::wake_all(&self.peer, BOARD_RELEASED);
+                }
+            }
+            Area::Released => {
+                if self.own.load_u32(BOARD_NOTICE_WANTED, Ordering::Relaxed) != 0 {
+                    self.ring_server();
+                }
+            }
+            Area::Board | Area::Words | Area::ErrorLog => {}
+        }
+    }
+
+    fn flush(&self) {}
+
+    #[inline]
+    fn received(&self) -> u64 {
+        u64::MAX
+    }
+
+    #[inline]
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    fn check_peer(&self) {
+        let mut byte = 0u8;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+        // SAFETY: one writable byte.
+        let n = unsafe { libc::recv(self.socket.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+        let gone = n < 0
+            && !matches!(
+                io::Error::last_os_error().kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            );
+        if n == 0 || gone {
+            self.health.fail(DownCause::PeerClosed);
+        }
+    }
+
+    fn park(&self, timeout: Duration) {
+        if crate::sleep::until_readable(self.socket.as_raw_fd(), false, &self.waker, timeout) {
+            self.drain_socket();
+        }
+    }
+
+    fn wake(&self) {
+        self.waker.wake();
+    }
+
+    fn close(&self) {
+        self.health.fail(DownCause::ClosedHere);
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.waker.wake();
+    }
+
+    fn health(&self) -> &Health {
+        &self.health
+    }
+}
+
+impl Drop for ShmLink {
+    fn drop(&mut self) {
+        // Also ends the connection where a forked child still holds a copy of the descriptor.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+const FDS_SPACE: usize = 64;
+
+#[repr(C, align(8))]
+struct ControlBuffer([u8; FDS_SPACE]);
+
+fn send_with_fds(socket: &UnixStream, message: &[u8], fds: [i32; 2]) -> io::Result<()> {
+    let mut control = ControlBuffer([0; FDS_SPACE]);
+    let mut iov = libc::iovec {
+        iov_base: message.as_ptr().cast_mut().cast(),
+        iov_len: message.len(),
+    };
+    // SAFETY: an all-zero msghdr is valid; then every pointer set refers to memory that outlives the call, and the
+    // control buffer is aligned and larger than CMSG_SPACE of two descriptors.
+    let sent = unsafe {
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_iov = &raw mut iov;
+        header.msg_iovlen = 1;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = libc::CMSG_SPACE(size_of_val(&fds) as u32) as _;
+        let cmsg = libc::CMSG_FIRSTHDR(&raw const header);
+        (*cmsg).cmsg_level = libc::SOL_SOCKET;
+        (*cmsg).cmsg_type = libc::SCM_RIGHTS;
+        (*cmsg).cmsg_len = libc::CMSG_LEN(size_of_val(&fds) as u32) as _;
+        std::ptr::copy_nonoverlapping(
+            fds.as_ptr().cast::<u8>(),
+            libc::CMSG_DATA(cmsg),
+            size_of_val(&fds),
+        );
+        libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL)
+    };
+    match usize::try_from(sent) {
+        Ok(n) if n == message.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+fn receive_with_fds(socket: &UnixStream, message: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let before = socket.read_timeout()?;
+    socket.set_nonblocking(false)?;
+    socket.set_read_timeout(Some(OFFER_TIMEOUT))?;
+    let mut control = ControlBuffer([0; FDS_SPACE]);
+    let mut iov = libc::iovec {
+        iov_base: message.as_mut_ptr().cast(),
+        iov_len: message.len(),
+    };
+    let mut fds = Vec::new();
+    // SAFETY: as in `send_with_fds`; control messages are walked with the system's macros, each descriptor in them is
+    // ours now and taken exactly once.
+    let received = unsafe {
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_iov = &raw mut iov;
+        header.msg_iovlen = 1;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = FDS_SPACE as _;
+        let received = libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut header,
+            libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITALL,
+        );
+        if received >= 0 {
+            let mut cmsg = libc::CMSG_FIRSTHDR(&raw const header);
+            while !cmsg.is_null() {
+                if (*cmsg).cmsg_level == libc::SOL_SOCKET && (*cmsg).cmsg_type == libc::SCM_RIGHTS {
+                    let bytes = (*cmsg).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                    for i in 0..bytes / size_of::<i32>() {
+                        let fd = libc::CMSG_DATA(cmsg).cast::<i32>().add(i).read_unaligned();
+                        fds.push(OwnedFd::from_raw_fd(fd));
+                    }
+                }
+                cmsg = libc::CMSG_NXTHDR(&raw const header, cmsg);
+            }
+        }
+        received
+    };
+    let result = usize::try_from(received).map_err(|_| io::Error::last_os_error());
+    socket.set_read_timeout(before)?;
+    Ok((result?, fds))
 }

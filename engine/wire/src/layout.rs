@@ -75,8 +75,11 @@ pub const BOARD_EXECUTED: usize = 64;
 pub const BOARD_STICKY: usize = 128;
 /// u64: how many errors were ever logged.
 pub const BOARD_ERRORS: usize = 136;
-/// u32: 1 while the server sleeps and wants a doorbell after a commit.
+/// u32: odd while the server sleeps and wants a doorbell after a commit; each sleep has its own number, so that one
+/// sleep is rung for once.
 pub const BOARD_SERVER_PARKED: usize = 192;
+/// u32: 1 while the server lacks notice ring space and wants a doorbell when some is released.
+pub const BOARD_NOTICE_WANTED: usize = 196;
 /// The words of the session.
 pub const BOARD_WORDS_AT: usize = 256;
 /// The error log.
@@ -94,7 +97,8 @@ pub const NOTICE_RING_AT: usize = REPLY_SLOTS_AT + REPLY_SLOTS * REPLY_SLOT_BYTE
 pub const CONTROL_NOTICE_RELEASED: usize = 0;
 /// u64: bit `i` is set while the waiter of reply slot `i` sleeps on the slot's futex word.
 pub const CONTROL_PARKED_SLOTS: usize = 64;
-/// u32: who sleeps on the connection: 0 nobody, 1 + slot a waiter, [`LEADER_SERVICE`] the service thread.
+/// u64: who sleeps on the connection, in the low half: 0 nobody, 1 + slot a waiter, [`LEADER_SERVICE`] the service
+/// thread; in the high half a number of its own for each sleep.
 pub const CONTROL_LEADER: usize = 128;
 /// u32: number of the client's threads that sleep until ring space is released.
 pub const CONTROL_SPACE_WANTED: usize = 192;
@@ -105,6 +109,8 @@ pub const SUBMIT_RING_AT: usize = 4096;
 
 /// Value of [`CONTROL_LEADER`] for the client's service thread.
 pub const LEADER_SERVICE: u32 = 0xffff;
+/// Value of [`CONTROL_LEADER`] for a thread of the client that wants ring space.
+pub const LEADER_PRODUCER: u32 = 0xfffe;
 
 const _: () = {
     assert!(LINE.is_power_of_two() && RECORD_HEADER <= LINE && LINE.is_multiple_of(RECORD_HEADER));
@@ -112,7 +118,7 @@ const _: () = {
     assert!(RING_BYTES_MIN.is_power_of_two() && RING_BYTES_MIN / RING_TO_RECORD >= LINE * 4);
     assert!(RING_BYTES_DEFAULT.is_power_of_two() && RING_BYTES_DEFAULT <= RING_BYTES_MAX);
     assert!(REPLY_SLOTS <= 64, "one bit each in a u64");
-    assert!(REPLY_SLOTS < REPLY_SLOT_NONE as usize && REPLY_SLOTS < LEADER_SERVICE as usize);
+    assert!(REPLY_SLOTS < REPLY_SLOT_NONE as usize && REPLY_SLOTS < LEADER_PRODUCER as usize);
     assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_HEADER);
     assert!(
         BOARD_RELEASED / LINE != BOARD_EXECUTED / LINE
@@ -120,7 +126,7 @@ const _: () = {
     );
     assert!(
         BOARD_SERVER_PARKED / LINE != BOARD_EXECUTED / LINE
-            && BOARD_SERVER_PARKED + 4 <= BOARD_WORDS_AT
+            && BOARD_NOTICE_WANTED + 4 <= BOARD_WORDS_AT
     );
     assert!(BOARD_END <= REPLY_SLOTS_AT && BOARD_END.is_multiple_of(8));
     assert!(REPLY_SLOTS_AT.is_multiple_of(LINE) && NOTICE_RING_AT.is_multiple_of(4096));
@@ -196,6 +202,16 @@ impl Default for Geometry {
     fn default() -> Geometry {
         Geometry::DEFAULT
     }
+}
+
+/// Key of the submission ring's commit words. Rule W4.
+pub const fn submit_key(lane_key: u64) -> u64 {
+    lane_key | 1
+}
+
+/// Key of the notice ring's commit words. Rule W4.
+pub const fn notice_key(lane_key: u64) -> u64 {
+    (lane_key.rotate_left(32) ^ 0x6e6f_7469_6365_7321) | 1
 }
 
 /// Longest payload of a record in a ring of `ring_bytes`. Rule W6.

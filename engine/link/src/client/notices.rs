@@ -1,0 +1,256 @@
+//! What the server sends without being asked, and the client's service thread.
+
+use super::ClientLane;
+use crate::link::{Area, corrupt_rule};
+use crate::{LinkError, Payload, Result};
+use crossbeam::utils::CachePadded;
+use ringway_shm_ring::{Consumer, Span, is_committed};
+use ringway_wire::layout::{CONTROL_NOTICE_RELEASED, LEADER_SERVICE};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// What a notice is handed to: tag and payload, in ring order, one at a time, on whichever thread drains
+/// (a waiter or the service thread). It must not wait on this lane, and it should be short.
+pub type NoticeSink = Box<dyn Fn(u32, Payload<'_>) + Send + Sync>;
+
+/// While waiters do the work, the service thread looks after the lane once in so long.
+const SERVICE_NAP: Duration = Duration::from_millis(1);
+/// Longest sleep of the service thread while somebody else leads.
+const SERVICE_SLEEP: Duration = Duration::from_millis(100);
+/// Notices handed over before the drainer looks after other things.
+const DRAIN_BATCH: usize = 64;
+
+const AWAKE: u32 = 0;
+const NAPPING: u32 = 1;
+const SLEEPING: u32 = 2;
+
+pub(super) struct Notices {
+    ring: Span,
+    key: u64,
+    consumer: Mutex<Consumer>,
+    /// The consumer's head, for those without the lock.
+    drained: CachePadded<AtomicU64>,
+    sink: OnceLock<NoticeSink>,
+    service: Mutex<Option<Thread>>,
+    service_state: AtomicU32,
+    /// Records are left for the service thread to send.
+    service_wanted: AtomicBool,
+}
+
+impl Notices {
+    pub(super) fn new(ring: Span, key: u64) -> Notices {
+        Notices {
+            consumer: Mutex::new(Consumer::new(ring.clone(), key)),
+            ring,
+            key,
+            drained: CachePadded::new(AtomicU64::new(0)),
+            sink: OnceLock::new(),
+            service: Mutex::new(None),
+            service_state: AtomicU32::new(AWAKE),
+            service_wanted: AtomicBool::new(false),
+        }
+    }
+
+    #[cold]
+    pub(super) fn wake_service(&self) {
+        if let Some(thread) = &*self.service.lock().unwrap_or_else(|e| e.into_inner()) {
+            thread.unpark();
+        }
+    }
+
+    pub(super) fn wake_sleeping_service(&self) {
+        if self.service_state.load(Ordering::SeqCst) == SLEEPING {
+            self.wake_service();
+        }
+    }
+
+    /// Makes sure that somebody sends what a commit left behind: a leader will, when it hears that earlier records
+    /// arrived; if there is none, the service thread must.
+    pub(super) fn want_service(&self, lane: &ClientLane) {
+        if lane.leader() == 0
+            && self.service_state.load(Ordering::SeqCst) != AWAKE
+            && !self.service_wanted.swap(true, Ordering::SeqCst)
+        {
+            self.wake_service();
+        }
+    }
+}
+
+impl ClientLane {
+    /// Where notices go; set once, before the first wait. Until then notices stay in their ring.
+    /// Errors: `Misuse` if already set.
+    pub fn set_notice_sink(&self, sink: NoticeSink) -> Result<()> {
+        self.notices
+            .sink
+            .set(sink)
+            .map_err(|_| LinkError::Misuse("the notice sink is already set"))
+    }
+
+    #[inline]
+    pub(super) fn notices_ready(&self) -> bool {
+        let notices = &self.notices;
+        let drained = notices.drained.load(Ordering::Relaxed);
+        is_committed(&notices.ring, notices.key, drained)
+            && self.link.received() > drained
+            && notices.sink.get().is_some()
+    }
+
+    /// Hands notices that are there to the sink, without waiting; how many. 0 also if another thread is draining.
+    /// Errors: `Down`.
+    pub fn drain_notices(&self) -> Result<usize> {
+        let progress = self.link.progress();
+        self.dispatch(progress);
+        let drained = self.drain_some();
+        if drained == 0 {
+            self.link.health().check()?;
+        }
+        Ok(drained)
+    }
+
+    #[cold]
+    pub(super) fn drain_some(&self) -> usize {
+        let Some(sink) = self.notices.sink.get() else {
+            return 0;
+        };
+        let Ok(mut consumer) = self.notices.consumer.try_lock() else {
+            return 0;
+        };
+        let mut count = 0;
+        while count < DRAIN_BATCH {
+            match consumer.poll(self.link.received()) {
+                Ok(Some(record)) => {
+                    let ptr = consumer.span().ptr(record.payload_offset);
+                    // SAFETY: the consumer checked that the payload lies in the ring, which is mapped while `self`
+                    // lives; the payload value does not outlive the call.
+                    sink(record.tag, unsafe {
+                        Payload::new(ptr, record.len as usize)
+                    });
+                    if let Some(position) = consumer.release(record.position_end) {
+                        // [SYNC release]
+                        self.peer
+                            .store_u64(CONTROL_NOTICE_RELEASED, position, Ordering::Release);
+                        self.link.written(Area::Released);
+                    }
+                    self.notices
+                        .drained
+                        .store(record.position_end, Ordering::Release);
+                    count += 1;
+                }
+                Ok(None) => {
+                    // Also past padding.
+                    self.notices
+                        .drained
+                        .store(consumer.head(), Ordering::Release);
+                    break;
+                }
+                Err(corrupt) => {
+                    let (rule, what) = corrupt_rule(corrupt);
+                    self.link.health().misbehaved(rule, what);
+                    break;
+                }
+            }
+        }
+        count
+    }
+
+    /// Waits until every notice before `position` was handed over, by this thread or another.
+    #[inline]
+    pub(super) fn wait_drained(
+        &self,
+        position: u64,
+        start: Instant,
+        timeout: Duration,
+    ) -> Result<()> {
+        if self.notices.drained.load(Ordering::Acquire) >= position
+            || self.notices.sink.get().is_none()
+        {
+            return Ok(());
+        }
+        self.wait_drained_slowly(position, start, timeout)
+    }
+
+    #[cold]
+    fn wait_drained_slowly(&self, position: u64, start: Instant, timeout: Duration) -> Result<()> {
+        let mut turns = 0u32;
+        while self.notices.drained.load(Ordering::Acquire) < position {
+            self.pump();
+            turns += 1;
+            if turns.is_multiple_of(64) {
+                self.link.check_peer();
+                self.link.health().check()?;
+                if start.elapsed() > timeout {
+                    return Err(LinkError::Timeout {
+                        what: "notices before a reply",
+                        after: timeout,
+                    });
+                }
+                // Another thread is handing them over, or they are on their way.
+                if turns > 1024 {
+                    std::thread::sleep(Duration::from_micros(50));
+                } else {
+                    std::thread::yield_now();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For the client's one service thread, in a loop: sleeps until there are notices (or the transport wants
+    /// work, or `timeout` has passed), drains them, returns how many. No CPU while the lane is idle.
+    /// Errors: `Down`, after which the thread should end.
+    pub fn wait_notices(&self, timeout: Duration) -> Result<usize> {
+        let notices = &self.notices;
+        {
+            let me = std::thread::current();
+            let mut service = notices.service.lock().unwrap_or_else(|e| e.into_inner());
+            if service.as_ref().is_none_or(|thread| thread.id() != me.id()) {
+                *service = Some(me);
+            }
+        }
+        let start = Instant::now();
+        let mut waits_seen = self.waiters.waits.load(Ordering::Relaxed).wrapping_sub(1);
+        loop {
+            self.pump();
+            let drained = self.drain_some();
+            if drained > 0 {
+                return Ok(drained);
+            }
+            self.link.health().check()?;
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(0);
+            }
+            let wanted = notices.service_wanted.swap(false, Ordering::SeqCst);
+            let waits = self.waiters.waits.load(Ordering::Relaxed);
+            if waits != waits_seen && !wanted {
+                // Waiters are at work and serve the lane: stay out of their way.
+                waits_seen = waits;
+                self.service_sleep(NAPPING, left.min(SERVICE_NAP));
+            } else if self.try_lead(LEADER_SERVICE) {
+                if wanted {
+                    self.link.flush();
+                }
+                if !self.notices_ready() && !self.link.health().is_down() {
+                    self.link.park(left);
+                }
+                self.leave_lead(LEADER_SERVICE);
+            } else {
+                self.service_sleep(SLEEPING, left.min(SERVICE_SLEEP));
+            }
+        }
+    }
+
+    fn service_sleep(&self, state: u32, nap: Duration) {
+        // Store the state, then look; who wants service stores that, then looks at the state.
+        self.notices.service_state.store(state, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !self.notices.service_wanted.load(Ordering::SeqCst)
+            && !(state == SLEEPING && self.leader() == 0)
+        {
+            std::thread::park_timeout(nap);
+        }
+        self.notices.service_state.store(AWAKE, Ordering::SeqCst);
+    }
+}

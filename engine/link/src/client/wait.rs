@@ -1,0 +1,341 @@
+//! Reply slots, and waiting on them: spin as long as it is worth it, then park.
+//!
+//! Of the threads that park, one at a time is the *leader*: it sleeps on the connection and serves the others, which
+//! sleep on their own slot's futex word. A leader that leaves wakes one of them to take its place. The service
+//! thread leads while nobody waits; a waiter takes the lead from it.
+
+use super::ClientLane;
+use crate::{LinkError, Position, Result};
+use crossbeam::utils::CachePadded;
+use ringway_shm_ring::futex;
+use ringway_wire::layout::*;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// A leader looks at its conditions at least this often.
+const LEADER_NAP: Duration = Duration::from_secs(1);
+/// A follower does, should a wake-up be lost with a dying process.
+const FOLLOWER_NAP: Duration = Duration::from_millis(100);
+
+/// Head of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyHead {
+    /// Status given by the worker (a CUresult).
+    pub status: u32,
+    /// Bytes of the answer; the first of them, as many as fit, were copied out.
+    pub len: usize,
+}
+
+pub(super) struct Waiters {
+    /// One bit for each slot that nobody holds.
+    free: CachePadded<AtomicU64>,
+    /// Slots given up before their answer came; free once it has.
+    abandoned: AtomicU64,
+    /// What each slot waits for: end position of the call, 0 nothing.
+    expected: [AtomicU64; REPLY_SLOTS],
+    /// Who leads and the number of its sleep; the same as in the peer's window.
+    leader: Mutex<(u32, u32)>,
+    /// Copy of the leader for those who only look.
+    leader_seen: AtomicU32,
+    /// Counts waits, so that the service thread knows whether somebody is at work.
+    pub(super) waits: CachePadded<AtomicU32>,
+}
+
+impl Waiters {
+    pub(super) fn new() -> Waiters {
+        Waiters {
+            free: CachePadded::new(AtomicU64::new(u64::MAX >> (64 - REPLY_SLOTS))),
+            abandoned: AtomicU64::new(0),
+            expected: [const { AtomicU64::new(0) }; REPLY_SLOTS],
+            leader: Mutex::new((0, 0)),
+            leader_seen: AtomicU32::new(0),
+            waits: CachePadded::new(AtomicU32::new(0)),
+        }
+    }
+}
+
+impl ClientLane {
+    /// Takes a reply slot, waiting up to `timeout` for one (there are 64).
+    /// Errors: `Timeout`, `Down`.
+    #[inline]
+    pub fn acquire_slot(&self, timeout: Duration) -> Result<SlotGuard<'_>> {
+        if let Some(index) = self.try_slot() {
+            return Ok(SlotGuard { lane: self, index });
+        }
+        self.acquire_slot_slowly(timeout)
+    }
+
+    fn try_slot(&self) -> Option<u32> {
+        let free = &self.waiters.free;
+        let mut bits = free.load(Ordering::Relaxed);
+        while bits != 0 {
+            let bit = bits & bits.wrapping_neg();
+            // Acquire: after the last holder's reads of the slot.
+            match free.compare_exchange_weak(
+                bits,
+                bits & !bit,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(bit.trailing_zeros()),
+                Err(seen) => bits = seen,
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn acquire_slot_slowly(&self, timeout: Duration) -> Result<SlotGuard<'_>> {
+        let start = Instant::now();
+        let mut nap = Duration::from_micros(50);
+        loop {
+            self.link.health().check()?;
+            self.pump();
+            self.reclaim_slots();
+            if let Some(index) = self.try_slot() {
+                return Ok(SlotGuard { lane: self, index });
+            }
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(LinkError::Timeout {
+                    what: "reply slot",
+                    after: timeout,
+                });
+            }
+            std::thread::sleep(nap.min(left));
+            nap = (nap * 2).min(Duration::from_millis(2));
+        }
+    }
+
+    /// Frees abandoned slots whose late answer has come.
+    fn reclaim_slots(&self) {
+        let mut bits = self.waiters.abandoned.load(Ordering::Acquire);
+        while bits != 0 {
+            let index = bits.trailing_zeros();
+            bits &= bits - 1;
+            let expected = self.waiters.expected[index as usize].load(Ordering::Relaxed);
+            if self.slot_has(index, expected)
+                && self
+                    .waiters
+                    .abandoned
+                    .fetch_and(!(1 << index), Ordering::AcqRel)
+                    >> index
+                    & 1
+                    == 1
+            {
+                self.waiters.expected[index as usize].store(0, Ordering::Relaxed);
+                self.waiters.free.fetch_or(1 << index, Ordering::Release);
+            }
+        }
+    }
+
+    #[inline]
+    fn slot_has(&self, index: u32, position: Position) -> bool {
+        // Acquire: the answer was written before its position. [SYNC reply]
+        self.own.load_u64(
+            reply_slot_at(index as usize) + REPLY_POSITION,
+            Ordering::Acquire,
+        ) == position
+    }
+
+    /// Wakes the waiters of slots that this thread has just seen filled.
+    pub(super) fn wake_slots(&self, filled: u64) {
+        fence(Ordering::SeqCst);
+        let mut bits = filled & self.peer.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
+        while bits != 0 {
+            let slot = bits.trailing_zeros();
+            bits &= bits - 1;
+            if self.leader() == slot + 1 {
+                self.link.wake();
+            } else {
+                futex::wake_all(&self.own, reply_slot_at(slot as usize) + REPLY_POSITION);
+            }
+        }
+    }
+
+    /// Who sleeps on the connection: 0, 1 + slot, or one of the `LEADER_` constants.
+    pub(super) fn leader(&self) -> u32 {
+        self.waiters.leader_seen.load(Ordering::SeqCst)
+    }
+
+    /// Becomes the one who may `link.park`; then look at the conditions once more, and sleep.
+    pub(super) fn try_lead(&self, id: u32) -> bool {
+        let mut leader = self
+            .waiters
+            .leader
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
+        if leader.0 != 0 && (leader.0 != LEADER_SERVICE || id == LEADER_SERVICE) {
+            return false;
+        }
+        *leader = (id, leader.1.wrapping_add(1));
+        self.waiters.leader_seen.store(id, Ordering::SeqCst);
+        // [SYNC leader]
+        self.peer.store_u64(
+            CONTROL_LEADER,
+            u64::from(id) | u64::from(leader.1) << 32,
+            Ordering::SeqCst,
+        );
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Stops leading, unless a waiter took the lead already, and wakes a successor.
+    pub(super) fn leave_lead(&self, id: u32) {
+        {
+            let mut leader = self
+                .waiters
+                .leader
+                .lock()
+                .unwrap_or_else(|e| e.into_inner());
+            if leader.0 != id {
+                return;
+            }
+            leader.0 = 0;
+            self.waiters.leader_seen.store(0, Ordering::SeqCst);
+            self.peer.store_u64(CONTROL_LEADER, 0, Ordering::SeqCst);
+        }
+        fence(Ordering::SeqCst);
+        let parked = self.peer.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
+        if parked != 0 {
+            futex::wake_all(
+                &self.own,
+                reply_slot_at(parked.trailing_zeros() as usize) + REPLY_POSITION,
+            );
+        } else if id != LEADER_SERVICE {
+            self.notices.wake_sleeping_service();
+        }
+    }
+}
+
+/// One reply slot, owned by the thread that waits.
+pub struct SlotGuard<'a> {
+    lane: &'a ClientLane,
+    index: u32,
+}
+
+impl SlotGuard<'_> {
+    /// Index to write into the call's header.
+    #[inline]
+    pub fn index(&self) -> u16 {
+        self.index as u16
+    }
+
+    #[inline]
+    pub(super) fn expect(&mut self, position: Position) {
+        self.lane.waiters.expected[self.index as usize].store(position, Ordering::Relaxed);
+    }
+
+    /// Waits for the answer to the record that ended at `position`, copies it to `out` (as much as fits), after
+    /// every notice that the server sent before it was handed to the sink. Drains notices while it waits.
+    /// After a timeout the slot stays taken until the late answer came, so it cannot be mistaken for another.
+    /// Errors: `Timeout`, `Down`.
+    pub fn wait(
+        &mut self,
+        position: Position,
+        timeout: Duration,
+        out: &mut [u8],
+    ) -> Result<ReplyHead> {
+        let lane = self.lane;
+        self.expect(position);
+        lane.waiters.waits.fetch_add(1, Ordering::Relaxed);
+        lane.link.flush();
+        let start = Instant::now();
+        let ready = || lane.slot_has(self.index, position);
+        let spun = lane.spin.spin(|| {
+            ready() || {
+                lane.pump();
+                ready() || lane.link.health().is_down()
+            }
+        });
+        while !ready() {
+            lane.link.health().check()?;
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(LinkError::Timeout {
+                    what: "reply",
+                    after: timeout,
+                });
+            }
+            self.park(position, left);
+        }
+        lane.spin.learn(start.elapsed(), spun);
+        self.take(position, start, timeout, out)
+    }
+
+    /// Sleeps once, as leader or follower.
+    fn park(&self, position: Position, left: Duration) {
+        let lane = self.lane;
+        let word = reply_slot_at(self.index as usize) + REPLY_POSITION;
+        let id = self.index + 1;
+        let bit = 1u64 << self.index;
+        // Set the bit, then look; the server writes the answer, then looks at the bit. [SYNC parked]
+        lane.peer
+            .fetch_or_u64(CONTROL_PARKED_SLOTS, bit, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let before = lane.own.load_u32(word, Ordering::SeqCst);
+        let must_wait = || !lane.slot_has(self.index, position) && !lane.link.health().is_down();
+        // The bit is set before the lead is tried: a leader that leaves after this attempt failed sees it.
+        if lane.try_lead(id) {
+            if must_wait() && !lane.notices_ready() {
+                lane.link.park(left.min(LEADER_NAP));
+            }
+            lane.peer
+                .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
+            lane.pump();
+            lane.leave_lead(id);
+        } else {
+            if must_wait() {
+                futex::wait(&lane.own, word, before, left.min(FOLLOWER_NAP));
+            }
+            lane.peer
+                .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
+            lane.pump();
+        }
+    }
+
+    /// Copies the answer out. The slot's position was seen with Acquire.
+    fn take(
+        &self,
+        position: Position,
+        start: Instant,
+        timeout: Duration,
+        out: &mut [u8],
+    ) -> Result<ReplyHead> {
+        let lane = self.lane;
+        let slot = reply_slot_at(self.index as usize);
+        let word = lane
+            .own
+            .load_u64(slot + REPLY_STATUS_LEN, Ordering::Relaxed);
+        let (status, len) = (word as u32, (word >> 32) as usize);
+        let notice_position = lane
+            .own
+            .load_u64(slot + REPLY_NOTICE_POSITION, Ordering::Relaxed);
+        if len > REPLY_INLINE_MAX {
+            return Err(lane
+                .link
+                .health()
+                .misbehaved("W9", "an answer longer than its slot"));
+        }
+        let copied = len.min(out.len());
+        lane.own.read(slot + REPLY_HEADER, &mut out[..copied]);
+        debug_assert!(lane.slot_has(self.index, position));
+        lane.wait_drained(notice_position, start, timeout)?;
+        lane.waiters.expected[self.index as usize].store(0, Ordering::Relaxed);
+        Ok(ReplyHead { status, len })
+    }
+}
+
+impl Drop for SlotGuard<'_> {
+    fn drop(&mut self) {
+        let waiters = &self.lane.waiters;
+        if waiters.expected[self.index as usize].load(Ordering::Relaxed) == 0 {
+            waiters.free.fetch_or(1 << self.index, Ordering::Release);
+        } else {
+            waiters
+                .abandoned
+                .fetch_or(1 << self.index, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! One suite for every kind of link. Each test takes a function that makes a connected pair of lane ends.
+
+mod suite;
+
+use ringway_link::{ClientLane, LaneConfig, ServerLane, shm};
+use std::os::unix::net::UnixStream;
+
+fn shm_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let (a, b) = UnixStream::pair().expect("socket pair");
+    let server = shm::offer(a, config).expect("offer");
+    let client = shm::accept(b, config).expect("accept");
+    (client, server)
+}
+
+macro_rules! conformance {
+    ($kind:ident, $pair:expr, $($test:ident),+ $(,)?) => {
+        mod $kind {
+            $(#[test] fn $test() { crate::suite::$test(&$pair); })+
+        }
+    };
+}
+
+macro_rules! every_test {
+    ($kind:ident, $pair:expr) => {
+        conformance!(
+            $kind,
+            $pair,
+            records_arrive_in_order_whole_and_once,
+            many_threads_call_and_post,
+            a_full_ring_times_out_and_recovers,
+            the_largest_records_pass_both_ways,
+            a_late_answer_is_never_taken_for_another,
+            payloads_stay_until_released,
+            downloads_larger_than_the_ring_arrive_before_their_reply,
+            notices_are_flow_controlled,
+            the_service_thread_gets_notices_and_sends_tails,
+            the_board_is_readable_without_asking,
+            a_dying_server_ends_every_wait,
+            a_dying_client_is_polled_out_then_reported,
+            a_sleeping_server_is_woken,
+            nonsense_from_the_client_is_its_own_end,
+            dropped_reservations_post_nothing,
+            all_slots_taken_is_a_timeout,
+        );
+    };
+}
+
+every_test!(over_shm, crate::shm_pair);
