@@ -1,6 +1,7 @@
 """The CUDA driver through ctypes: what the behaviour programs are written on. Results other than 0 raise CudaError."""
 
 import ctypes
+import functools
 from ctypes import byref, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 
 import numpy as np
@@ -63,21 +64,24 @@ _SIGNATURES = {
     "cuEventElapsedTime": [c_void_p, c_void_p, c_void_p],
 }
 
-for _name, _types in _SIGNATURES.items():
-    _function = getattr(_library, _name)
-    _function.argtypes, _function.restype = _types, c_int
+
+@functools.cache
+def _function(name):
+    function = getattr(_library, name)
+    function.argtypes, function.restype = _SIGNATURES[name], c_int
+    return function
 
 
 def call(name, *arguments):
     """Calls a driver function; raises CudaError unless it gives CUDA_SUCCESS."""
-    code = getattr(_library, name)(*arguments)
+    code = _function(name)(*arguments)
     if code != 0:
         raise CudaError(name, code)
 
 
 def result_of(name, *arguments):
     """Calls a driver function and returns its result code."""
-    return getattr(_library, name)(*arguments)
+    return _function(name)(*arguments)
 
 
 def device_count():
