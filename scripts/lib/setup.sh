@@ -54,3 +54,9 @@ need_venv() {
     || die "pip could not install ci/requirements.txt; is a package index reachable?"
   printf '%s\n' "$want" > "$RINGWAY_VENV/.requirements"
 }
+
+# need_clang: tinygrad's own CPU device compiles with clang
+need_clang() { command -v clang >/dev/null 2>&1 || apt_install clang; }
+
+# need_cxx: nvcc compiles host code with g++
+need_cxx() { command -v g++ >/dev/null 2>&1 || apt_install g++; }
