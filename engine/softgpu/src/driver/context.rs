@@ -48,8 +48,6 @@ pub struct Context {
     pub printed: Mutex<String>,
     /// Kernels' malloc heap, made at the first launch.
     pub heap: std::sync::OnceLock<R<super::launch::Heap>>,
-    /// Cooperative launches' workspace, made at the first one.
-    pub workspace: std::sync::OnceLock<R<u64>>,
     /// Whether it is the device's primary context.
     pub primary: bool,
 }
@@ -115,7 +113,6 @@ impl Context {
             shared_config: AtomicU32::new(1),
             printed: Mutex::new(String::new()),
             heap: std::sync::OnceLock::new(),
-            workspace: std::sync::OnceLock::new(),
             primary,
         });
         CONTEXTS.insert(handle, Arc::clone(&context));
@@ -159,6 +156,17 @@ impl Context {
         marks.iter().for_each(Mark::wait);
         self.flush_printf();
         self.healthy()
+    }
+
+    /// Takes printf output of a kernel; delivered at synchronisation, or when much has gathered.
+    pub fn print(&self, text: &str) {
+        let mut printed = self.printed.lock();
+        printed.push_str(text);
+        let much = printed.len() > 1 << 20;
+        drop(printed);
+        if much {
+            self.flush_printf();
+        }
     }
 
     /// Delivers printf output.

@@ -1,1 +1,200 @@
-//! Images.
+//! What programs hand over as a module: PTX text, a fatbin with several entries, or machine code that cannot run here.
+//!
+//! A fatbin is reached through a wrapper (magic 0x466243b1, then a pointer) or directly (magic 0xBA55ED50). Entries are PTX (kind 1) or machine
+//! code (kind 2), plain or compressed (flag 0x2000: an LZ4 block, 0x8000: zstd). The best PTX is the one for the highest architecture
+//! that the device still covers.
+
+use super::result::{CUresult, R, ensure};
+use std::io::Read;
+
+/// The PTX texts that make up one module (more than one after `cuLinkComplete`).
+pub type Sources = Vec<String>;
+
+/// A failure: the code and a sentence for the JIT log.
+pub type ImageError = (CUresult, String);
+
+const WRAPPER: u32 = 0x4662_43b1;
+const CONTAINER: u32 = 0xba55_ed50;
+const ELF: u32 = 0x464c_457f;
+/// Several PTX texts to link, made by [`linked`].
+const LINKED: u64 = u64::from_le_bytes(*b"RWGLINK\x01");
+/// No image part may be larger than this.
+const MAX: u64 = 1 << 30;
+
+const KIND_PTX: u16 = 1;
+const FLAG_LZ4: u64 = 0x2000;
+const FLAG_ZSTD: u64 = 0x8000;
+
+fn bad(text: impl Into<String>) -> ImageError {
+    (CUresult::INVALID_IMAGE, text.into())
+}
+
+fn read<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16, ImageError> {
+    read(bytes, at).map(u16::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
+}
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, ImageError> {
+    read(bytes, at).map(u32::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
+}
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, ImageError> {
+    read(bytes, at).map(u64::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
+}
+
+/// The bytes of an image of which only the address is known, as `cuModuleLoadData` gets it.
+///
+/// # Safety
+/// `address` points to a NUL-terminated text or to a complete fatbin, wrapper or ELF image, as the CUDA driver API requires.
+pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
+    ensure(address != 0, CUresult::INVALID_VALUE)?;
+    // Byte by byte, as even a text of three characters is valid input.
+    // SAFETY: the image is at least a NUL-terminated text; reading stops at its NUL, before any further byte.
+    let head: Vec<u8> = unsafe { (0..16).map(|i| *(address as *const u8).add(i)).take_while(|&b| b != 0).collect() };
+    let magic = read(&head, 0).map_or(0, u32::from_le_bytes);
+    let copy = |from: u64, len: u64| -> R<Vec<u8>> {
+        ensure(len <= MAX, CUresult::INVALID_IMAGE)?;
+        // SAFETY: the image's own header states this length.
+        Ok(unsafe { std::slice::from_raw_parts(from as *const u8, len as usize) }.to_vec())
+    };
+    match magic {
+        WRAPPER => {
+            // SAFETY: a wrapper is 24 bytes; the container's address is at offset 8.
+            let inner = unsafe { ((address + 8) as *const u64).read_unaligned() };
+            ensure(inner != 0 && inner != address, CUresult::INVALID_IMAGE)?;
+            // SAFETY: the wrapper points to a container by its format; `bytes_at` checks its magic.
+            unsafe { bytes_at(inner) }
+        }
+        CONTAINER => {
+            // SAFETY: a container's header is 16 bytes: header size at offset 6, length of what follows at 8.
+            let (header, len) = unsafe { (((address + 6) as *const u16).read_unaligned(), ((address + 8) as *const u64).read_unaligned()) };
+            copy(address, len.checked_add(u64::from(header)).ok_or(CUresult::INVALID_IMAGE)?)
+        }
+        ELF => copy(address, 16),
+        _ if head.starts_with(b"RWGLINK") => {
+            // SAFETY: an image made by `linked`: its whole length is at offset 8.
+            let len = unsafe { ((address + 8) as *const u64).read_unaligned() };
+            copy(address, len)
+        }
+        _ => {
+            // SAFETY: anything else must be a NUL-terminated text.
+            Ok(unsafe { std::ffi::CStr::from_ptr(address as *const std::ffi::c_char) }.to_bytes().to_vec())
+        }
+    }
+}
+
+/// Finds the PTX for a device of compute capability `capability` (80 for 8.0).
+pub fn sources(bytes: &[u8], capability: u32) -> Result<Sources, ImageError> {
+    let magic = read(bytes, 0).map_or(0, u32::from_le_bytes);
+    if read(bytes, 0).map_or(0, u64::from_le_bytes) == LINKED {
+        return unlink(bytes);
+    }
+    match magic {
+        CONTAINER => Ok(vec![best(bytes, capability)?]),
+        ELF => Err(no_binary("machine code (a cubin) only")),
+        _ => Ok(vec![text(bytes)?]),
+    }
+}
+
+fn no_binary(what: &str) -> ImageError {
+    let cure = "the software GPU runs PTX: build with PTX included (nvcc -gencode arch=compute_80,code=compute_80, or NVRTC with --gpu-architecture=compute_80)";
+    (CUresult::NO_BINARY_FOR_GPU, format!("the module has {what}; {cure}"))
+}
+
+fn text(bytes: &[u8]) -> Result<String, ImageError> {
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| bad("the image is neither PTX text nor a fatbin"))?;
+    if !text.contains(".version") {
+        return Err(bad("the image is neither PTX text (no .version directive) nor a fatbin"));
+    }
+    Ok(text.to_owned())
+}
+
+struct Entry<'a> {
+    arch: u32,
+    flags: u64,
+    payload: &'a [u8],
+    unpacked_len: u64,
+}
+
+fn best(bytes: &[u8], capability: u32) -> Result<String, ImageError> {
+    let mut at = usize::from(u16_at(bytes, 6)?);
+    let end = at.checked_add(usize::try_from(u64_at(bytes, 8)?).map_err(|_| bad("the fatbin is too long"))?).filter(|&e| e <= bytes.len());
+    let end = end.ok_or_else(|| bad("the fatbin is cut off"))?;
+    let (mut best, mut machine, mut newer): (Option<Entry>, Vec<u32>, Vec<u32>) = (None, Vec::new(), Vec::new());
+    while at + 64 <= end {
+        let kind = u16_at(bytes, at)?;
+        let header = u32_at(bytes, at + 4)? as usize;
+        let size = usize::try_from(u64_at(bytes, at + 8)?).map_err(|_| bad("a fatbin entry is too long"))?;
+        let packed_len = u32_at(bytes, at + 16)? as usize;
+        let arch = u32_at(bytes, at + 28)?;
+        let flags = u64_at(bytes, at + 40)?;
+        let unpacked_len = u64_at(bytes, at + 56)?;
+        let next = at.checked_add(header).and_then(|n| n.checked_add(size)).filter(|&n| header >= 64 && n <= end && n > at);
+        let next = next.ok_or_else(|| bad("a fatbin entry is cut off"))?;
+        let mut payload = &bytes[at + header..next];
+        if flags & (FLAG_LZ4 | FLAG_ZSTD) != 0 {
+            payload = payload.get(..packed_len).ok_or_else(|| bad("a fatbin entry is cut off"))?;
+        }
+        at = next;
+        if kind != KIND_PTX {
+            machine.push(arch);
+        } else if arch > capability {
+            newer.push(arch);
+        } else if best.as_ref().is_none_or(|b| arch > b.arch) {
+            best = Some(Entry { arch, flags, payload, unpacked_len });
+        }
+    }
+    match best {
+        Some(entry) => text(&unpack(&entry)?),
+        None if !newer.is_empty() => Err(no_binary(&format!("PTX for {newer:?} only, and the device is {capability} (RINGWAY_SOFTGPU_CC raises it)"))),
+        None => Err(no_binary(&format!("machine code for {machine:?} only"))),
+    }
+}
+
+fn unpack(entry: &Entry<'_>) -> Result<Vec<u8>, ImageError> {
+    if entry.unpacked_len > MAX {
+        return Err(bad("a fatbin entry is too long"));
+    }
+    let len = entry.unpacked_len as usize;
+    if entry.flags & FLAG_LZ4 != 0 {
+        return lz4_flex::block::decompress(entry.payload, len).map_err(|e| bad(format!("a fatbin entry's LZ4 data is damaged: {e}")));
+    }
+    if entry.flags & FLAG_ZSTD != 0 {
+        let damaged = |e: &dyn std::fmt::Display| bad(format!("a fatbin entry's zstd data is damaged: {e}"));
+        let mut out = Vec::new();
+        let reader = ruzstd::decoding::StreamingDecoder::new(entry.payload).map_err(|e| damaged(&e))?;
+        reader.take(MAX).read_to_end(&mut out).map_err(|e| damaged(&e))?;
+        return Ok(out);
+    }
+    Ok(entry.payload.to_vec())
+}
+
+/// The image of several texts linked together: of one, that text itself.
+pub fn linked(sources: &[String]) -> Vec<u8> {
+    if let [one] = sources {
+        let mut bytes = one.as_bytes().to_vec();
+        bytes.push(0);
+        return bytes;
+    }
+    let mut bytes = LINKED.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&[0; 8]);
+    for source in sources {
+        bytes.extend_from_slice(&(source.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(source.as_bytes());
+    }
+    let len = bytes.len() as u64;
+    bytes[8..16].copy_from_slice(&len.to_le_bytes());
+    bytes
+}
+
+fn unlink(bytes: &[u8]) -> Result<Sources, ImageError> {
+    let (mut at, mut sources) = (16, Vec::new());
+    while at < bytes.len() {
+        let len = usize::try_from(u64_at(bytes, at)?).map_err(|_| bad("the image is cut off"))?;
+        let end = (at + 8).checked_add(len).ok_or_else(|| bad("the image is cut off"))?;
+        sources.push(text(bytes.get(at + 8..end).ok_or_else(|| bad("the image is cut off"))?)?);
+        at = end;
+    }
+    Ok(sources)
+}

@@ -1,4 +1,390 @@
-//! Modules.
+//! Modules, libraries and their functions: PTX compiled by [`crate::exec`], with its variables placed in device memory.
 
-/// Drops the modules of a context that ends.
-pub fn forget_context(_ctx: u64) {}
+use super::abi::{Host, In, Out};
+use super::context::{CONTEXTS, Context};
+use super::image::{self, ImageError};
+use super::memory::{self, Kind, New, space};
+use super::registry::Registry;
+use super::result::{CUresult, R, ensure};
+use super::{device, journal, report};
+use crate::exec::{self, CompileErrorKind, CompileOptions, Kernel, Program};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Weak};
+
+/// All live modules.
+pub static MODULES: Registry<Module> = Registry::new(6);
+/// All functions of live modules.
+pub static FUNCTIONS: Registry<Function> = Registry::new(7);
+/// All live libraries.
+pub static LIBRARIES: Registry<Library> = Registry::new(8);
+/// All kernels of live libraries.
+pub static KERNELS: Registry<LibraryKernel> = Registry::new(9);
+
+/// A module in a context.
+pub struct Module {
+    /// Its handle.
+    pub handle: u64,
+    /// Its context.
+    pub ctx: u64,
+    /// The compiled code.
+    pub program: Arc<Program>,
+    /// Address and size of each variable.
+    pub symbols: BTreeMap<String, (u64, u64)>,
+    functions: Mutex<HashMap<String, u64>>,
+}
+
+/// Attributes of a function that programs set.
+#[derive(Default)]
+pub struct Settable {
+    /// CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES; -1: the default, 48 KiB less the static part.
+    pub max_dynamic_shared: AtomicI32,
+    /// CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT.
+    pub carveout: AtomicI32,
+}
+
+impl Settable {
+    fn new() -> Self {
+        Settable { max_dynamic_shared: AtomicI32::new(-1), carveout: AtomicI32::new(-1) }
+    }
+}
+
+/// A function of a module.
+pub struct Function {
+    /// Its handle.
+    pub handle: u64,
+    /// The code.
+    pub kernel: Arc<Kernel>,
+    /// The module; launches keep it.
+    pub module: Arc<Module>,
+    /// What programs set.
+    pub settable: Arc<Settable>,
+}
+
+/// A library: a module that is placed in each context where it is used.
+pub struct Library {
+    /// Its handle.
+    pub handle: u64,
+    /// The compiled code.
+    pub program: Arc<Program>,
+    modules: Mutex<HashMap<u64, Arc<Module>>>,
+    kernels: Mutex<BTreeMap<String, u64>>,
+}
+
+/// A kernel of a library.
+pub struct LibraryKernel {
+    /// Its handle.
+    pub handle: u64,
+    /// Its library.
+    pub library: Weak<Library>,
+    /// The library's handle.
+    pub library_handle: u64,
+    /// The code.
+    pub kernel: Arc<Kernel>,
+    /// What programs set.
+    pub settable: Arc<Settable>,
+}
+
+/// JIT options as the program gives them: numbers and values, of which some are buffers for logs.
+#[derive(Clone, Copy)]
+pub struct JitOptions {
+    /// How many.
+    pub count: u32,
+    /// Which.
+    pub options: In<u32>,
+    /// Their values; sizes of logs are written back.
+    pub values: Out<Host>,
+}
+
+impl JitOptions {
+    /// No options.
+    pub const NONE: JitOptions = JitOptions { count: 0, options: In::NULL, values: Out::NULL };
+
+    fn log(&self, buffer: u32, text: &str) {
+        let Ok(options) = self.options.list((self.count as usize).min(64)) else { return };
+        let value = |wanted: u32| {
+            let at = options.iter().position(|&o| o == wanted)?;
+            Some((at, In(self.values.0.cast_const().wrapping_add(at)).opt()?))
+        };
+        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else { return };
+        let room = size.0 as u32 as usize;
+        if place.0 == 0 || room == 0 {
+            return;
+        }
+        let _ = Out(place.0 as *mut std::ffi::c_char).put_text(text, room);
+        self.values.put_at(at, Host(text.len().min(room - 1) as u64));
+    }
+
+    /// CU_JIT_ERROR_LOG_BUFFER.
+    pub fn error(&self, text: &str) {
+        self.log(5, text);
+    }
+
+    /// CU_JIT_INFO_LOG_BUFFER.
+    pub fn info(&self, text: &str) {
+        self.log(3, text);
+    }
+}
+
+fn code_of(kind: CompileErrorKind) -> CUresult {
+    match kind {
+        CompileErrorKind::InvalidPtx => CUresult::INVALID_PTX,
+        CompileErrorKind::Unsupported => CUresult::NOT_SUPPORTED,
+        CompileErrorKind::UnsupportedVersion => CUresult::UNSUPPORTED_PTX_VERSION,
+        CompileErrorKind::UnresolvedSymbol => CUresult::SHARED_OBJECT_SYMBOL_NOT_FOUND,
+    }
+}
+
+fn compile_sources(sources: &[String], capability: u32) -> Result<Arc<Program>, ImageError> {
+    let options = CompileOptions { compute_capability: capability };
+    let compiled = match sources {
+        [one] => exec::compile_text(one, &options),
+        many => many
+            .iter()
+            .map(|s| crate::ptx::parse(s))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| exec::CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })
+            .and_then(|modules| exec::compile(&modules, &options)),
+    };
+    compiled.map(Arc::new).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+}
+
+/// Compiles an image for the devices of this process.
+pub fn compile(bytes: &[u8], jit: &JitOptions) -> R<Arc<Program>> {
+    let capability = device::device(0)?.capability();
+    let compiled = image::sources(bytes, capability).and_then(|sources| {
+        journal::note_bytes("image", sources.concat().as_bytes());
+        compile_sources(&sources, capability)
+    });
+    match compiled {
+        Ok(program) => {
+            jit.info("");
+            Ok(program)
+        }
+        Err((code, text)) => {
+            jit.error(&text);
+            report::fault(&text);
+            Err(code)
+        }
+    }
+}
+
+impl Module {
+    /// Places a program in a context.
+    pub fn place(ctx: &Arc<Context>, program: Arc<Program>) -> R<Arc<Module>> {
+        let mut symbols = BTreeMap::new();
+        let placed = Self::place_globals(ctx, &program, &mut symbols);
+        if let Err(code) = placed {
+            free_symbols(&symbols);
+            return Err(code);
+        }
+        let handle = MODULES.reserve();
+        let module = Arc::new(Module { handle, ctx: ctx.handle, program, symbols, functions: Mutex::default() });
+        MODULES.insert(handle, Arc::clone(&module));
+        Ok(module)
+    }
+
+    fn place_globals(ctx: &Context, program: &Program, symbols: &mut BTreeMap<String, (u64, u64)>) -> R {
+        for global in &program.globals {
+            let len = global.size.max(1);
+            let start = memory::pool::allocate_or_wait(ctx, ctx.device, len, global.align)?;
+            space().insert(New { start, len, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+            symbols.insert(global.name.clone(), (start, global.size));
+        }
+        for global in &program.globals {
+            let (start, size) = symbols[&global.name];
+            let mut init = global.init.clone();
+            init.truncate(size as usize);
+            for reloc in &global.relocations {
+                let (target, _) = *symbols.get(&reloc.symbol).ok_or(CUresult::SHARED_OBJECT_SYMBOL_NOT_FOUND)?;
+                let value = target.wrapping_add_signed(reloc.addend).checked_shr(u32::from(reloc.shift)).unwrap_or(0).to_le_bytes();
+                let (at, width) = (reloc.offset as usize, usize::from(reloc.width).min(8));
+                init.resize(init.len().max(at + width), 0);
+                init[at..at + width].copy_from_slice(&value[..width]);
+            }
+            ensure(init.len() as u64 <= size, CUresult::INVALID_IMAGE)?;
+            // SAFETY: `start` was just allocated with at least `size` bytes and nobody else knows it.
+            unsafe { std::ptr::copy_nonoverlapping(init.as_ptr(), start as *mut u8, init.len()) };
+        }
+        Ok(())
+    }
+
+    /// A function by name; the same handle every time.
+    pub fn function(self: &Arc<Self>, name: &str, settable: Option<Arc<Settable>>) -> R<u64> {
+        let mut functions = self.functions.lock();
+        if let Some(&handle) = functions.get(name) {
+            return Ok(handle);
+        }
+        let kernel = kernel_of(&self.program, name)?;
+        let handle = FUNCTIONS.reserve();
+        let settable = settable.unwrap_or_else(|| Arc::new(Settable::new()));
+        FUNCTIONS.insert(handle, Arc::new(Function { handle, kernel, module: Arc::clone(self), settable }));
+        functions.insert(name.to_owned(), handle);
+        Ok(handle)
+    }
+
+    fn forget_functions(&self) {
+        for (_, handle) in self.functions.lock().drain() {
+            let _ = FUNCTIONS.remove(handle);
+        }
+    }
+}
+
+/// A kernel that can run here: CUDA_ERROR_NOT_FOUND without one of that name, and the compiler's reason if this one cannot run.
+fn kernel_of(program: &Program, name: &str) -> R<Arc<Kernel>> {
+    match program.kernels.get(name) {
+        None => Err(CUresult::NOT_FOUND),
+        Some(Ok(kernel)) => Ok(Arc::clone(kernel)),
+        Some(Err(error)) => {
+            report::fault(&format!("kernel {name} cannot run on the software GPU: PTX {error}"));
+            Err(code_of(error.kind))
+        }
+    }
+}
+
+fn free_symbols(symbols: &BTreeMap<String, (u64, u64)>) {
+    for &(start, _) in symbols.values() {
+        if let Some(gone) = space().remove(start, |a| a.kind == Kind::Global) {
+            memory::free_backing(&gone);
+        }
+    }
+}
+
+/// `cuModuleLoadData` and its like.
+pub fn load(ctx: &Arc<Context>, bytes: &[u8], jit: &JitOptions) -> R<u64> {
+    Ok(Module::place(ctx, compile(bytes, jit)?)?.handle)
+}
+
+fn unload_module(module: &Module) {
+    if let Some(ctx) = CONTEXTS.find(module.ctx) {
+        ctx.all_streams().iter().for_each(|s| s.mark().wait());
+    }
+    module.forget_functions();
+    free_symbols(&module.symbols);
+}
+
+/// `cuModuleUnload`: waits for work that may use it.
+pub fn unload(handle: u64) -> R {
+    let module = MODULES.remove(handle)?;
+    unload_module(&module);
+    Ok(())
+}
+
+/// `cuLibraryLoadData`.
+pub fn load_library(bytes: &[u8], jit: &JitOptions) -> R<u64> {
+    let program = compile(bytes, jit)?;
+    let handle = LIBRARIES.reserve();
+    LIBRARIES.insert(handle, Arc::new(Library { handle, program, modules: Mutex::default(), kernels: Mutex::default() }));
+    Ok(handle)
+}
+
+/// `cuLibraryUnload`.
+pub fn unload_library(handle: u64) -> R {
+    let library = LIBRARIES.remove(handle)?;
+    for (_, kernel) in std::mem::take(&mut *library.kernels.lock()) {
+        let _ = KERNELS.remove(kernel);
+    }
+    for (_, module) in library.modules.lock().drain() {
+        let _ = MODULES.remove(module.handle);
+        unload_module(&module);
+    }
+    Ok(())
+}
+
+impl Library {
+    /// The module in a context, placed at first use.
+    pub fn module(&self, ctx: &Arc<Context>) -> R<Arc<Module>> {
+        let mut modules = self.modules.lock();
+        if let Some(module) = modules.get(&ctx.id) {
+            return Ok(Arc::clone(module));
+        }
+        let module = Module::place(ctx, Arc::clone(&self.program))?;
+        modules.insert(ctx.id, Arc::clone(&module));
+        Ok(module)
+    }
+
+    /// A kernel by name; the same handle every time.
+    pub fn kernel(self: &Arc<Self>, name: &str) -> R<u64> {
+        let mut kernels = self.kernels.lock();
+        if let Some(&handle) = kernels.get(name) {
+            return Ok(handle);
+        }
+        let kernel = kernel_of(&self.program, name)?;
+        let handle = KERNELS.reserve();
+        let settable = Arc::new(Settable::new());
+        KERNELS.insert(handle, Arc::new(LibraryKernel { handle, library: Arc::downgrade(self), library_handle: self.handle, kernel, settable }));
+        kernels.insert(name.to_owned(), handle);
+        Ok(handle)
+    }
+}
+
+impl LibraryKernel {
+    /// The function in a context.
+    pub fn function(&self, ctx: &Arc<Context>) -> R<u64> {
+        let library = self.library.upgrade().ok_or(CUresult::INVALID_HANDLE)?;
+        library.module(ctx)?.function(&self.kernel.name, Some(Arc::clone(&self.settable)))
+    }
+}
+
+/// The function behind a CUfunction, or behind a CUkernel given in its place.
+pub fn function(handle: u64, ctx: &Arc<Context>) -> R<Arc<Function>> {
+    match FUNCTIONS.find(handle) {
+        Some(function) => Ok(function),
+        None => FUNCTIONS.get(KERNELS.get(handle)?.function(ctx)?),
+    }
+}
+
+/// Names of the kernels that can run, in order of name.
+pub fn kernel_names(program: &Program) -> Vec<String> {
+    program.kernels.iter().filter(|(_, k)| k.is_ok()).map(|(name, _)| name.clone()).collect()
+}
+
+/// A `CUfunction_attribute`.
+pub fn attribute(kernel: &Kernel, program: &Program, settable: &Settable, attribute: u32) -> R<i32> {
+    Ok(match attribute {
+        0 => kernel.max_threads_per_block as i32,
+        1 => kernel.static_shared_bytes as i32,
+        2 => kernel.const_bytes as i32,
+        3 => kernel.local_bytes as i32,
+        4 => kernel.registers.clamp(1, 255) as i32,
+        5 => program.target as i32,
+        6 => device::device(0)?.capability() as i32,
+        7 => 0,
+        8 => match settable.max_dynamic_shared.load(Ordering::Relaxed) {
+            -1 => (48 << 10) - (kernel.static_shared_bytes as i32).min(48 << 10),
+            value => value,
+        },
+        9 => settable.carveout.load(Ordering::Relaxed),
+        10..=15 => 0,
+        _ => return Err(CUresult::INVALID_VALUE),
+    })
+}
+
+/// Sets a `CUfunction_attribute`.
+pub fn set_attribute(kernel: &Kernel, settable: &Settable, attribute: u32, value: i32) -> R {
+    match attribute {
+        8 => {
+            let most = device::device(0)?.shared_optin() as i32 - kernel.static_shared_bytes as i32;
+            ensure((0..=most).contains(&value), CUresult::INVALID_VALUE)?;
+            settable.max_dynamic_shared.store(value, Ordering::Relaxed);
+        }
+        9 => {
+            ensure((-1..=100).contains(&value), CUresult::INVALID_VALUE)?;
+            settable.carveout.store(value, Ordering::Relaxed);
+        }
+        14 | 15 => {}
+        10..=13 => return Err(CUresult::NOT_SUPPORTED),
+        _ => return Err(CUresult::INVALID_VALUE),
+    }
+    Ok(())
+}
+
+/// Drops the modules of a context that ends; their variables go with the context's memory.
+pub fn forget_context(ctx: u64) {
+    for module in MODULES.remove_where(|m| m.ctx == ctx) {
+        module.forget_functions();
+    }
+    let ended = |m: &Module| m.ctx == ctx;
+    LIBRARIES.each(|library| library.modules.lock().retain(|_, m| !ended(m)));
+}

@@ -85,4 +85,9 @@ impl<T> Registry<T> {
         });
         out
     }
+
+    /// Runs over all objects.
+    pub fn each(&self, mut f: impl FnMut(&Arc<T>)) {
+        self.map.read().values().for_each(&mut f);
+    }
 }

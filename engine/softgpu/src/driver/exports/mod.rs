@@ -6,6 +6,8 @@ pub mod contexts;
 pub mod copies;
 pub mod devices;
 pub mod events;
+pub mod launches;
 pub mod memory;
+pub mod modules;
 pub mod streams;
 pub mod vmm;
