@@ -14,17 +14,18 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
-    let mut pAllocateArray = crate::cx::aligned::<3>(r.take(24)?);
+    let mut pAllocateArray = Aligned(crate::cx::aligned::<3>(r.take(24)?));
     r.end()?;
     let mut pHandle = 0u64;
     let call = cx.driver.cuArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.0.as_ptr().cast()) })?;
     cx.insert(Kind::Array, pHandle_id, pHandle)?;
     Ok(())
 }
@@ -32,10 +33,52 @@ pub(super) fn cuArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), F
 pub(super) fn cuArrayGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
-    let mut pArrayDescriptor = [0u64; 3];
+    let mut pArrayDescriptor = Aligned([0u64; 3]);
     let call = cx.driver.cuArrayGetDescriptor.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(pArrayDescriptor.as_mut_ptr().cast(), hArray) })?;
-    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor).get(..24).unwrap_or_default());
+    CudaError::check(unsafe { call(pArrayDescriptor.0.as_mut_ptr().cast(), hArray) })?;
+    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor.0).get(..24).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuArrayGetSparseProperties(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let array = cx.handle(Kind::Array, r.u64()?)?;
+    r.end()?;
+    let mut sparseProperties = Aligned([0u64; 6]);
+    let call = cx.driver.cuArrayGetSparseProperties.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(sparseProperties.0.as_mut_ptr().cast(), array) })?;
+    cx.reply.put(crate::cx::bytes_of(&sparseProperties.0).get(..48).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuMipmappedArrayGetSparseProperties(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mipmap = cx.handle(Kind::MipmappedArray, r.u64()?)?;
+    r.end()?;
+    let mut sparseProperties = Aligned([0u64; 6]);
+    let call = cx.driver.cuMipmappedArrayGetSparseProperties.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(sparseProperties.0.as_mut_ptr().cast(), mipmap) })?;
+    cx.reply.put(crate::cx::bytes_of(&sparseProperties.0).get(..48).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuArrayGetMemoryRequirements(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let array = cx.handle(Kind::Array, r.u64()?)?;
+    let device = cx.device(r.i32()?)?;
+    r.end()?;
+    let mut memoryRequirements = Aligned([0u64; 4]);
+    let call = cx.driver.cuArrayGetMemoryRequirements.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(memoryRequirements.0.as_mut_ptr().cast(), array, device) })?;
+    cx.reply.put(crate::cx::bytes_of(&memoryRequirements.0).get(..32).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuMipmappedArrayGetMemoryRequirements(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mipmap = cx.handle(Kind::MipmappedArray, r.u64()?)?;
+    let device = cx.device(r.i32()?)?;
+    r.end()?;
+    let mut memoryRequirements = Aligned([0u64; 4]);
+    let call = cx.driver.cuMipmappedArrayGetMemoryRequirements.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(memoryRequirements.0.as_mut_ptr().cast(), mipmap, device) })?;
+    cx.reply.put(crate::cx::bytes_of(&memoryRequirements.0).get(..32).unwrap_or_default());
     Ok(())
 }
 
@@ -63,11 +106,11 @@ pub(super) fn cuArrayDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 
 pub(super) fn cuArray3DCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
-    let mut pAllocateArray = crate::cx::aligned::<5>(r.take(40)?);
+    let mut pAllocateArray = Aligned(crate::cx::aligned::<5>(r.take(40)?));
     r.end()?;
     let mut pHandle = 0u64;
     let call = cx.driver.cuArray3DCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.0.as_ptr().cast()) })?;
     cx.insert(Kind::Array, pHandle_id, pHandle)?;
     Ok(())
 }
@@ -75,21 +118,21 @@ pub(super) fn cuArray3DCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(),
 pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
-    let mut pArrayDescriptor = [0u64; 5];
+    let mut pArrayDescriptor = Aligned([0u64; 5]);
     let call = cx.driver.cuArray3DGetDescriptor.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(pArrayDescriptor.as_mut_ptr().cast(), hArray) })?;
-    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor).get(..40).unwrap_or_default());
+    CudaError::check(unsafe { call(pArrayDescriptor.0.as_mut_ptr().cast(), hArray) })?;
+    cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor.0).get(..40).unwrap_or_default());
     Ok(())
 }
 
 pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pHandle_id = r.u64()?;
-    let mut pMipmappedArrayDesc = crate::cx::aligned::<5>(r.take(40)?);
+    let mut pMipmappedArrayDesc = Aligned(crate::cx::aligned::<5>(r.take(40)?));
     let numMipmapLevels = r.u32()?;
     r.end()?;
     let mut pHandle = 0u64;
     let call = cx.driver.cuMipmappedArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pMipmappedArrayDesc.as_ptr().cast(), numMipmapLevels) })?;
+    CudaError::check(unsafe { call(&mut pHandle, pMipmappedArrayDesc.0.as_ptr().cast(), numMipmapLevels) })?;
     cx.insert(Kind::MipmappedArray, pHandle_id, pHandle)?;
     Ok(())
 }

@@ -14,8 +14,9 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
-use ringway_api::CudaError;
+use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuCtxSetLimit(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
@@ -75,10 +76,28 @@ pub(super) fn cuCtxResetPersistingL2Cache(cx: &mut Cx<'_>, r: &mut Reader<'_>) -
 pub(super) fn cuCtxGetExecAffinity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let kind = r.u32()?;
     r.end()?;
-    let mut pExecAffinity = [0u64; 1];
+    let mut pExecAffinity = Aligned([0u64; 1]);
     let call = cx.driver.cuCtxGetExecAffinity.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(pExecAffinity.as_mut_ptr().cast(), kind) })?;
-    cx.reply.put(crate::cx::bytes_of(&pExecAffinity).get(..8).unwrap_or_default());
+    CudaError::check(unsafe { call(pExecAffinity.0.as_mut_ptr().cast(), kind) })?;
+    cx.reply.put(crate::cx::bytes_of(&pExecAffinity.0).get(..8).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuCtxRecordEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hCtx = cx.handle(Kind::Context, r.u64()?)?;
+    let hEvent = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuCtxRecordEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hCtx, hEvent) })?;
+    Ok(())
+}
+
+pub(super) fn cuCtxWaitEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hCtx = cx.handle(Kind::Context, r.u64()?)?;
+    let hEvent = cx.handle(Kind::Event, r.u64()?)?;
+    r.end()?;
+    let call = cx.driver.cuCtxWaitEvent.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(hCtx, hEvent) })?;
     Ok(())
 }
 

@@ -13,6 +13,14 @@ pub struct Driver {
     pub cuArrayCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
     /// `cuArrayGetDescriptor_v2`.
     pub cuArrayGetDescriptor: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    /// `cuArrayGetSparseProperties`.
+    pub cuArrayGetSparseProperties: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    /// `cuMipmappedArrayGetSparseProperties`.
+    pub cuMipmappedArrayGetSparseProperties: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    /// `cuArrayGetMemoryRequirements`.
+    pub cuArrayGetMemoryRequirements: Option<unsafe extern "C" fn(*mut c_void, u64, i32) -> u32>,
+    /// `cuMipmappedArrayGetMemoryRequirements`.
+    pub cuMipmappedArrayGetMemoryRequirements: Option<unsafe extern "C" fn(*mut c_void, u64, i32) -> u32>,
     /// `cuArrayGetPlane`.
     pub cuArrayGetPlane: Option<unsafe extern "C" fn(*mut u64, u64, u32) -> u32>,
     /// `cuArrayDestroy`.
@@ -296,7 +304,7 @@ pub struct Driver {
     /// `cuGraphConditionalHandleCreate`.
     pub cuGraphConditionalHandleCreate: Option<unsafe extern "C" fn(*mut u64, u64, u64, u32, u32) -> u32>,
     /// `cuGraphInstantiate_v2`.
-    pub cuGraphInstantiate: Option<unsafe extern "C" fn(*mut c_void, u64, *mut c_void, *mut c_void, usize) -> u32>,
+    pub cuGraphInstantiate: Option<unsafe extern "C" fn(*mut u64, u64, *mut u64, *mut u8, usize) -> u32>,
     /// `cuGraphAddKernelNode`.
     pub cuGraphAddKernelNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *const c_void) -> u32>,
     /// `cuGraphAddKernelNode_v2`.
@@ -654,11 +662,13 @@ pub struct Driver {
     /// `cuStreamSetAttribute`.
     pub cuStreamSetAttribute: Option<unsafe extern "C" fn(u64, u32, *const c_void) -> u32>,
     /// `cuTensorMapEncodeTiled`.
-    pub cuTensorMapEncodeTiled: Option<unsafe extern "C" fn(*mut c_void, u32, u32, *const c_void, *const c_void, *const c_void, *const c_void, *const c_void, u32, u32, u32, u32) -> u32>,
+    pub cuTensorMapEncodeTiled: Option<unsafe extern "C" fn(*mut c_void, u32, u32, u64, *const u64, *const u64, *const u32, *const u32, u32, u32, u32, u32) -> u32>,
     /// `cuTensorMapEncodeIm2col`.
     pub cuTensorMapEncodeIm2col: Option<unsafe extern "C" fn(*mut c_void, u32, u32, *const c_void, *const c_void, *const c_void, *const c_void, *const c_void, u32, u32, *const c_void, u32, u32, u32, u32) -> u32>,
+    /// `cuTensorMapEncodeIm2colWide`.
+    pub cuTensorMapEncodeIm2colWide: Option<unsafe extern "C" fn(*mut c_void, u32, u32, u64, *const u64, *const u64, i32, i32, u32, u32, *const u32, u32, u32, u32, u32, u32) -> u32>,
     /// `cuTensorMapReplaceAddress`.
-    pub cuTensorMapReplaceAddress: Option<unsafe extern "C" fn(*mut c_void, *const c_void) -> u32>,
+    pub cuTensorMapReplaceAddress: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuTexObjectCreate`.
     pub cuTexObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void, *const c_void, *const c_void) -> u32>,
     /// `cuTexObjectDestroy`.
@@ -720,6 +730,10 @@ impl Driver {
             Self {
                 cuArrayCreate: get("cuArrayCreate_v2").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuArrayGetDescriptor: get("cuArrayGetDescriptor_v2").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
+                cuArrayGetSparseProperties: get("cuArrayGetSparseProperties").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
+                cuMipmappedArrayGetSparseProperties: get("cuMipmappedArrayGetSparseProperties").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
+                cuArrayGetMemoryRequirements: get("cuArrayGetMemoryRequirements").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),
+                cuMipmappedArrayGetMemoryRequirements: get("cuMipmappedArrayGetMemoryRequirements").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),
                 cuArrayGetPlane: get("cuArrayGetPlane").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),
                 cuArrayDestroy: get("cuArrayDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),
                 cuArray3DCreate: get("cuArray3DCreate_v2").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
@@ -1042,6 +1056,7 @@ impl Driver {
                 cuStreamSetAttribute: get("cuStreamSetAttribute").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),
                 cuTensorMapEncodeTiled: get("cuTensorMapEncodeTiled").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _, _) -> u32>(p)),
                 cuTensorMapEncodeIm2col: get("cuTensorMapEncodeIm2col").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _) -> u32>(p)),
+                cuTensorMapEncodeIm2colWide: get("cuTensorMapEncodeIm2colWide").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _) -> u32>(p)),
                 cuTensorMapReplaceAddress: get("cuTensorMapReplaceAddress").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuTexObjectCreate: get("cuTexObjectCreate").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _) -> u32>(p)),
                 cuTexObjectDestroy: get("cuTexObjectDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),

@@ -14,6 +14,7 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
@@ -41,20 +42,20 @@ pub(super) fn cuDeviceGetGraphMemAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) 
     let device = cx.device(r.i32()?)?;
     let attr = r.u32()?;
     r.end()?;
-    let mut value = [0u64; 1];
+    let mut value = Aligned([0u64; 1]);
     let call = cx.driver.cuDeviceGetGraphMemAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(device, attr, value.as_mut_ptr().cast()) })?;
-    cx.reply.put(crate::cx::bytes_of(&value).get(..8).unwrap_or_default());
+    CudaError::check(unsafe { call(device, attr, value.0.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&value.0).get(..8).unwrap_or_default());
     Ok(())
 }
 
 pub(super) fn cuDeviceSetGraphMemAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let device = cx.device(r.i32()?)?;
     let attr = r.u32()?;
-    let mut value = crate::cx::aligned::<1>(r.take(8)?);
+    let mut value = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     r.end()?;
     let call = cx.driver.cuDeviceSetGraphMemAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(device, attr, value.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(device, attr, value.0.as_ptr().cast()) })?;
     Ok(())
 }
 
@@ -421,5 +422,25 @@ pub(super) fn cuGraphConditionalHandleCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>
     let call = cx.driver.cuGraphConditionalHandleCreate.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut pHandle_out, hGraph, ctx, defaultLaunchValue, flags) })?;
     cx.reply.u64(pHandle_out);
+    Ok(())
+}
+
+pub(super) fn cuGraphInstantiate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let phGraphExec_id = r.u64()?;
+    let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
+    let bufferSize = r.usize()?;
+    r.end()?;
+    if bufferSize as u64 > (REPLY_SIZE_MAX / 1) as u64 {
+        return Err(Malformed::Count { count: bufferSize as u64, limit: (REPLY_SIZE_MAX / 1) as u64 }.into());
+    }
+    let mut phGraphExec = 0u64;
+    let mut phErrorNode = 0u64;
+    let mut logBuffer = vec![0u8; bufferSize as usize];
+    let call = cx.driver.cuGraphInstantiate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut phGraphExec, hGraph, &mut phErrorNode, logBuffer.as_mut_ptr(), bufferSize) })?;
+    cx.insert(Kind::GraphExec, phGraphExec_id, phGraphExec)?;
+    let phErrorNode = if phErrorNode == 0 { 0 } else { cx.found(Kind::GraphNode, phErrorNode)? };
+    cx.reply.u64(phErrorNode);
+    cx.reply.put(&logBuffer);
     Ok(())
 }

@@ -14,6 +14,7 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
@@ -30,7 +31,7 @@ pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
         dependencies.push(cx.handle(Kind::GraphNode, r.u64()?)?);
     }
     let numDependencies = r.usize()?;
-    let mut memsetParams = crate::cx::aligned::<5>(r.take(40)?);
+    let mut memsetParams = Aligned(crate::cx::aligned::<5>(r.take(40)?));
     let ctx = cx.handle(Kind::Context, r.u64()?)?;
     r.end()?;
     if u64::from(dependencies_count) != numDependencies as u64 {
@@ -38,7 +39,7 @@ pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddMemsetNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, memsetParams.as_ptr().cast(), ctx) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, memsetParams.0.as_ptr().cast(), ctx) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -46,19 +47,19 @@ pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
 pub(super) fn cuGraphMemsetNodeGetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     r.end()?;
-    let mut nodeParams = [0u64; 5];
+    let mut nodeParams = Aligned([0u64; 5]);
     let call = cx.driver.cuGraphMemsetNodeGetParams.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hNode, nodeParams.as_mut_ptr().cast()) })?;
-    cx.reply.put(crate::cx::bytes_of(&nodeParams).get(..40).unwrap_or_default());
+    CudaError::check(unsafe { call(hNode, nodeParams.0.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&nodeParams.0).get(..40).unwrap_or_default());
     Ok(())
 }
 
 pub(super) fn cuGraphMemsetNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
-    let mut nodeParams = crate::cx::aligned::<5>(r.take(40)?);
+    let mut nodeParams = Aligned(crate::cx::aligned::<5>(r.take(40)?));
     r.end()?;
     let call = cx.driver.cuGraphMemsetNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hNode, nodeParams.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(hNode, nodeParams.0.as_ptr().cast()) })?;
     Ok(())
 }
 
@@ -402,11 +403,11 @@ pub(super) fn cuGraphDestroyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
-    let mut memsetParams = crate::cx::aligned::<5>(r.take(40)?);
+    let mut memsetParams = Aligned(crate::cx::aligned::<5>(r.take(40)?));
     let ctx = cx.handle(Kind::Context, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuGraphExecMemsetNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hGraphExec, hNode, memsetParams.as_ptr().cast(), ctx) })?;
+    CudaError::check(unsafe { call(hGraphExec, hNode, memsetParams.0.as_ptr().cast(), ctx) })?;
     Ok(())
 }
 
@@ -474,19 +475,19 @@ pub(super) fn cuGraphKernelNodeGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>)
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let attr = r.u32()?;
     r.end()?;
-    let mut value_out = [0u64; 8];
+    let mut value_out = Aligned([0u64; 8]);
     let call = cx.driver.cuGraphKernelNodeGetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hNode, attr, value_out.as_mut_ptr().cast()) })?;
-    cx.reply.put(crate::cx::bytes_of(&value_out).get(..64).unwrap_or_default());
+    CudaError::check(unsafe { call(hNode, attr, value_out.0.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&value_out.0).get(..64).unwrap_or_default());
     Ok(())
 }
 
 pub(super) fn cuGraphKernelNodeSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let attr = r.u32()?;
-    let mut value = crate::cx::aligned::<8>(r.take(64)?);
+    let mut value = Aligned(crate::cx::aligned::<8>(r.take(64)?));
     r.end()?;
     let call = cx.driver.cuGraphKernelNodeSetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hNode, attr, value.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(hNode, attr, value.0.as_ptr().cast()) })?;
     Ok(())
 }

@@ -28,6 +28,18 @@ pub(super) fn cuLibraryGetKernelCount(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Re
     Ok(())
 }
 
+pub(super) fn cuKernelGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let attrib = r.u32()?;
+    let kernel = cx.handle(Kind::Kernel, r.u64()?)?;
+    let dev = cx.device(r.i32()?)?;
+    r.end()?;
+    let mut pi: i32 = 0;
+    let call = cx.driver.cuKernelGetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pi, attrib, kernel, dev) })?;
+    cx.reply.i32(pi);
+    Ok(())
+}
+
 pub(super) fn cuKernelSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let kernel = cx.handle(Kind::Kernel, r.u64()?)?;
     let config = r.u32()?;

@@ -14,6 +14,7 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
@@ -49,22 +50,22 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 
 pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let memPool = cx.handle(Kind::MemPool, r.u64()?)?;
-    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     r.end()?;
     let mut flags: u32 = 0;
     let call = cx.driver.cuMemPoolGetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut flags, memPool, location.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(&mut flags, memPool, location.0.as_ptr().cast()) })?;
     cx.reply.u32(flags);
     Ok(())
 }
 
 pub(super) fn cuMemPoolCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pool_id = r.u64()?;
-    let mut poolProps = crate::cx::aligned::<11>(r.take(88)?);
+    let mut poolProps = Aligned(crate::cx::aligned::<11>(r.take(88)?));
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuMemPoolCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pool, poolProps.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(&mut pool, poolProps.0.as_ptr().cast()) })?;
     cx.insert(Kind::MemPool, pool_id, pool)?;
     Ok(())
 }
@@ -80,35 +81,35 @@ pub(super) fn cuMemPoolDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<()
 }
 
 pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     let kind = r.u32()?;
     r.end()?;
     let mut pool_out = 0u64;
     let call = cx.driver.cuMemGetDefaultMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pool_out, location.as_ptr().cast(), kind) })?;
+    CudaError::check(unsafe { call(&mut pool_out, location.0.as_ptr().cast(), kind) })?;
     let pool_out = if pool_out == 0 { 0 } else { cx.found(Kind::MemPool, pool_out)? };
     cx.reply.u64(pool_out);
     Ok(())
 }
 
 pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     let kind = r.u32()?;
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuMemGetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pool, location.as_ptr().cast(), kind) })?;
+    CudaError::check(unsafe { call(&mut pool, location.0.as_ptr().cast(), kind) })?;
     let pool = if pool == 0 { 0 } else { cx.found(Kind::MemPool, pool)? };
     cx.reply.u64(pool);
     Ok(())
 }
 
 pub(super) fn cuMemSetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     let kind = r.u32()?;
     let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuMemSetMemPool.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(location.as_ptr().cast(), kind, pool) })?;
+    CudaError::check(unsafe { call(location.0.as_ptr().cast(), kind, pool) })?;
     Ok(())
 }

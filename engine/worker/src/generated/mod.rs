@@ -39,9 +39,15 @@ mod profiler;
 #[rustfmt::skip]
 mod stream;
 #[rustfmt::skip]
+mod tensor_map;
+#[rustfmt::skip]
 mod texture;
 #[rustfmt::skip]
 mod virtual_memory;
 
 pub use dispatch::dispatch;
 pub use driver::Driver;
+
+/// A structure for the driver, aligned for any that it takes.
+#[repr(C, align(64))]
+struct Aligned<const WORDS: usize>([u64; WORDS]);

@@ -14,6 +14,7 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
@@ -104,19 +105,19 @@ pub(super) fn cuStreamGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
     let hStream = cx.stream(r.u64()?)?;
     let attr = r.u32()?;
     r.end()?;
-    let mut value_out = [0u64; 8];
+    let mut value_out = Aligned([0u64; 8]);
     let call = cx.driver.cuStreamGetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hStream, attr, value_out.as_mut_ptr().cast()) })?;
-    cx.reply.put(crate::cx::bytes_of(&value_out).get(..64).unwrap_or_default());
+    CudaError::check(unsafe { call(hStream, attr, value_out.0.as_mut_ptr().cast()) })?;
+    cx.reply.put(crate::cx::bytes_of(&value_out.0).get(..64).unwrap_or_default());
     Ok(())
 }
 
 pub(super) fn cuStreamSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStream = cx.stream(r.u64()?)?;
     let attr = r.u32()?;
-    let mut value = crate::cx::aligned::<8>(r.take(64)?);
+    let mut value = Aligned(crate::cx::aligned::<8>(r.take(64)?));
     r.end()?;
     let call = cx.driver.cuStreamSetAttribute.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hStream, attr, value.as_ptr().cast()) })?;
+    CudaError::check(unsafe { call(hStream, attr, value.0.as_ptr().cast()) })?;
     Ok(())
 }

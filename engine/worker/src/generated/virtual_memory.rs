@@ -14,6 +14,7 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
@@ -40,23 +41,23 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 }
 
 pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = crate::cx::aligned::<1>(r.take(8)?);
+    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
     let ptr = r.u64()?;
     r.end()?;
     let mut flags: u64 = 0;
     let call = cx.driver.cuMemGetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut flags, location.as_ptr().cast(), ptr) })?;
+    CudaError::check(unsafe { call(&mut flags, location.0.as_ptr().cast(), ptr) })?;
     cx.reply.u64(flags);
     Ok(())
 }
 
 pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut prop = crate::cx::aligned::<4>(r.take(32)?);
+    let mut prop = Aligned(crate::cx::aligned::<4>(r.take(32)?));
     let option = r.u32()?;
     r.end()?;
     let mut granularity: usize = 0;
     let call = cx.driver.cuMemGetAllocationGranularity.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut granularity, prop.as_ptr().cast(), option) })?;
+    CudaError::check(unsafe { call(&mut granularity, prop.0.as_ptr().cast(), option) })?;
     cx.reply.usize(granularity);
     Ok(())
 }
@@ -64,9 +65,9 @@ pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx<'_>, r: &mut Reader<'_>)
 pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let handle = cx.handle(Kind::Allocation, r.u64()?)?;
     r.end()?;
-    let mut prop = [0u64; 4];
+    let mut prop = Aligned([0u64; 4]);
     let call = cx.driver.cuMemGetAllocationPropertiesFromHandle.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(prop.as_mut_ptr().cast(), handle) })?;
-    cx.reply.put(crate::cx::bytes_of(&prop).get(..32).unwrap_or_default());
+    CudaError::check(unsafe { call(prop.0.as_mut_ptr().cast(), handle) })?;
+    cx.reply.put(crate::cx::bytes_of(&prop.0).get(..32).unwrap_or_default());
     Ok(())
 }

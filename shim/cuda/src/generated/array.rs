@@ -78,26 +78,94 @@ unsafe fn auto_cuArrayGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64) 
 
 /// `cuArrayGetSparseProperties`, CUDA 11.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuArrayGetSparseProperties() -> u32 {
-    refused(op::CU_ARRAY_GET_SPARSE_PROPERTIES)
+pub unsafe extern "C" fn cuArrayGetSparseProperties(sparseProperties: *mut c_void, array: u64) -> u32 {
+    guard(op::CU_ARRAY_GET_SPARSE_PROPERTIES, || unsafe { auto_cuArrayGetSparseProperties(sparseProperties, array) })
+}
+
+unsafe fn auto_cuArrayGetSparseProperties(sparseProperties: *mut c_void, array: u64) -> Result<(), CudaError> {
+    if sparseProperties.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let array = client::handle(Kind::Array, array)?;
+    let aim = array.target;
+    client::called(op::CU_ARRAY_GET_SPARSE_PROPERTIES, aim, 8, |w| {
+        w.u64(array.id);
+    }, |r| {
+        let v = r.array::<48>()?;
+        sparseProperties.cast::<[u8; 48]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuMipmappedArrayGetSparseProperties`, CUDA 11.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMipmappedArrayGetSparseProperties() -> u32 {
-    refused(op::CU_MIPMAPPED_ARRAY_GET_SPARSE_PROPERTIES)
+pub unsafe extern "C" fn cuMipmappedArrayGetSparseProperties(sparseProperties: *mut c_void, mipmap: u64) -> u32 {
+    guard(op::CU_MIPMAPPED_ARRAY_GET_SPARSE_PROPERTIES, || unsafe { auto_cuMipmappedArrayGetSparseProperties(sparseProperties, mipmap) })
+}
+
+unsafe fn auto_cuMipmappedArrayGetSparseProperties(sparseProperties: *mut c_void, mipmap: u64) -> Result<(), CudaError> {
+    if sparseProperties.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let mipmap = client::handle(Kind::MipmappedArray, mipmap)?;
+    let aim = mipmap.target;
+    client::called(op::CU_MIPMAPPED_ARRAY_GET_SPARSE_PROPERTIES, aim, 8, |w| {
+        w.u64(mipmap.id);
+    }, |r| {
+        let v = r.array::<48>()?;
+        sparseProperties.cast::<[u8; 48]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuArrayGetMemoryRequirements`, CUDA 11.6.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuArrayGetMemoryRequirements() -> u32 {
-    refused(op::CU_ARRAY_GET_MEMORY_REQUIREMENTS)
+pub unsafe extern "C" fn cuArrayGetMemoryRequirements(memoryRequirements: *mut c_void, array: u64, device: i32) -> u32 {
+    guard(op::CU_ARRAY_GET_MEMORY_REQUIREMENTS, || unsafe { auto_cuArrayGetMemoryRequirements(memoryRequirements, array, device) })
+}
+
+unsafe fn auto_cuArrayGetMemoryRequirements(memoryRequirements: *mut c_void, array: u64, device: i32) -> Result<(), CudaError> {
+    if memoryRequirements.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let array = client::handle(Kind::Array, array)?;
+    let device = client::device(device)?;
+    let aim = array.target;
+    client::called(op::CU_ARRAY_GET_MEMORY_REQUIREMENTS, aim, 12, |w| {
+        w.u64(array.id);
+        w.i32(device.ordinal);
+    }, |r| {
+        let v = r.array::<32>()?;
+        memoryRequirements.cast::<[u8; 32]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuMipmappedArrayGetMemoryRequirements`, CUDA 11.6.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMipmappedArrayGetMemoryRequirements() -> u32 {
-    refused(op::CU_MIPMAPPED_ARRAY_GET_MEMORY_REQUIREMENTS)
+pub unsafe extern "C" fn cuMipmappedArrayGetMemoryRequirements(memoryRequirements: *mut c_void, mipmap: u64, device: i32) -> u32 {
+    guard(op::CU_MIPMAPPED_ARRAY_GET_MEMORY_REQUIREMENTS, || unsafe { auto_cuMipmappedArrayGetMemoryRequirements(memoryRequirements, mipmap, device) })
+}
+
+unsafe fn auto_cuMipmappedArrayGetMemoryRequirements(memoryRequirements: *mut c_void, mipmap: u64, device: i32) -> Result<(), CudaError> {
+    if memoryRequirements.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let mipmap = client::handle(Kind::MipmappedArray, mipmap)?;
+    let device = client::device(device)?;
+    let aim = mipmap.target;
+    client::called(op::CU_MIPMAPPED_ARRAY_GET_MEMORY_REQUIREMENTS, aim, 12, |w| {
+        w.u64(mipmap.id);
+        w.i32(device.ordinal);
+    }, |r| {
+        let v = r.array::<32>()?;
+        memoryRequirements.cast::<[u8; 32]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuArrayGetPlane`, CUDA 11.2.

@@ -313,14 +313,36 @@ unsafe fn auto_cuCtxGetExecAffinity(pExecAffinity: *mut c_void, kind: u32) -> Re
 
 /// `cuCtxRecordEvent`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxRecordEvent() -> u32 {
-    refused(op::CU_CTX_RECORD_EVENT)
+pub unsafe extern "C" fn cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> u32 {
+    guard(op::CU_CTX_RECORD_EVENT, || unsafe { auto_cuCtxRecordEvent(hCtx, hEvent) })
+}
+
+unsafe fn auto_cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
+    let hCtx = client::handle(Kind::Context, hCtx)?;
+    let hEvent = client::handle(Kind::Event, hEvent)?;
+    let aim = hCtx.target;
+    client::posted(op::CU_CTX_RECORD_EVENT, aim, 16, |w| {
+        w.u64(hCtx.id);
+        w.u64(hEvent.id);
+    })?;
+    Ok(())
 }
 
 /// `cuCtxWaitEvent`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxWaitEvent() -> u32 {
-    refused(op::CU_CTX_WAIT_EVENT)
+pub unsafe extern "C" fn cuCtxWaitEvent(hCtx: u64, hEvent: u64) -> u32 {
+    guard(op::CU_CTX_WAIT_EVENT, || unsafe { auto_cuCtxWaitEvent(hCtx, hEvent) })
+}
+
+unsafe fn auto_cuCtxWaitEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
+    let hCtx = client::handle(Kind::Context, hCtx)?;
+    let hEvent = client::handle(Kind::Event, hEvent)?;
+    let aim = hCtx.target;
+    client::posted(op::CU_CTX_WAIT_EVENT, aim, 16, |w| {
+        w.u64(hCtx.id);
+        w.u64(hEvent.id);
+    })?;
+    Ok(())
 }
 
 /// `cuCtxAttach`, CUDA 2.0.

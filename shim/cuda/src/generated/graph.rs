@@ -721,12 +721,39 @@ unsafe fn auto_cuGraphConditionalHandleCreate(pHandle_out: *mut u64, hGraph: u64
 
 /// `cuGraphInstantiate`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphInstantiate() -> u32 {
-    refused(op::CU_GRAPH_INSTANTIATE)
+pub unsafe extern "C" fn cuGraphInstantiate(phGraphExec: *mut u64, hGraph: u64, phErrorNode: *mut u64, logBuffer: *mut u8, bufferSize: usize) -> u32 {
+    guard(op::CU_GRAPH_INSTANTIATE, || unsafe { auto_cuGraphInstantiate(phGraphExec, hGraph, phErrorNode, logBuffer, bufferSize) })
 }
 
 /// `cuGraphInstantiate`, CUDA 11.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphInstantiate_v2() -> u32 {
-    refused(op::CU_GRAPH_INSTANTIATE)
+pub unsafe extern "C" fn cuGraphInstantiate_v2(phGraphExec: *mut u64, hGraph: u64, phErrorNode: *mut u64, logBuffer: *mut u8, bufferSize: usize) -> u32 {
+    guard(op::CU_GRAPH_INSTANTIATE, || unsafe { auto_cuGraphInstantiate(phGraphExec, hGraph, phErrorNode, logBuffer, bufferSize) })
+}
+
+unsafe fn auto_cuGraphInstantiate(phGraphExec: *mut u64, hGraph: u64, phErrorNode: *mut u64, logBuffer: *mut u8, bufferSize: usize) -> Result<(), CudaError> {
+    if phGraphExec.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let hGraph = client::handle(Kind::Graph, hGraph)?;
+    let aim = hGraph.target;
+    let phGraphExec_new = client::create(Kind::GraphExec, aim)?;
+    client::called(op::CU_GRAPH_INSTANTIATE, aim, 24, |w| {
+        w.u64(phGraphExec_new.id());
+        w.u64(hGraph.id);
+        w.usize(bufferSize);
+    }, |r| {
+        let v = r.u64()?;
+        let v = if v == 0 { 0 } else { client::found(Kind::GraphNode, v, aim).map_err(|_| Malformed::Value(v))? };
+        if !phErrorNode.is_null() {
+            phErrorNode.write_unaligned(v);
+        }
+        let v = r.take(bufferSize as usize)?;
+        if !logBuffer.is_null() {
+            logBuffer.copy_from_nonoverlapping(v.as_ptr(), v.len());
+        }
+        Ok(())
+    })?;
+    phGraphExec.write_unaligned(phGraphExec_new.keep());
+    Ok(())
 }

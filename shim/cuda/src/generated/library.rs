@@ -109,8 +109,27 @@ pub extern "C" fn cuLibraryGetUnifiedFunction() -> u32 {
 
 /// `cuKernelGetAttribute`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetAttribute() -> u32 {
-    refused(op::CU_KERNEL_GET_ATTRIBUTE)
+pub unsafe extern "C" fn cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> u32 {
+    guard(op::CU_KERNEL_GET_ATTRIBUTE, || unsafe { auto_cuKernelGetAttribute(pi, attrib, kernel, dev) })
+}
+
+unsafe fn auto_cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> Result<(), CudaError> {
+    if pi.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let kernel = client::handle(Kind::Kernel, kernel)?;
+    let dev = client::device(dev)?;
+    let aim = kernel.target;
+    client::called(op::CU_KERNEL_GET_ATTRIBUTE, aim, 16, |w| {
+        w.u32(attrib);
+        w.u64(kernel.id);
+        w.i32(dev.ordinal);
+    }, |r| {
+        let v = r.i32()?;
+        pi.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuKernelSetAttribute`, CUDA 12.0.

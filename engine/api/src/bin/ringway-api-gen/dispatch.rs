@@ -141,6 +141,7 @@ pub fn family(rows: &[&Row]) -> String {
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
@@ -152,6 +153,7 @@ use ringway_wire::codec::{Malformed, Reader, Writer as _};
     // Families without some of the shapes would leave imports unused.
     let mut text = out;
     for (name, line, less) in [
+        ("Aligned(", "use super::Aligned;\n", ""),
         (
             "REPLY_SIZE_MAX",
             "use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};",
@@ -376,7 +378,7 @@ fn arm(out: &mut String, row: &Row) {
                 );
             }
             Shape::Pod(dir, size) => {
-                // The driver may want the structure's natural alignment, which is 8 at the most.
+                // The driver may want the structure's natural alignment, which is 64 for tensor maps and 8 for the rest.
                 let words = size.div_ceil(8);
                 if *dir != Dir::Out {
                     if p.nullable {
@@ -384,15 +386,15 @@ fn arm(out: &mut String, row: &Row) {
                     }
                     let _ = writeln!(
                         out,
-                        "    let mut {n} = crate::cx::aligned::<{words}>(r.take({size})?);"
+                        "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));"
                     );
                 } else {
-                    let _ = writeln!(outs, "    let mut {n} = [0u64; {words}];");
+                    let _ = writeln!(outs, "    let mut {n} = Aligned([0u64; {words}]);");
                 }
                 let pointer = if *dir == Dir::In {
-                    format!("{n}.as_ptr().cast()")
+                    format!("{n}.0.as_ptr().cast()")
                 } else {
-                    format!("{n}.as_mut_ptr().cast()")
+                    format!("{n}.0.as_mut_ptr().cast()")
                 };
                 let null = if *dir == Dir::In {
                     "core::ptr::null()"
@@ -407,7 +409,7 @@ fn arm(out: &mut String, row: &Row) {
                 if *dir != Dir::In {
                     let _ = writeln!(
                         after,
-                        "    cx.reply.put(crate::cx::bytes_of(&{n}).get(..{size}).unwrap_or_default());"
+                        "    cx.reply.put(crate::cx::bytes_of(&{n}.0).get(..{size}).unwrap_or_default());"
                     );
                 }
             }
@@ -448,6 +450,6 @@ pub fn module(families: &[&String]) -> String {
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\nmod {family};");
     }
-    out.push_str("\npub use dispatch::dispatch;\npub use driver::Driver;\n");
+    out.push_str("\npub use dispatch::dispatch;\npub use driver::Driver;\n\n/// A structure for the driver, aligned for any that it takes.\n#[repr(C, align(64))]\nstruct Aligned<const WORDS: usize>([u64; WORDS]);\n");
     out
 }

@@ -14,7 +14,8 @@
 //! generated body with the default stream behind the arguments); SUPPORT `full`, `partial "note"`,
 //! `refused RESULT "reason"` or `planned "reason"`. `!` marks a legacy form that is always refused. A type is one of
 //! `u8 u16 u32 i32 u64 i64 usize f32 f64 dptr dev cstr ptr fn`, a kind of handle, `pod(size)`, `val(size)`,
-//! `bytes(len=param)`, `array(element, len=param)`, `list(element, len=param)` (an enumeration), with `out`, `inout`, `new`, `found` or `end` before it and `?`
+//! `bytes(len=param)`, `array(element, len=param)`, `list(element, len=param)` (an enumeration; a length may be
+//! `param-1`), with `out`, `inout`, `new`, `found` or `end` before it and `?`
 //! behind it where a null pointer is allowed. A word in brackets behind `ptr` or `fn` is for the reader only.
 
 use crate::model::*;
@@ -299,9 +300,10 @@ fn check_row(row: &Row) -> Result<()> {
             Shape::Bytes(_, len) | Shape::Array(_, _, len) | Shape::List(_, len) => len,
             _ => continue,
         };
+        let len = len_param(len);
         let found = params
             .iter()
-            .find(|q| q.name == *len)
+            .find(|q| q.name == len)
             .ok_or(format!("no parameter {len} for {}'s length", p.name))?;
         let fits = match p.shape {
             Shape::List(..) => found.shape == Shape::Scalar(Scalar::Usize, Dir::InOut),
@@ -345,6 +347,11 @@ fn check_row(row: &Row) -> Result<()> {
     Ok(())
 }
 
+/// The parameter in a length, which is the parameter or the parameter less one.
+fn len_param(len: &str) -> &str {
+    len.split_once('.').map_or(len, |(param, _)| param)
+}
+
 fn parse_param(text: &str) -> Result<Param> {
     let (name, ty) = text
         .split_once(':')
@@ -370,7 +377,10 @@ fn parse_param(text: &str) -> Result<Param> {
     };
     let len = |text: &str| {
         text.strip_prefix("len=")
-            .map(str::to_string)
+            .map(|len| match len.strip_suffix("-1") {
+                Some(param) => format!("{param}.saturating_sub(1)"),
+                None => len.to_string(),
+            })
             .ok_or(format!("len= expected in {text}"))
     };
     let shape = match (word, atom) {
