@@ -15,11 +15,11 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::{CudaError, Kind};
+use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hfunc = cx.handle(Kind::Function, r.u64()?)?;
+    let hfunc = super::function(cx, r.u64()?)?;
     let config = r.u32()?;
     r.end()?;
     let call = cx.driver.cuFuncSetCacheConfig.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -28,7 +28,7 @@ pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
 }
 
 pub(super) fn cuFuncIsLoaded(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let function = cx.handle(Kind::Function, r.u64()?)?;
+    let function = super::function(cx, r.u64()?)?;
     r.end()?;
     let mut state: u32 = 0;
     let call = cx.driver.cuFuncIsLoaded.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -38,7 +38,7 @@ pub(super) fn cuFuncIsLoaded(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 }
 
 pub(super) fn cuFuncLoad(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let function = cx.handle(Kind::Function, r.u64()?)?;
+    let function = super::function(cx, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuFuncLoad.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(function) })?;

@@ -15,11 +15,11 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::{CudaError, Kind};
+use ringway_api::CudaError;
 use ringway_wire::codec::{Reader};
 
 pub(super) fn cuFuncSetSharedMemConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hfunc = cx.handle(Kind::Function, r.u64()?)?;
+    let hfunc = super::function(cx, r.u64()?)?;
     let config = r.u32()?;
     r.end()?;
     let call = cx.driver.cuFuncSetSharedMemConfig.ok_or(CudaError::NOT_SUPPORTED)?;

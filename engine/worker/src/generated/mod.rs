@@ -45,9 +45,17 @@ mod texture;
 #[rustfmt::skip]
 mod virtual_memory;
 
+use crate::cx::Cx;
 pub use dispatch::dispatch;
 pub use driver::Driver;
+use ringway_api::{CudaError, Kind};
 
 /// A structure for the driver, aligned for any that it takes.
 #[repr(C, align(64))]
 struct Aligned<const WORDS: usize>([u64; WORDS]);
+
+/// What the driver calls a function; a kernel's identifier may stand in its place, as CUDA allows.
+fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
+    let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
+    cx.handle(kind, id)
+}

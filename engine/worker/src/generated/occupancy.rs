@@ -15,11 +15,11 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::{CudaError, Kind};
+use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let func = super::function(cx, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
     r.end()?;
@@ -31,7 +31,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx<'_>, r: &m
 }
 
 pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let func = super::function(cx, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
     let flags = r.u32()?;
@@ -44,7 +44,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx<'
 }
 
 pub(super) fn cuOccupancyAvailableDynamicSMemPerBlock(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = cx.handle(Kind::Function, r.u64()?)?;
+    let func = super::function(cx, r.u64()?)?;
     let numBlocks = r.i32()?;
     let blockSize = r.i32()?;
     r.end()?;

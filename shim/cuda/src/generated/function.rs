@@ -7,7 +7,7 @@
 //! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
-//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`, `ringway_client::functions::object`: of a CUfunction or CUkernel.
 #![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn cuFuncSetCacheConfig(hfunc: u64, config: u32) -> u32 {
 }
 
 unsafe fn auto_cuFuncSetCacheConfig(hfunc: u64, config: u32) -> Result<(), CudaError> {
-    let hfunc = client::handle(Kind::Function, hfunc)?;
+    let hfunc = client::functions::object(hfunc)?;
     let aim = hfunc.target;
     client::posted(op::CU_FUNC_SET_CACHE_CONFIG, aim, 12, |w| {
         w.u64(hfunc.id);
@@ -81,7 +81,7 @@ unsafe fn auto_cuFuncIsLoaded(state: *mut u32, function: u64) -> Result<(), Cuda
     if state.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let function = client::handle(Kind::Function, function)?;
+    let function = client::functions::object(function)?;
     let aim = function.target;
     client::called(op::CU_FUNC_IS_LOADED, aim, 8, |w| {
         w.u64(function.id);
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn cuFuncLoad(function: u64) -> u32 {
 }
 
 unsafe fn auto_cuFuncLoad(function: u64) -> Result<(), CudaError> {
-    let function = client::handle(Kind::Function, function)?;
+    let function = client::functions::object(function)?;
     let aim = function.target;
     client::called(op::CU_FUNC_LOAD, aim, 8, |w| {
         w.u64(function.id);

@@ -7,7 +7,7 @@
 //! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
-//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`, `ringway_client::functions::object`: of a CUfunction or CUkernel.
 #![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.

@@ -224,6 +224,7 @@ fn arm(out: &mut String, row: &Row) {
                             "    let {n}_id = r.u64()?;\n    let {n} = cx.handle(Kind::{k}, {n}_id)?;"
                         )
                     }
+                    "Function" => writeln!(out, "    let {n} = super::function(cx, r.u64()?)?;"),
                     _ => writeln!(
                         out,
                         "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;",
@@ -450,6 +451,13 @@ pub fn module(families: &[&String]) -> String {
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\nmod {family};");
     }
-    out.push_str("\npub use dispatch::dispatch;\npub use driver::Driver;\n\n/// A structure for the driver, aligned for any that it takes.\n#[repr(C, align(64))]\nstruct Aligned<const WORDS: usize>([u64; WORDS]);\n");
+    out.push_str("\nuse crate::cx::Cx;\npub use dispatch::dispatch;\npub use driver::Driver;\nuse ringway_api::{CudaError, Kind};\n\n/// A structure for the driver, aligned for any that it takes.\n#[repr(C, align(64))]\nstruct Aligned<const WORDS: usize>([u64; WORDS]);
+
+/// What the driver calls a function; a kernel's identifier may stand in its place, as CUDA allows.
+fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
+    let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
+    cx.handle(kind, id)
+}
+");
     out
 }

@@ -14,7 +14,7 @@ const HEAD: &str = "\
 //! - `crate::stream_arg(stream, per_thread) -> u64`: a null stream handle of a per-thread variant becomes 2.
 //! - `crate::driver::<family>::<function>`: handwritten bodies, `unsafe fn` with the same arguments (a stream already
 //!   through `stream_arg`; `per_thread: bool` behind them where there are per-thread variants and no stream).
-//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`.
+//! - `ringway_client::{posted, called, current, handle, handle_or_null, stream, device, create, destroyed, found}`, `ringway_client::functions::object`: of a CUfunction or CUkernel.
 #![allow(non_snake_case, unsafe_op_in_unsafe_fn, unused_imports, clippy::missing_safety_doc, clippy::too_many_arguments)]
 // Every block here is sound if the program keeps CUDA's contract for the call: each pointer is null or valid for what
 // CUDA says the call reads and writes there. Null is checked before use.
@@ -229,7 +229,11 @@ fn body(out: &mut String, row: &Row) {
                 } else {
                     "handle"
                 };
-                let _ = writeln!(out, "    let {n} = client::{check}(Kind::{k}, {n})?;");
+                let _ = match *k {
+                    // CUDA takes a CUkernel wherever it takes a CUfunction.
+                    "Function" => writeln!(out, "    let {n} = client::functions::object({n})?;"),
+                    _ => writeln!(out, "    let {n} = client::{check}(Kind::{k}, {n})?;"),
+                };
                 let _ = writeln!(encode, "        w.u64({n}.id);");
                 if matches!(p.shape, Shape::End(_)) {
                     let _ = writeln!(after, "    client::destroyed(Kind::{k}, {n}.id);");
