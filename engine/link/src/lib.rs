@@ -8,6 +8,7 @@
 mod client;
 mod config;
 mod error;
+mod framed;
 mod link;
 mod payload;
 mod server;

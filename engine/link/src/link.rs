@@ -26,6 +26,16 @@ pub(crate) enum Area {
     Released,
 }
 
+/// Who sleeps on the connection. At the client's end both may for a moment: a waiter takes the lead from a service
+/// thread that sleeps and is left asleep, so each has a waker of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleeper {
+    /// The server's GPU thread, or the client's leader but the service thread.
+    Leader,
+    /// The client's service thread.
+    Service,
+}
+
 /// What [`Link::progress`] brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -60,11 +70,15 @@ pub(crate) trait Link: Send + Sync {
     /// Finds out whether the peer is still there, where `progress` alone does not. Never blocks.
     fn check_peer(&self);
 
-    /// Sleeps until something comes, `wake` is called, the peer goes or `timeout` has passed.
-    fn park(&self, timeout: Duration);
+    /// Sleeps until something comes, `wake` is called, the peer goes or `timeout` has passed. True if something came.
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool;
 
-    /// Wakes this end's sleeper, now or at its next `park`.
-    fn wake(&self);
+    /// Forgets doorbells so far. Only by the one sleeper they are meant for: after a `park` that said true, and if
+    /// it is the leader still.
+    fn drain_doorbell(&self);
+
+    /// Wakes a sleeper of this end, now or at its next `park`.
+    fn wake(&self, sleeper: Sleeper);
 
     /// Ends the connection.
     fn close(&self);

@@ -1,6 +1,6 @@
 //! The server's end of a lane: one GPU thread polls, any thread may answer.
 
-use crate::link::{Area, Link, corrupt_rule};
+use crate::link::{Area, Link, Sleeper, corrupt_rule};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Payload, Position, Result};
 use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
 use ringway_wire::layout::*;
@@ -169,7 +169,9 @@ impl ServerLane {
         fence(Ordering::SeqCst);
         if !self.ready() && !shared.link.health().is_down() {
             shared.link.flush();
-            shared.link.park(timeout);
+            if shared.link.park(Sleeper::Leader, timeout) {
+                shared.link.drain_doorbell();
+            }
         }
         shared
             .peer
@@ -380,7 +382,7 @@ impl ServerHandle {
 
     /// Wakes the GPU thread out of [`ServerLane::park`], or out of its next one.
     pub fn wake(&self) {
-        self.shared.link.wake();
+        self.shared.link.wake(Sleeper::Leader);
     }
 
     /// Bytes of the two windows, as mapped at this end.

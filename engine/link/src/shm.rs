@@ -5,10 +5,11 @@
 //! a sleeping waiter is woken by a futex on its reply slot.
 
 use crate::client::ClientLane;
-use crate::link::{Area, Health, Link, Progress};
+use crate::link::{Area, Health, Link, Progress, Sleeper};
 use crate::server::ServerLane;
+use crate::sleep::{Wakers, until_readable};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
-use ringway_shm_ring::{Region, RegionError, Span, Waker, futex};
+use ringway_shm_ring::{Region, RegionError, Span, futex};
 use ringway_wire::layout::*;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -93,7 +94,7 @@ fn region_error(error: RegionError) -> LinkError {
 
 struct ShmLink {
     socket: UnixStream,
-    waker: Waker,
+    wakers: Wakers,
     health: Health,
     own: Span,
     peer: Span,
@@ -105,10 +106,9 @@ struct ShmLink {
 
 impl ShmLink {
     fn new(socket: UnixStream, own: Span, peer: Span, server: bool) -> Result<ShmLink> {
-        let waker = Waker::new().map_err(|e| LinkError::system("eventfd", e))?;
         Ok(ShmLink {
             socket,
-            waker,
+            wakers: Wakers::new()?,
             health: Health::default(),
             own,
             peer,
@@ -257,20 +257,27 @@ impl Link for ShmLink {
         }
     }
 
-    fn park(&self, timeout: Duration) {
-        if crate::sleep::until_readable(self.socket.as_raw_fd(), false, &self.waker, timeout) {
-            self.drain_socket();
-        }
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool {
+        until_readable(
+            self.socket.as_raw_fd(),
+            false,
+            self.wakers.of(sleeper),
+            timeout,
+        )
     }
 
-    fn wake(&self) {
-        self.waker.wake();
+    fn drain_doorbell(&self) {
+        self.drain_socket();
+    }
+
+    fn wake(&self, sleeper: Sleeper) {
+        self.wakers.of(sleeper).wake();
     }
 
     fn close(&self) {
         self.health.fail(DownCause::ClosedHere);
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        self.waker.wake();
+        self.wakers.wake_all();
     }
 
     fn health(&self) -> &Health {

@@ -1,8 +1,37 @@
 //! Sleeping on a descriptor and a waker.
 
+use crate::link::Sleeper;
 use ringway_shm_ring::Waker;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
+
+/// One waker for each kind of sleeper.
+pub(crate) struct Wakers {
+    leader: Waker,
+    service: Waker,
+}
+
+impl Wakers {
+    pub(crate) fn new() -> crate::Result<Wakers> {
+        let waker = || Waker::new().map_err(|e| crate::LinkError::system("eventfd", e));
+        Ok(Wakers {
+            leader: waker()?,
+            service: waker()?,
+        })
+    }
+
+    pub(crate) fn of(&self, sleeper: Sleeper) -> &Waker {
+        match sleeper {
+            Sleeper::Leader => &self.leader,
+            Sleeper::Service => &self.service,
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.leader.wake();
+        self.service.wake();
+    }
+}
 
 /// Sleeps until `fd` is readable or closed (or writable, if asked for), `waker` was woken, or `timeout` has passed.
 /// True if there is something to do on `fd`.

@@ -1,4 +1,5 @@
 //! Part of Ringway; see ARCHITECTURE.md.
 pub mod codec;
 pub mod control;
+pub mod frame;
 pub mod layout;

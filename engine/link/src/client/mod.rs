@@ -9,7 +9,7 @@ mod wait;
 pub use notices::NoticeSink;
 pub use wait::{ReplyHead, SlotGuard};
 
-use crate::link::{Link, Progress};
+use crate::link::{Link, Progress, Sleeper};
 use crate::spin::SpinPolicy;
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Position, Result};
 use crossbeam::utils::CachePadded;
@@ -184,8 +184,8 @@ impl ClientLane {
     fn sleep_for_space(&self, released: u32, nap: Duration) {
         if self.link.kind() != LinkKind::Shm && self.try_lead(LEADER_PRODUCER) {
             // What releases space comes over the connection: sleep there.
-            self.link.park(nap);
-            self.leave_lead(LEADER_PRODUCER);
+            let came = self.link.park(Sleeper::Leader, nap);
+            self.leave_lead(LEADER_PRODUCER, came);
         } else {
             futex::wait(&self.own, BOARD_RELEASED, released, nap);
         }
@@ -222,6 +222,9 @@ impl ClientLane {
             fence(Ordering::SeqCst);
             if self.peer.load_u32(CONTROL_SPACE_WANTED, Ordering::Relaxed) != 0 {
                 futex::wake_all(&self.own, BOARD_RELEASED);
+                if self.leader() == LEADER_PRODUCER {
+                    self.link.wake(Sleeper::Leader);
+                }
             }
         }
     }
@@ -234,7 +237,8 @@ impl ClientLane {
                 futex::wake_all(&self.own, reply_slot_at(slot) + REPLY_POSITION);
             }
             futex::wake_all(&self.own, BOARD_RELEASED);
-            self.link.wake();
+            self.link.wake(Sleeper::Leader);
+            self.link.wake(Sleeper::Service);
             self.notices.wake_service();
         }
     }

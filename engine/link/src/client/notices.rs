@@ -1,7 +1,7 @@
 //! What the server sends without being asked, and the client's service thread.
 
 use super::ClientLane;
-use crate::link::{Area, corrupt_rule};
+use crate::link::{Area, Sleeper, corrupt_rule};
 use crate::{LinkError, Payload, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
@@ -232,10 +232,11 @@ impl ClientLane {
                 if wanted {
                     self.link.flush();
                 }
+                let mut came = false;
                 if !self.notices_ready() && !self.link.health().is_down() {
-                    self.link.park(left);
+                    came = self.link.park(Sleeper::Service, left);
                 }
-                self.leave_lead(LEADER_SERVICE);
+                self.leave_lead(LEADER_SERVICE, came);
             } else {
                 self.service_sleep(SLEEPING, left.min(SERVICE_SLEEP));
             }

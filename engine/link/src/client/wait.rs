@@ -5,6 +5,7 @@
 //! thread leads while nobody waits; a waiter takes the lead from it.
 
 use super::ClientLane;
+use crate::link::Sleeper;
 use crate::{LinkError, Position, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::futex;
@@ -147,7 +148,7 @@ impl ClientLane {
             let slot = bits.trailing_zeros();
             bits &= bits - 1;
             if self.leader() == slot + 1 {
-                self.link.wake();
+                self.link.wake(Sleeper::Leader);
             } else {
                 futex::wake_all(&self.own, reply_slot_at(slot as usize) + REPLY_POSITION);
             }
@@ -181,8 +182,9 @@ impl ClientLane {
         true
     }
 
-    /// Stops leading, unless a waiter took the lead already, and wakes a successor.
-    pub(super) fn leave_lead(&self, id: u32) {
+    /// Stops leading, unless a waiter took the lead already, and wakes a successor. `came`: something came while it
+    /// slept; doorbells that are meant for another leader stay where they are.
+    pub(super) fn leave_lead(&self, id: u32, came: bool) {
         {
             let mut leader = self
                 .waiters
@@ -191,6 +193,9 @@ impl ClientLane {
                 .unwrap_or_else(|e| e.into_inner());
             if leader.0 != id {
                 return;
+            }
+            if came {
+                self.link.drain_doorbell();
             }
             leader.0 = 0;
             self.waiters.leader_seen.store(0, Ordering::SeqCst);
@@ -278,13 +283,14 @@ impl SlotGuard<'_> {
         let must_wait = || !lane.slot_has(self.index, position) && !lane.link.health().is_down();
         // The bit is set before the lead is tried: a leader that leaves after this attempt failed sees it.
         if lane.try_lead(id) {
+            let mut came = false;
             if must_wait() && !lane.notices_ready() {
-                lane.link.park(left.min(LEADER_NAP));
+                came = lane.link.park(Sleeper::Leader, left.min(LEADER_NAP));
             }
             lane.peer
                 .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
             lane.pump();
-            lane.leave_lead(id);
+            lane.leave_lead(id, came);
         } else {
             if must_wait() {
                 futex::wait(&lane.own, word, before, left.min(FOLLOWER_NAP));

@@ -2,7 +2,8 @@
 
 mod suite;
 
-use ringway_link::{ClientLane, LaneConfig, ServerLane, shm};
+use ringway_link::{ClientLane, LaneConfig, ServerLane, shm, tcp};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 fn shm_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
@@ -10,6 +11,16 @@ fn shm_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
     let server = shm::offer(a, config).expect("offer");
     let client = shm::accept(b, config).expect("accept");
     (client, server)
+}
+
+fn tcp_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    let (server, _) = listener.accept().expect("accept");
+    (
+        tcp::client(client, config).expect("client"),
+        tcp::server(server, config).expect("server"),
+    )
 }
 
 macro_rules! conformance {
@@ -46,3 +57,4 @@ macro_rules! every_test {
 }
 
 every_test!(over_shm, crate::shm_pair);
+every_test!(over_tcp, crate::tcp_pair);

@@ -1,0 +1,753 @@
+//! Windows over a byte stream: the link that tcp and sim share.
+//!
+//! What this end writes lies in a shadow of the peer's window. *Sending* composes frames from what changed there
+//! since last time: board words, filled slots, the committed prefix of the ring, which is sent straight out of the
+//! shadow. *Receiving* puts frames into the own window, ring bytes without a copy in between where they are many.
+//! Nothing is queued anywhere else, so nothing can grow.
+//!
+//! A client's commits are clocked by the server's acknowledgements: with nothing under way a commit sends at once,
+//! by the committing thread itself; otherwise it is left to whoever hears that the earlier ones arrived. So single
+//! calls lose no time and bursts share their system calls, without any timer.
+
+use crate::client::ClientLane;
+use crate::link::{Area, Health, Link, Progress, Sleeper, corrupt_rule};
+use crate::server::ServerLane;
+use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
+use crossbeam::utils::CachePadded;
+use ringway_shm_ring::{Consumer, Region, Span, is_committed};
+use ringway_wire::frame::{FRAME_HEADER, Frame, REPLY_PREFIX, Receiver, SMALL_FRAME_MAX};
+use ringway_wire::layout::*;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// Raw memory to send from or receive into.
+pub(crate) type Bytes = (*mut u8, usize);
+
+/// A connected byte stream, used by one sender and one receiver at a time.
+pub(crate) trait Pipe: Send + Sync {
+    fn kind(&self) -> LinkKind;
+    /// Sends some of the bytes of both parts, in order. `WouldBlock` if it takes none now.
+    ///
+    /// # Safety
+    /// Both parts must be readable.
+    unsafe fn send(&self, parts: [Bytes; 2]) -> io::Result<usize>;
+    /// Receives into both parts, in order. `WouldBlock` if there is nothing now, 0 at the end of the stream.
+    ///
+    /// # Safety
+    /// Both parts must be writable.
+    unsafe fn receive(&self, parts: [Bytes; 2]) -> io::Result<usize>;
+    /// Sleeps until there is something to receive, or space to send if asked for, or `wake`, or the time has passed.
+    /// True if something came.
+    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> bool;
+    fn wake(&self, sleeper: Sleeper);
+    fn close(&self);
+}
+
+/// A commit sends whatever is under way once so many bytes wait.
+const UNSENT_MAX: u64 = 32 << 10;
+/// A commit sends whatever is under way once the last sending was so long ago: the acknowledgement is late, because
+/// nobody reads it.
+const UNSENT_NS_MAX: u64 = 20_000;
+/// Ring bytes taken into one frame, about.
+const RING_FRAME: u64 = 256 << 10;
+/// Frames that one caller sends before it leaves the rest to the next: a posting thread is not a sender for life.
+const FRAMES_A_TURN: u32 = 8;
+/// Bytes taken in before the caller gets a chance to look at them.
+const RECEIVE_A_TURN: usize = 1 << 20;
+const RECEIVE_BUFFER: usize = 64 << 10;
+/// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
+const RELEASE_FRACTION: u64 = 8;
+
+const DIRTY_HEAD: u32 = 1;
+const DIRTY_WORDS: u32 = 2;
+const DIRTY_LOG: u32 = 4;
+
+/// Board bytes from the first word to the last of the head.
+const BOARD_HEAD_END: usize = BOARD_ERRORS + 8;
+
+const _: () = {
+    assert!(RECEIVE_BUFFER >= 4 * SMALL_FRAME_MAX);
+    assert!(
+        BOARD_HEAD_END <= BOARD_SERVER_PARKED,
+        "a sleep is not published to a peer that cannot ring"
+    );
+};
+
+/// What is being sent.
+struct Sender {
+    /// Finds the committed prefix in the shadow ring.
+    scanner: Consumer,
+    /// Small frames and a ring frame's header, composed and not sent yet.
+    small: Vec<u8>,
+    small_sent: usize,
+    /// Ring bytes that follow: from, to.
+    ring: (u64, u64),
+}
+
+/// What is being received.
+struct Receiving {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Ring bytes of the current frame still to come: from, to.
+    ring: (u64, u64),
+}
+
+pub(crate) struct Framed<P> {
+    pipe: P,
+    server: bool,
+    health: Health,
+    own: Span,
+    peer: Span,
+    /// The ring this end fills, in the shadow; and its key.
+    outgoing: Span,
+    outgoing_key: u64,
+    /// The ring the peer fills.
+    incoming: Span,
+    started: Instant,
+
+    sender: Mutex<Sender>,
+    /// There may be something to send that the holder of `sender` has not seen.
+    send_wanted: AtomicBool,
+    /// The stream takes no more now, or a sender left some for the next: somebody must call `progress`.
+    send_blocked: AtomicBool,
+    /// Threads in `park`.
+    sleepers: AtomicU32,
+    /// The stream takes nothing ever again; whether the lane is down, the receiver finds out.
+    send_dead: AtomicBool,
+    /// Ring bytes handed to the stream.
+    sent: CachePadded<AtomicU64>,
+    sent_at_ns: AtomicU64,
+    /// Incoming ring release that the peer was told.
+    released_sent: AtomicU64,
+    /// Consumed position that the peer was told.
+    consumed_sent: AtomicU64,
+    slots_dirty: AtomicU64,
+    board_dirty: AtomicU32,
+
+    receiver: Mutex<Receiving>,
+    received: CachePadded<AtomicU64>,
+}
+
+/// Client's end of a lane over `pipe`.
+pub(crate) fn client(pipe: impl Pipe + 'static, config: &LaneConfig) -> Result<ClientLane> {
+    let own = anonymous(config.geometry.client_window_bytes())?;
+    let peer = anonymous(config.geometry.server_window_bytes())?;
+    let outgoing = peer.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
+    let incoming = own.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
+    let key = submit_key(config.lane_key);
+    let link = Framed::new(
+        pipe,
+        false,
+        (own.clone(), peer.clone()),
+        (outgoing, key),
+        incoming,
+    );
+    Ok(ClientLane::new(Box::new(link), own, peer, config))
+}
+
+/// Server's end of a lane over `pipe`.
+pub(crate) fn server(pipe: impl Pipe + 'static, config: &LaneConfig) -> Result<ServerLane> {
+    let own = anonymous(config.geometry.server_window_bytes())?;
+    let peer = anonymous(config.geometry.client_window_bytes())?;
+    let outgoing = peer.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
+    let incoming = own.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
+    let key = notice_key(config.lane_key);
+    let link = Framed::new(
+        pipe,
+        true,
+        (own.clone(), peer.clone()),
+        (outgoing, key),
+        incoming,
+    );
+    Ok(ServerLane::new(Box::new(link), own, peer, config))
+}
+
+fn anonymous(bytes: usize) -> Result<Span> {
+    match Region::anonymous(bytes) {
+        Ok(region) => Ok(region.span()),
+        Err(error) => Err(LinkError::System {
+            what: "window",
+            error: error.to_string(),
+        }),
+    }
+}
+
+impl<P: Pipe> Framed<P> {
+    fn new(
+        pipe: P,
+        server: bool,
+        (own, peer): (Span, Span),
+        (outgoing, outgoing_key): (Span, u64),
+        incoming: Span,
+    ) -> Framed<P> {
+        let sender = Sender {
+            scanner: Consumer::new(outgoing.clone(), outgoing_key),
+            small: Vec::with_capacity((REPLY_SLOTS + 4) * SMALL_FRAME_MAX),
+            small_sent: 0,
+            ring: (0, 0),
+        };
+        let receiver = Receiving {
+            buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            ring: (0, 0),
+        };
+        Framed {
+            pipe,
+            server,
+            health: Health::default(),
+            own,
+            peer,
+            outgoing,
+            outgoing_key,
+            incoming,
+            started: Instant::now(),
+            sender: Mutex::new(sender),
+            send_wanted: AtomicBool::new(false),
+            send_blocked: AtomicBool::new(false),
+            sleepers: AtomicU32::new(0),
+            send_dead: AtomicBool::new(false),
+            sent: CachePadded::new(AtomicU64::new(0)),
+            sent_at_ns: AtomicU64::new(0),
+            released_sent: AtomicU64::new(0),
+            consumed_sent: AtomicU64::new(0),
+            slots_dirty: AtomicU64::new(0),
+            board_dirty: AtomicU32::new(0),
+            receiver: Mutex::new(receiver),
+            received: CachePadded::new(AtomicU64::new(0)),
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    /// How far this end has released what it receives; the word lies in the shadow, nobody else writes it.
+    fn released_here(&self) -> u64 {
+        self.peer.load_u64(
+            if self.server {
+                BOARD_RELEASED
+            } else {
+                CONTROL_NOTICE_RELEASED
+            },
+            Ordering::Acquire,
+        )
+    }
+
+    fn release_is_due(&self) -> bool {
+        let due = self.released_here()
+            - self
+                .released_sent
+                .load(Ordering::Relaxed)
+                .min(self.released_here());
+        due >= self.incoming.len() as u64 / RELEASE_FRACTION
+    }
+
+    fn has_unsent_records(&self) -> bool {
+        is_committed(
+            &self.outgoing,
+            self.outgoing_key,
+            self.sent.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Sends what there is, or makes the thread that is sending do it.
+    fn kick(&self) {
+        self.send_wanted.store(true, Ordering::SeqCst);
+        while self.send_wanted.load(Ordering::SeqCst) {
+            let Ok(mut sender) = self.sender.try_lock() else {
+                return;
+            };
+            let mut frames = 0;
+            while self.send_wanted.swap(false, Ordering::SeqCst) && frames < FRAMES_A_TURN {
+                frames += self.send(&mut sender, FRAMES_A_TURN - frames);
+            }
+            if frames >= FRAMES_A_TURN {
+                self.leave_blocked();
+                return;
+            }
+        }
+    }
+
+    /// What is left is sent when the stream has space, by whoever sleeps on it or calls `progress`.
+    #[cold]
+    fn leave_blocked(&self) {
+        self.send_blocked.store(true, Ordering::SeqCst);
+        // [SYNC blocked]
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) != 0 {
+            // They watch for space only if they know of the need.
+            self.pipe.wake(Sleeper::Leader);
+            self.pipe.wake(Sleeper::Service);
+        }
+    }
+
+    /// Sends until there is nothing, the stream is full or `frames_max` frames went; how many.
+    fn send(&self, sender: &mut Sender, frames_max: u32) -> u32 {
+        let mut frames = 0;
+        self.send_blocked.store(false, Ordering::Relaxed);
+        loop {
+            if sender.small_sent == sender.small.len() && sender.ring.0 == sender.ring.1 {
+                if frames == frames_max || !self.compose(sender) {
+                    return frames;
+                }
+                frames += 1;
+            }
+            if self.send_dead.load(Ordering::Relaxed) {
+                sender.small_sent = sender.small.len();
+                sender.ring.0 = sender.ring.1;
+                continue;
+            }
+            let small = &sender.small[sender.small_sent..];
+            let offset = (sender.ring.0 & (self.outgoing.len() as u64 - 1)) as usize;
+            let parts = [
+                (small.as_ptr().cast_mut(), small.len()),
+                (
+                    self.outgoing.ptr(offset),
+                    (sender.ring.1 - sender.ring.0) as usize,
+                ),
+            ];
+            // SAFETY: a slice, and a range of the ring that `compose` made not to cross its end.
+            match unsafe { self.pipe.send(parts) } {
+                Ok(n) => {
+                    let from_small = n.min(small.len());
+                    sender.small_sent += from_small;
+                    sender.ring.0 += (n - from_small) as u64;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => {
+                        self.leave_blocked();
+                        return frames;
+                    }
+                    io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::NotConnected => {
+                        // What the peer sent before it went can still be received.
+                        self.send_dead.store(true, Ordering::Relaxed);
+                    }
+                    _ => {
+                        self.health.fail(DownCause::Transport(error.to_string()));
+                        self.send_dead.store(true, Ordering::Relaxed);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Collects what changed into frames; false if nothing did.
+    fn compose(&self, sender: &mut Sender) -> bool {
+        sender.small.clear();
+        sender.small_sent = 0;
+        if self.server {
+            self.compose_board(sender);
+            self.compose_replies(sender);
+        }
+        while sender.scanner.head() - sender.ring.1 < RING_FRAME {
+            match sender.scanner.poll(u64::MAX) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(corrupt) => {
+                    let (_, what) = corrupt_rule(corrupt);
+                    self.health.fail(DownCause::Transport(format!(
+                        "this end's own ring was overwritten: {what}"
+                    )));
+                    return false;
+                }
+            }
+            // The shadow is not consumed by being sent; the producer knows when it may be overwritten.
+            sender.scanner.release(sender.scanner.head());
+        }
+        let head = sender.scanner.head();
+        sender.scanner.release(head);
+        let from = sender.ring.1;
+        if !self.server && (from != head || self.release_is_due()) {
+            let released = self.released_here();
+            if released != self.released_sent.swap(released, Ordering::Relaxed) {
+                sender
+                    .small
+                    .extend_from_slice(&Frame::Released { position: released }.encode());
+            }
+        }
+        if from != head {
+            let ring_bytes = self.outgoing.len() as u64;
+            let to_end = ring_bytes - (from & (ring_bytes - 1));
+            let len = (head - from).min(to_end);
+            sender.ring = (from, from + len);
+            sender.small.extend_from_slice(
+                &Frame::Ring {
+                    position: from,
+                    len: len as u32,
+                }
+                .encode(),
+            );
+            self.sent.store(from + len, Ordering::Release);
+            if !self.server {
+                self.sent_at_ns.store(self.now_ns(), Ordering::Relaxed);
+            }
+        }
+        !sender.small.is_empty()
+    }
+
+    fn compose_board(&self, sender: &mut Sender) {
+        let dirty = self.board_dirty.swap(0, Ordering::SeqCst);
+        let consumed = self.peer.load_u64(BOARD_CONSUMED, Ordering::Acquire);
+        let mut put = |from: usize, to: usize| {
+            sender.small.extend_from_slice(
+                &Frame::Board {
+                    offset: from,
+                    len: to - from,
+                }
+                .encode(),
+            );
+            for at in (from..to).step_by(8) {
+                sender
+                    .small
+                    .extend_from_slice(&self.peer.load_u64(at, Ordering::Acquire).to_le_bytes());
+            }
+        };
+        // What the head counts is sent before the head.
+        if dirty & DIRTY_LOG != 0 {
+            put(ERROR_LOG_AT, BOARD_END);
+        }
+        if dirty & DIRTY_WORDS != 0 {
+            put(BOARD_WORDS_AT, ERROR_LOG_AT);
+        }
+        if dirty != 0 || consumed != self.consumed_sent.load(Ordering::Relaxed) {
+            // At least what is sent in the head: it may grow meanwhile.
+            self.released_sent
+                .store(self.released_here(), Ordering::Relaxed);
+            put(0, BOARD_HEAD_END);
+            self.consumed_sent.store(consumed, Ordering::Relaxed);
+        }
+    }
+
+    fn compose_replies(&self, sender: &mut Sender) {
+        let mut slots = self.slots_dirty.swap(0, Ordering::SeqCst);
+        while slots != 0 {
+            let slot = slots.trailing_zeros() as u16;
+            slots &= slots - 1;
+            let at = reply_slot_at(slot.into());
+            let position = self.peer.load_u64(at + REPLY_POSITION, Ordering::Acquire);
+            let status_len = self.peer.load_u64(at + REPLY_STATUS_LEN, Ordering::Relaxed);
+            let notice_position = self
+                .peer
+                .load_u64(at + REPLY_NOTICE_POSITION, Ordering::Relaxed);
+            let len = ((status_len >> 32) as usize).min(REPLY_INLINE_MAX);
+            let small = &mut sender.small;
+            small.extend_from_slice(
+                &Frame::Reply {
+                    slot,
+                    len: REPLY_PREFIX + len,
+                }
+                .encode(),
+            );
+            for word in [position, status_len, notice_position] {
+                small.extend_from_slice(&word.to_le_bytes());
+            }
+            let answer = small.len();
+            small.resize(answer + len, 0);
+            self.peer.read(at + REPLY_HEADER, &mut small[answer..]);
+        }
+    }
+
+    /// Takes in what has come.
+    fn receive(&self, receiving: &mut Receiving) -> Progress {
+        let mut progress = Progress::default();
+        let mut turn = 0;
+        while turn < RECEIVE_A_TURN && !self.health.is_down() {
+            if receiving.start == receiving.end {
+                (receiving.start, receiving.end) = (0, 0);
+            } else if receiving.start > RECEIVE_BUFFER / 2 {
+                receiving
+                    .buffer
+                    .copy_within(receiving.start..receiving.end, 0);
+                (receiving.start, receiving.end) = (0, receiving.end - receiving.start);
+            }
+            let (ring_ptr, ring_len) = self.ring_target(receiving);
+            let into = &mut receiving.buffer[receiving.end..];
+            let parts = [(ring_ptr, ring_len), (into.as_mut_ptr(), into.len())];
+            let space = ring_len + into.len();
+            // SAFETY: a range of the incoming ring, and a slice.
+            let n = match unsafe { self.pipe.receive(parts) } {
+                Ok(0) => {
+                    self.health.fail(DownCause::PeerClosed);
+                    break;
+                }
+                Ok(n) => n,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => break,
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                        self.health.fail(DownCause::PeerClosed);
+                        break;
+                    }
+                    _ => {
+                        self.health.fail(DownCause::Transport(error.to_string()));
+                        break;
+                    }
+                },
+            };
+            progress.any = true;
+            turn += n;
+            let to_ring = n.min(ring_len);
+            if to_ring > 0 {
+                receiving.ring.0 += to_ring as u64;
+                self.received.store(receiving.ring.0, Ordering::Release);
+            }
+            receiving.end += n - to_ring;
+            self.take_frames(receiving, &mut progress);
+            if n < space {
+                break;
+            }
+        }
+        progress
+    }
+
+    /// Where ring bytes of the current frame may go directly: nothing buffered, and no bytes that are here already.
+    fn ring_target(&self, receiving: &Receiving) -> Bytes {
+        let (from, to) = receiving.ring;
+        if receiving.start != receiving.end || from != self.received.load(Ordering::Relaxed) {
+            return (self.incoming.ptr(0), 0);
+        }
+        let ring_bytes = self.incoming.len() as u64;
+        let offset = from & (ring_bytes - 1);
+        // A frame that wraps is received up to the wrap; the buffer must not take bytes that belong before others.
+        let len = (to - from).min(ring_bytes - offset);
+        if len < to - from {
+            (self.incoming.ptr(0), 0)
+        } else {
+            (self.incoming.ptr(offset as usize), len as usize)
+        }
+    }
+
+    /// Takes frames out of the buffer.
+    fn take_frames(&self, receiving: &mut Receiving, progress: &mut Progress) {
+        loop {
+            if receiving.ring.0 < receiving.ring.1 {
+                self.take_ring_bytes(receiving);
+            }
+            let have = receiving.end - receiving.start;
+            if receiving.ring.0 < receiving.ring.1 || have < FRAME_HEADER {
+                return;
+            }
+            let at = receiving.start;
+            let Some(header) = receiving.buffer[at..].first_chunk::<FRAME_HEADER>() else {
+                return;
+            };
+            let towards = if self.server {
+                Receiver::Server
+            } else {
+                Receiver::Client
+            };
+            let frame = match Frame::decode(header, towards, self.incoming.len()) {
+                Ok(frame) => frame,
+                Err(bad) => {
+                    self.health.misbehaved(bad.rule, bad.what);
+                    return;
+                }
+            };
+            let body = at + FRAME_HEADER;
+            match frame {
+                Frame::Ring { position, len } => {
+                    let received = self.received.load(Ordering::Relaxed);
+                    let end = position + u64::from(len);
+                    // Bytes that are here already may come again after a broken link; gaps may not.
+                    if position > received {
+                        self.health
+                            .misbehaved("W12", "ring bytes with a gap before them");
+                        return;
+                    }
+                    if end.saturating_sub(self.released_here()) > self.incoming.len() as u64 {
+                        self.health
+                            .misbehaved("W7", "ring bytes over space that was not released");
+                        return;
+                    }
+                    receiving.ring = (position, end);
+                    receiving.start = body;
+                }
+                Frame::Board { offset, len } => {
+                    if have < FRAME_HEADER + len {
+                        return;
+                    }
+                    for (i, word) in receiving.buffer[body..body + len]
+                        .chunks_exact(8)
+                        .enumerate()
+                    {
+                        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+                        self.own.store_u64(offset + i * 8, word, Ordering::Release);
+                    }
+                    progress.board = true;
+                    receiving.start = body + len;
+                }
+                Frame::Reply { slot, len } => {
+                    if have < FRAME_HEADER + len {
+                        return;
+                    }
+                    let bytes = &receiving.buffer[body..body + len];
+                    let word = |i: usize| {
+                        u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes"))
+                    };
+                    let slot_at = reply_slot_at(slot.into());
+                    self.own
+                        .write(slot_at + REPLY_HEADER, &bytes[REPLY_PREFIX..]);
+                    self.own
+                        .store_u64(slot_at + REPLY_STATUS_LEN, word(1), Ordering::Relaxed);
+                    self.own
+                        .store_u64(slot_at + REPLY_NOTICE_POSITION, word(2), Ordering::Relaxed);
+                    // Release: the answer before its position. [SYNC reply]
+                    self.own
+                        .store_u64(slot_at + REPLY_POSITION, word(0), Ordering::Release);
+                    progress.slots |= 1 << slot;
+                    receiving.start = body + len;
+                }
+                Frame::Released { position } => {
+                    // Positions only grow; that they do not exceed what was written, the producer checks.
+                    self.own
+                        .fetch_max_u64(CONTROL_NOTICE_RELEASED, position, Ordering::AcqRel);
+                    receiving.start = body;
+                }
+            }
+        }
+    }
+
+    /// Moves ring bytes from the buffer into the ring, dropping those that are here already.
+    fn take_ring_bytes(&self, receiving: &mut Receiving) {
+        let ring_bytes = self.incoming.len() as u64;
+        let received = self.received.load(Ordering::Relaxed);
+        while receiving.ring.0 < receiving.ring.1 && receiving.start < receiving.end {
+            let (from, to) = receiving.ring;
+            let have = (receiving.end - receiving.start) as u64;
+            let len = if from < received {
+                have.min(to - from).min(received - from)
+            } else {
+                let offset = from & (ring_bytes - 1);
+                let len = have.min(to - from).min(ring_bytes - offset);
+                let bytes = &receiving.buffer[receiving.start..receiving.start + len as usize];
+                self.incoming.write(offset as usize, bytes);
+                len
+            };
+            receiving.ring.0 += len;
+            receiving.start += len as usize;
+        }
+        if receiving.ring.0 > received {
+            self.received.store(receiving.ring.0, Ordering::Release);
+        }
+    }
+}
+
+impl<P: Pipe> Link for Framed<P> {
+    fn kind(&self) -> LinkKind {
+        self.pipe.kind()
+    }
+
+    #[inline]
+    fn ring_committed(&self, end: u64) -> bool {
+        if self.server {
+            self.kick();
+            return false;
+        }
+        // Commit, then look at what was acknowledged; who takes an acknowledgement in then looks for commits.
+        // [SYNC clock]
+        fence(Ordering::SeqCst);
+        let sent = self.sent.load(Ordering::Relaxed);
+        let under_way = self.own.load_u64(BOARD_CONSUMED, Ordering::Relaxed) < sent;
+        if !under_way
+            || end.saturating_sub(sent) >= UNSENT_MAX
+            || self
+                .now_ns()
+                .saturating_sub(self.sent_at_ns.load(Ordering::Relaxed))
+                >= UNSENT_NS_MAX
+        {
+            self.kick();
+            return false;
+        }
+        true
+    }
+
+    fn written(&self, area: Area) {
+        match area {
+            Area::Slot(slot) => {
+                self.slots_dirty.fetch_or(1 << slot, Ordering::SeqCst);
+                self.kick();
+            }
+            Area::Board => _ = self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst),
+            Area::Words => _ = self.board_dirty.fetch_or(DIRTY_WORDS, Ordering::SeqCst),
+            Area::ErrorLog => _ = self.board_dirty.fetch_or(DIRTY_LOG, Ordering::SeqCst),
+            Area::Released => {
+                if self.release_is_due() {
+                    self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
+                    self.kick();
+                }
+            }
+        }
+    }
+
+    fn flush(&self) {
+        let board = self.server
+            && (self.board_dirty.load(Ordering::Relaxed) != 0
+                || self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed)
+                    != self.consumed_sent.load(Ordering::Relaxed));
+        if board || self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() {
+            self.kick();
+        }
+    }
+
+    #[inline]
+    fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
+    }
+
+    fn progress(&self) -> Progress {
+        if self.send_blocked.load(Ordering::Relaxed) {
+            self.kick();
+        }
+        let progress = match self.receiver.try_lock() {
+            Ok(mut receiving) => self.receive(&mut receiving),
+            Err(_) => return Progress::default(),
+        };
+        if progress.board {
+            // [SYNC clock]
+            fence(Ordering::SeqCst);
+            if self.has_unsent_records() {
+                self.kick();
+            }
+        }
+        progress
+    }
+
+    fn check_peer(&self) {}
+
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool {
+        // Count the sleeper, then look whether sending is blocked; who blocks says so, then looks at the count.
+        // [SYNC blocked]
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let blocked = self.send_blocked.load(Ordering::SeqCst);
+        let came = self.pipe.park(sleeper, blocked, timeout);
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        came
+    }
+
+    fn drain_doorbell(&self) {}
+
+    fn wake(&self, sleeper: Sleeper) {
+        self.pipe.wake(sleeper);
+    }
+
+    fn close(&self) {
+        // What was committed or answered before still goes, as far as the stream takes it.
+        self.flush();
+        self.health.fail(DownCause::ClosedHere);
+        self.pipe.close();
+        self.pipe.wake(Sleeper::Leader);
+        self.pipe.wake(Sleeper::Service);
+    }
+
+    fn health(&self) -> &Health {
+        &self.health
+    }
+}
