@@ -5,6 +5,8 @@ pub mod dispatch;
 #[rustfmt::skip]
 pub mod driver;
 #[rustfmt::skip]
+mod layouts;
+#[rustfmt::skip]
 mod array;
 #[rustfmt::skip]
 mod context;

@@ -243,6 +243,9 @@ pub unsafe extern "C" fn cuCtxSetCacheConfig(config: u32) -> u32 {
 }
 
 unsafe fn auto_cuCtxSetCacheConfig(config: u32) -> Result<(), CudaError> {
+    if config > 3 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = client::current()?;
     client::posted(op::CU_CTX_SET_CACHE_CONFIG, aim, 4, |w| {
         w.u32(config);
@@ -383,6 +386,9 @@ pub unsafe extern "C" fn cuCtxSetSharedMemConfig(config: u32) -> u32 {
 }
 
 unsafe fn auto_cuCtxSetSharedMemConfig(config: u32) -> Result<(), CudaError> {
+    if config > 2 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = client::current()?;
     client::posted(op::CU_CTX_SET_SHARED_MEM_CONFIG, aim, 4, |w| {
         w.u32(config);

@@ -29,6 +29,9 @@ unsafe fn auto_cuEventCreate(phEvent: *mut u64, Flags: u32) -> Result<(), CudaEr
     if phEvent.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
+    if Flags & !0x7 != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = client::current()?;
     let phEvent_new = client::create(Kind::Event, aim)?;
     client::posted(op::CU_EVENT_CREATE, aim, 12, |w| {
@@ -77,6 +80,9 @@ pub unsafe extern "C" fn cuEventRecordWithFlags_ptsz(hEvent: u64, hStream: u64, 
 unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let hStream = client::stream(hStream)?;
+    if flags & !0x1 != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = hStream.target;
     client::posted(op::CU_EVENT_RECORD_WITH_FLAGS, aim, 20, |w| {
         w.u64(hEvent.id);

@@ -39,6 +39,9 @@ pub unsafe extern "C" fn cuFuncSetCacheConfig(hfunc: u64, config: u32) -> u32 {
 
 unsafe fn auto_cuFuncSetCacheConfig(hfunc: u64, config: u32) -> Result<(), CudaError> {
     let hfunc = client::functions::object(hfunc)?;
+    if config > 3 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = hfunc.target;
     client::posted(op::CU_FUNC_SET_CACHE_CONFIG, aim, 12, |w| {
         w.u64(hfunc.id);

@@ -29,6 +29,9 @@ unsafe fn auto_cuGraphCreate(phGraph: *mut u64, flags: u32) -> Result<(), CudaEr
     if phGraph.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
+    if flags & !0x0 != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = client::current()?;
     let phGraph_new = client::create(Kind::Graph, aim)?;
     client::posted(op::CU_GRAPH_CREATE, aim, 12, |w| {

@@ -33,7 +33,7 @@ pub unsafe extern "C" fn cuProfilerStart() -> u32 {
 
 unsafe fn auto_cuProfilerStart() -> Result<(), CudaError> {
     let aim = client::current()?;
-    client::posted(op::CU_PROFILER_START, aim, 0, |_| ())?;
+    client::called(op::CU_PROFILER_START, aim, 0, |_| (), |_| Ok(()))?;
     Ok(())
 }
 
@@ -45,6 +45,6 @@ pub unsafe extern "C" fn cuProfilerStop() -> u32 {
 
 unsafe fn auto_cuProfilerStop() -> Result<(), CudaError> {
     let aim = client::current()?;
-    client::posted(op::CU_PROFILER_STOP, aim, 0, |_| ())?;
+    client::called(op::CU_PROFILER_STOP, aim, 0, |_| (), |_| Ok(()))?;
     Ok(())
 }

@@ -29,6 +29,9 @@ unsafe fn auto_cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), Cuda
     if phStream.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
+    if Flags & !0x1 != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = client::current()?;
     let phStream_new = client::create(Kind::Stream, aim)?;
     client::posted(op::CU_STREAM_CREATE, aim, 12, |w| {
@@ -47,6 +50,9 @@ pub unsafe extern "C" fn cuStreamCreateWithPriority(phStream: *mut u64, flags: u
 
 unsafe fn auto_cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priority: i32) -> Result<(), CudaError> {
     if phStream.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if flags & !0x1 != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
     let aim = client::current()?;
@@ -195,6 +201,9 @@ pub unsafe extern "C" fn cuStreamWaitEvent_ptsz(hStream: u64, hEvent: u64, Flags
 unsafe fn auto_cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let hEvent = client::handle(Kind::Event, hEvent)?;
+    if Flags & !0x1 != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
     let aim = hStream.target;
     client::posted(op::CU_STREAM_WAIT_EVENT, aim, 20, |w| {
         w.u64(hStream.id);

@@ -444,9 +444,34 @@ fn bound(checks: &mut String, len: &str, size: usize) {
     );
 }
 
+/// Proofs that the structures that travel as bytes have the sizes in the table.
+pub fn layouts(rows: &[Row]) -> String {
+    let mut sizes: Vec<(&str, usize)> = rows
+        .iter()
+        .flat_map(|r| r.params.iter().flatten())
+        .filter_map(|p| {
+            p.structure
+                .as_ref()
+                .map(|(name, size)| (name.as_str(), *size))
+        })
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut out = String::from(
+        "//! Sizes of the structures that travel as bytes. Written by ringway-api-gen from engine/api/table; do not edit.\n\nuse cudarc::driver::sys;\n\n",
+    );
+    for (name, size) in sizes {
+        let _ = writeln!(
+            out,
+            "const _: () = assert!(size_of::<sys::{name}>() == {size});"
+        );
+    }
+    out
+}
+
 pub fn module(families: &[&String]) -> String {
     let mut out = String::from(
-        "//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n#[rustfmt::skip]\npub mod dispatch;\n#[rustfmt::skip]\npub mod driver;\n",
+        "//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n#[rustfmt::skip]\npub mod dispatch;\n#[rustfmt::skip]\npub mod driver;\n#[rustfmt::skip]\nmod layouts;\n",
     );
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\nmod {family};");

@@ -148,6 +148,16 @@ fn body(out: &mut String, row: &Row) {
         row.name,
         signature(params)
     );
+    if row.checked {
+        let names: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
+        let _ = writeln!(
+            out,
+            "    crate::driver::{}::check_{}({})?;",
+            row.family,
+            row.name,
+            names.join(", ")
+        );
+    }
     let mut size: Vec<String> = Vec::new();
     let mut fixed = 0usize;
     let mut encode = String::new();
@@ -163,6 +173,21 @@ fn body(out: &mut String, row: &Row) {
                 target = Some(format!("{n}.target"));
             }
         };
+        match p.limit {
+            Some(Limit::Mask(bits)) => {
+                let _ = writeln!(
+                    out,
+                    "    if {n} & !{bits:#x} != 0 {{\n        return Err(CudaError::INVALID_VALUE);\n    }}"
+                );
+            }
+            Some(Limit::Max(max)) => {
+                let _ = writeln!(
+                    out,
+                    "    if {n} > {max} {{\n        return Err(CudaError::INVALID_VALUE);\n    }}"
+                );
+            }
+            None => {}
+        }
         let not_null = !p.nullable
             && !matches!(
                 p.shape,

@@ -101,6 +101,10 @@ fn files(root: &Path) -> Result<BTreeMap<String, String>, String> {
         "engine/worker/src/generated/dispatch.rs".into(),
         dispatch::dispatch(&rows, &families),
     );
+    out.insert(
+        "engine/worker/src/generated/layouts.rs".into(),
+        dispatch::layouts(&rows),
+    );
     let mut with_arms = Vec::new();
     for family in &families {
         let rows: Vec<&Row> = rows.iter().filter(|r| r.family == *family).collect();

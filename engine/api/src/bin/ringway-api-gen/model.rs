@@ -138,6 +138,18 @@ pub struct Param {
     pub name: String,
     pub shape: Shape,
     pub nullable: bool,
+    /// What CUDA allows for a number, where the client can tell.
+    pub limit: Option<Limit>,
+    /// Name of the structure that a pod is, and its size in bytes.
+    pub structure: Option<(String, usize)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// No other bits may be set.
+    Mask(u32),
+    /// The largest value.
+    Max(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +194,8 @@ pub struct Row {
     pub params: Option<Vec<Param>>,
     pub class: Class,
     pub hand: bool,
+    /// A handwritten check goes before the generated body.
+    pub checked: bool,
     /// The row whose generated body serves this one too, on the default stream.
     pub alias: Option<String>,
     pub support: Support,

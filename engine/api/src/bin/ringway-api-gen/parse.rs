@@ -3,7 +3,7 @@
 //! ```text
 //! # comment
 //! let old = "text used again below as $old"
-//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [test="name"] [driver=symbol]
+//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [checked] [test="name"] [driver=symbol]
 //!     (a line that starts with a blank goes on with the row above)
 //! OPCODE NAME SUPPORT [suffix]@version ...          a row without description: refused or planned
 //! internal OPCODE NAME CLASS                        a record of our own protocol, handled by hand
@@ -16,7 +16,9 @@
 //! `u8 u16 u32 i32 u64 i64 usize f32 f64 dptr dev cstr ptr fn`, a kind of handle, `pod(size)`, `val(size)`,
 //! `bytes(len=param)`, `array(element, len=param)`, `list(element, len=param)` (an enumeration; a length may be
 //! `param-1`), with `out`, `inout`, `new`, `found` or `end` before it and `?`
-//! behind it where a null pointer is allowed. A word in brackets behind `ptr` or `fn` is for the reader only.
+//! behind it where a null pointer is allowed, then `mask(bits)` or `max(number)`
+//! for what the client refuses at once. The name of the structure may stand behind a pod's size; its size is then proved.
+//! `checked`: `crate::driver::FAMILY::check_NAME`, with the same arguments, goes before a generated body. A word in brackets behind `ptr` or `fn` is for the reader only.
 
 use crate::model::*;
 
@@ -164,6 +166,7 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         params,
         class: Class::Called,
         hand: true,
+        checked: false,
         alias: None,
         support: Support::Full,
         exports: Vec::new(),
@@ -252,7 +255,9 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         _ => return Err(format!("unknown support {support}")),
     };
     for word in tail {
-        if let Some(test) = word.strip_prefix("test=") {
+        if word == "checked" {
+            row.checked = true;
+        } else if let Some(test) = word.strip_prefix("test=") {
             row.test = Some(quoted(test, texts)?);
         } else if let Some(symbol) = word.strip_prefix("driver=") {
             row.driver = Some(symbol.to_string());
@@ -296,6 +301,9 @@ fn check_row(row: &Row) -> Result<()> {
         };
     };
     for p in params {
+        if p.limit.is_some() && p.shape != Shape::Scalar(Scalar::U32, Dir::In) {
+            return Err(format!("{}: only a u32 can have a limit", p.name));
+        }
         let len = match &p.shape {
             Shape::Bytes(_, len) | Shape::Array(_, _, len) | Shape::List(_, len) => len,
             _ => continue,
@@ -357,6 +365,23 @@ fn parse_param(text: &str) -> Result<Param> {
         .split_once(':')
         .ok_or(format!("type missing in {text}"))?;
     let mut ty = ty.trim();
+    let mut limit = None;
+    if let Some((before, after)) = ty.rsplit_once(' ')
+        && let (word, Some(number), "") = brackets(after)?
+        && matches!(word, "mask" | "max")
+    {
+        let value = match number.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => number.parse(),
+        }
+        .map_err(|_| format!("number expected in {text}"))?;
+        limit = Some(if word == "mask" {
+            Limit::Mask(value)
+        } else {
+            Limit::Max(value)
+        });
+        ty = before.trim();
+    }
     let nullable = ty.ends_with('?');
     ty = ty.trim_end_matches('?').trim_end();
     let (word, rest) = ty.split_once(' ').map_or(("", ty), |(w, r)| match w {
@@ -370,10 +395,16 @@ fn parse_param(text: &str) -> Result<Param> {
     };
     let (atom, inner, _) = brackets(rest)?;
     let atom = atom.trim();
-    let size = || {
-        inner
-            .and_then(|i| i.parse::<usize>().ok())
-            .ok_or(format!("a size is missing in {text}"))
+    let mut structure = None;
+    let mut pod = |inner: &str| {
+        let (size, name) = inner.split_once(' ').unwrap_or((inner, ""));
+        let size = size
+            .parse::<usize>()
+            .map_err(|_| format!("a size is missing in {text}"))?;
+        if !name.is_empty() {
+            structure = Some((name.trim().to_string(), size));
+        }
+        Ok::<usize, String>(size)
     };
     let len = |text: &str| {
         text.strip_prefix("len=")
@@ -397,9 +428,7 @@ fn parse_param(text: &str) -> Result<Param> {
             };
             let (word, size, _) = brackets(element)?;
             let element = match (word, size) {
-                ("pod", Some(size)) => {
-                    Element::Pod(size.parse().map_err(|_| format!("size in {text}"))?)
-                }
+                ("pod", Some(size)) => Element::Pod(pod(size)?),
                 _ => Scalar::parse(element)
                     .map(Element::Scalar)
                     .or_else(|| kind(element).map(Element::Handle))
@@ -411,8 +440,8 @@ fn parse_param(text: &str) -> Result<Param> {
                 Shape::Array(dir, element, len(length)?)
             }
         }
-        (_, "pod") => Shape::Pod(dir, size()?),
-        (_, "val") => Shape::Val(size().and_then(|s| {
+        (_, "pod") => Shape::Pod(dir, pod(inner.unwrap_or_default())?),
+        (_, "val") => Shape::Val(pod(inner.unwrap_or_default()).and_then(|s| {
             if s == 8 || s == 64 {
                 Ok(s)
             } else {
@@ -433,6 +462,8 @@ fn parse_param(text: &str) -> Result<Param> {
         name: name.trim().to_string(),
         shape,
         nullable,
+        limit,
+        structure,
     })
 }
 
