@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# run.sh OUT [PROGRAM...]: builds the runtime's test programs into OUT with the nvcc of the Python environment RINGWAY_VENV, and runs
+# them in the environment given (LD_LIBRARY_PATH leads to the libcudart that is tested). Ends with 1 if any fails.
+set -uo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+out="$1"
+shift
+toolkit=$(echo "${RINGWAY_VENV:?}"/lib/python3*/site-packages/nvidia/cu13)
+mkdir -p "$out/link"
+ln -sf "$toolkit/lib/libcudart.so.13" "$out/link/libcudart.so"
+
+build() { # PROGRAM SOURCE FLAGS...
+  local program="$1" source="$here/$2"
+  shift 2
+  if [ "$out/$program" -nt "$source" ] && [ "$out/$program" -nt "$here/check.h" ] && [ "$out/$program" -nt "$here/run.sh" ]; then return; fi
+  env -u LD_LIBRARY_PATH "$toolkit/bin/nvcc" -O2 -std=c++17 -cudart shared -L "$out/link" "$@" -o "$out/$program" "$source"
+}
+
+programs=("$@")
+if [ ${#programs[@]} = 0 ]; then
+  programs=(devices symbols copies streams callbacks occupancy errors cooperative default_stream default_stream_per_thread threads graphs
+    device_printf pools)
+fi
+failed=()
+for program in "${programs[@]}"; do
+  case "$program" in
+    default_stream_per_thread) build "$program" default_stream.cu --default-stream per-thread ;;
+    *) build "$program" "$program.cu" ;;
+  esac && timeout 120 "$out/$program" || failed+=("$program")
+done
+if [ ${#failed[@]} != 0 ]; then
+  echo "failed: ${failed[*]}"
+  exit 1
+fi

@@ -1,1 +1,0 @@
-"""The tests that scripts/test runs: runner.py runs them, the other files hold them by subject."""
