@@ -121,11 +121,7 @@ impl<T: Copy> In<T> {
     /// The value, or None for null.
     pub fn opt(self) -> Option<T> {
         // SAFETY: null is excluded; otherwise valid for reads by the C contract of `In`. Unaligned reads, because nothing promises alignment.
-        if self.0.is_null() {
-            None
-        } else {
-            Some(unsafe { self.0.read_unaligned() })
-        }
+        if self.0.is_null() { None } else { Some(unsafe { self.0.read_unaligned() }) }
     }
 
     /// A copy of `count` elements; null is allowed only when `count` is zero. At most 2^24 elements.
@@ -137,9 +133,7 @@ impl<T: Copy> In<T> {
             return Err(CUresult::INVALID_VALUE);
         }
         // SAFETY: the caller passes an array of `count` elements by the C contract of `In`.
-        Ok((0..count)
-            .map(|i| unsafe { self.0.add(i).read_unaligned() })
-            .collect())
+        Ok((0..count).map(|i| unsafe { self.0.add(i).read_unaligned() }).collect())
     }
 }
 
@@ -222,18 +216,14 @@ impl Text {
             return Err(CUresult::INVALID_VALUE);
         }
         // SAFETY: a non-null C string argument ends with a NUL by the C contract.
-        unsafe { CStr::from_ptr(self.0) }
-            .to_str()
-            .map(str::to_owned)
-            .map_err(|_| CUresult::INVALID_VALUE)
+        unsafe { CStr::from_ptr(self.0) }.to_str().map(str::to_owned).map_err(|_| CUresult::INVALID_VALUE)
     }
 }
 
 /// A host function of `cuLaunchHostFunc`.
 pub type CUhostFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 /// A callback of `cuStreamAddCallback`.
-pub type CUstreamCallback =
-    Option<unsafe extern "C" fn(stream: CUstream, status: CUresult, user: *mut c_void)>;
+pub type CUstreamCallback = Option<unsafe extern "C" fn(stream: CUstream, status: CUresult, user: *mut c_void)>;
 /// Maps a block size to its dynamic shared memory, for occupancy.
 pub type CUoccupancyB2DSize = Option<unsafe extern "C" fn(block_size: i32) -> usize>;
 

@@ -67,12 +67,7 @@ pub struct Primary {
 impl Primary {
     /// Not active.
     pub fn new() -> Self {
-        Primary {
-            handle: CONTEXTS.reserve(),
-            context: None,
-            retained: 0,
-            flags: 0,
-        }
+        Primary { handle: CONTEXTS.reserve(), context: None, retained: 0, flags: 0 }
     }
 }
 
@@ -134,9 +129,7 @@ impl Context {
 
     /// Records the first fault.
     pub fn poison(&self, code: CUresult) {
-        let _ = self
-            .fault
-            .compare_exchange(0, code.0, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.fault.compare_exchange(0, code.0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// The calling thread's own default stream.
@@ -202,12 +195,7 @@ impl Context {
     /// Device numbers whose memory kernels of this context reach, as a bit mask.
     pub fn reachable(&self) -> u32 {
         let peers = self.peers.lock();
-        peers
-            .iter()
-            .filter_map(|&h| CONTEXTS.find(h))
-            .fold(1 << self.device.ordinal, |mask, peer| {
-                mask | 1 << peer.device.ordinal
-            })
+        peers.iter().filter_map(|&h| CONTEXTS.find(h)).fold(1 << self.device.ordinal, |mask, peer| mask | 1 << peer.device.ordinal)
     }
 }
 
@@ -258,18 +246,13 @@ pub fn push(handle: u64) -> R {
 
 /// `cuCtxPopCurrent`.
 pub fn pop() -> R<u64> {
-    STACK
-        .with_borrow_mut(Vec::pop)
-        .ok_or(CUresult::INVALID_CONTEXT)
+    STACK.with_borrow_mut(Vec::pop).ok_or(CUresult::INVALID_CONTEXT)
 }
 
 /// `cuCtxCreate`: makes a context and makes it current.
 pub fn create(number: i32, flags: u32) -> R<u64> {
     let device = device(number)?;
-    ensure(
-        flags & !0x1ff == 0 && flags & 7 <= 4 && flags & 7 != 3,
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(flags & !0x1ff == 0 && flags & 7 <= 4 && flags & 7 != 3, CUresult::INVALID_VALUE)?;
     let context = Context::create(device, CONTEXTS.reserve(), flags, false);
     STACK.with_borrow_mut(|stack| stack.push(context.handle));
     Ok(context.handle)
@@ -318,12 +301,7 @@ pub fn primary_reset(number: i32) -> R {
     end_primary(&mut primary);
     if retained > 0 {
         primary.retained = retained;
-        primary.context = Some(Context::create(
-            device(number)?,
-            primary.handle,
-            primary.flags,
-            true,
-        ));
+        primary.context = Some(Context::create(device(number)?, primary.handle, primary.flags, true));
     }
     Ok(())
 }

@@ -43,14 +43,8 @@ pub fn initialise() -> R {
                 return Err(CUresult::NO_DEVICE);
             }
             super::entry::watch_forks();
-            let managed = Arena::new(
-                MANAGED_BASE,
-                16 * settings.memory_bytes,
-                c"ringway-softgpu-managed",
-            )?;
-            let devices = (0..settings.devices)
-                .map(Device::new)
-                .collect::<R<Vec<_>>>()?;
+            let managed = Arena::new(MANAGED_BASE, 16 * settings.memory_bytes, c"ringway-softgpu-managed")?;
+            let devices = (0..settings.devices).map(Device::new).collect::<R<Vec<_>>>()?;
             Ok(Driver { devices, managed })
         })
         .as_ref()
@@ -70,10 +64,7 @@ pub fn driver() -> R<&'static Driver> {
 /// The device of a number, or CUDA_ERROR_INVALID_DEVICE.
 pub fn device(number: i32) -> R<&'static Device> {
     let driver = driver()?;
-    usize::try_from(number)
-        .ok()
-        .and_then(|n| driver.devices.get(n))
-        .ok_or(CUresult::INVALID_DEVICE)
+    usize::try_from(number).ok().and_then(|n| driver.devices.get(n)).ok_or(CUresult::INVALID_DEVICE)
 }
 
 /// The name every software GPU carries.
@@ -154,84 +145,84 @@ impl Device {
         let (domain, bus, slot) = self.pci();
         let shared_reserved = if self.cc.0 >= 8 { 1024 } else { 0 };
         Ok(match attribute {
-            1 => 1024,                    // MAX_THREADS_PER_BLOCK
-            2 | 3 => 1024,                // MAX_BLOCK_DIM_X, _Y
-            4 => 64,                      // MAX_BLOCK_DIM_Z
-            5 => i32::MAX,                // MAX_GRID_DIM_X
-            6 | 7 => 65535,               // MAX_GRID_DIM_Y, _Z
-            8 => 48 << 10,                // MAX_SHARED_MEMORY_PER_BLOCK
-            9 => 64 << 10,                // TOTAL_CONSTANT_MEMORY
-            10 => 32,                     // WARP_SIZE
-            11 => i32::MAX,               // MAX_PITCH
-            12 | 82 => 65536,             // MAX_REGISTERS_PER_BLOCK, _PER_MULTIPROCESSOR
-            13 => 1_410_000,              // CLOCK_RATE, kHz
-            14 => 512,                    // TEXTURE_ALIGNMENT
-            15 => 1,                      // GPU_OVERLAP
-            16 => MULTIPROCESSORS as i32, // MULTIPROCESSOR_COUNT
-            17 | 18 => 0,                 // KERNEL_EXEC_TIMEOUT, INTEGRATED
-            19 => 1,                      // CAN_MAP_HOST_MEMORY
-            20 => 0,                      // COMPUTE_MODE: default
+            1 => 1024,                                  // MAX_THREADS_PER_BLOCK
+            2 | 3 => 1024,                              // MAX_BLOCK_DIM_X, _Y
+            4 => 64,                                    // MAX_BLOCK_DIM_Z
+            5 => i32::MAX,                              // MAX_GRID_DIM_X
+            6 | 7 => 65535,                             // MAX_GRID_DIM_Y, _Z
+            8 => 48 << 10,                              // MAX_SHARED_MEMORY_PER_BLOCK
+            9 => 64 << 10,                              // TOTAL_CONSTANT_MEMORY
+            10 => 32,                                   // WARP_SIZE
+            11 => i32::MAX,                             // MAX_PITCH
+            12 | 82 => 65536,                           // MAX_REGISTERS_PER_BLOCK, _PER_MULTIPROCESSOR
+            13 => 1_410_000,                            // CLOCK_RATE, kHz
+            14 => 512,                                  // TEXTURE_ALIGNMENT
+            15 => 1,                                    // GPU_OVERLAP
+            16 => MULTIPROCESSORS as i32,               // MULTIPROCESSOR_COUNT
+            17 | 18 => 0,                               // KERNEL_EXEC_TIMEOUT, INTEGRATED
+            19 => 1,                                    // CAN_MAP_HOST_MEMORY
+            20 => 0,                                    // COMPUTE_MODE: default
             21 | 22 | 23 | 42 | 52 | 53 | 55 | 56 | 57 | 61 | 63 | 64 | 66 | 67 => 32768,
             27 | 28 | 45 | 46 | 73 | 74 | 77 => 32768,
             24 | 25 | 26 | 47 | 48 | 49 | 58 | 59 | 60 => 16384,
-            29 | 43 | 54 | 62 | 65 | 68 => 2046, // layers of layered textures and surfaces
-            30 => 512,                           // SURFACE_ALIGNMENT
-            31 => 1,                             // CONCURRENT_KERNELS
-            32 => 0,                             // ECC_ENABLED
-            33 => bus as i32,                    // PCI_BUS_ID
-            34 => slot as i32,                   // PCI_DEVICE_ID
-            35 => 0,                             // TCC_DRIVER
-            36 => 1_215_000,                     // MEMORY_CLOCK_RATE, kHz
-            37 => 256,                           // GLOBAL_MEMORY_BUS_WIDTH, bits
-            38 => 4 << 20,                       // L2_CACHE_SIZE
+            29 | 43 | 54 | 62 | 65 | 68 => 2046,        // layers of layered textures and surfaces
+            30 => 512,                                  // SURFACE_ALIGNMENT
+            31 => 1,                                    // CONCURRENT_KERNELS
+            32 => 0,                                    // ECC_ENABLED
+            33 => bus as i32,                           // PCI_BUS_ID
+            34 => slot as i32,                          // PCI_DEVICE_ID
+            35 => 0,                                    // TCC_DRIVER
+            36 => 1_215_000,                            // MEMORY_CLOCK_RATE, kHz
+            37 => 256,                                  // GLOBAL_MEMORY_BUS_WIDTH, bits
+            38 => 4 << 20,                              // L2_CACHE_SIZE
             39 => self.threads_per_multiprocessor() as i32,
-            40 => 2,                // ASYNC_ENGINE_COUNT
-            41 => 1,                // UNIFIED_ADDRESSING
-            44 => 1,                // CAN_TEX2D_GATHER
-            50 => domain as i32,    // PCI_DOMAIN_ID
-            51 => 32,               // TEXTURE_PITCH_ALIGNMENT
-            69 => 1 << 27,          // MAXIMUM_TEXTURE1D_LINEAR_WIDTH
-            70 | 71 => 131_072,     // MAXIMUM_TEXTURE2D_LINEAR_WIDTH, _HEIGHT
-            72 => 2_097_120,        // MAXIMUM_TEXTURE2D_LINEAR_PITCH
-            75 => self.cc.0 as i32, // COMPUTE_CAPABILITY_MAJOR
-            76 => self.cc.1 as i32, // COMPUTE_CAPABILITY_MINOR
-            78 | 79 | 80 => 1,      // STREAM_PRIORITIES, GLOBAL_L1_CACHE, LOCAL_L1_CACHE
+            40 => 2,                                    // ASYNC_ENGINE_COUNT
+            41 => 1,                                    // UNIFIED_ADDRESSING
+            44 => 1,                                    // CAN_TEX2D_GATHER
+            50 => domain as i32,                        // PCI_DOMAIN_ID
+            51 => 32,                                   // TEXTURE_PITCH_ALIGNMENT
+            69 => 1 << 27,                              // MAXIMUM_TEXTURE1D_LINEAR_WIDTH
+            70 | 71 => 131_072,                         // MAXIMUM_TEXTURE2D_LINEAR_WIDTH, _HEIGHT
+            72 => 2_097_120,                            // MAXIMUM_TEXTURE2D_LINEAR_PITCH
+            75 => self.cc.0 as i32,                     // COMPUTE_CAPABILITY_MAJOR
+            76 => self.cc.1 as i32,                     // COMPUTE_CAPABILITY_MINOR
+            78 | 79 | 80 => 1,                          // STREAM_PRIORITIES, GLOBAL_L1_CACHE, LOCAL_L1_CACHE
             81 => self.shared_per_multiprocessor() as i32,
-            83 => 1,                          // MANAGED_MEMORY
-            84 => 0,                          // MULTI_GPU_BOARD
-            85 => self.ordinal as i32,        // MULTI_GPU_BOARD_GROUP_ID
-            86 => 0,                          // HOST_NATIVE_ATOMIC_SUPPORTED
-            87 => 2,                          // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
-            88 | 89 => 0,                     // PAGEABLE_MEMORY_ACCESS, CONCURRENT_MANAGED_ACCESS
-            90 | 91 => 1, // COMPUTE_PREEMPTION, CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
-            92..=94 => 0, // first forms of the stream memory operations
-            95 => 1,      // COOPERATIVE_LAUNCH
-            96 => 0,      // COOPERATIVE_MULTI_DEVICE_LAUNCH
-            97 => self.shared_optin() as i32, // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-            98 => 0,      // CAN_FLUSH_REMOTE_WRITES
-            99 => 1,      // HOST_REGISTER_SUPPORTED
-            100 | 101 => 0, // PAGEABLE_..._USES_HOST_PAGE_TABLES, DIRECT_MANAGED_MEM_ACCESS
-            102 => 1,     // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
-            103..=105 => 0, // shareable handle types
+            83 => 1,                                    // MANAGED_MEMORY
+            84 => 0,                                    // MULTI_GPU_BOARD
+            85 => self.ordinal as i32,                  // MULTI_GPU_BOARD_GROUP_ID
+            86 => 0,                                    // HOST_NATIVE_ATOMIC_SUPPORTED
+            87 => 2,                                    // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
+            88 | 89 => 0,                               // PAGEABLE_MEMORY_ACCESS, CONCURRENT_MANAGED_ACCESS
+            90 | 91 => 1,                               // COMPUTE_PREEMPTION, CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
+            92..=94 => 0,                               // first forms of the stream memory operations
+            95 => 1,                                    // COOPERATIVE_LAUNCH
+            96 => 0,                                    // COOPERATIVE_MULTI_DEVICE_LAUNCH
+            97 => self.shared_optin() as i32,           // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+            98 => 0,                                    // CAN_FLUSH_REMOTE_WRITES
+            99 => 1,                                    // HOST_REGISTER_SUPPORTED
+            100 | 101 => 0,                             // PAGEABLE_..._USES_HOST_PAGE_TABLES, DIRECT_MANAGED_MEM_ACCESS
+            102 => 1,                                   // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
+            103..=105 => 0,                             // shareable handle types
             106 => self.blocks_per_multiprocessor() as i32,
-            107..=110 => 0, // compression, persisting L2, access policy window, RDMA with virtual memory
-            111 => shared_reserved, // RESERVED_SHARED_MEMORY_PER_BLOCK
-            112 => 0,       // SPARSE_CUDA_ARRAY_SUPPORTED
-            113 => 1,       // READ_ONLY_HOST_REGISTER_SUPPORTED
-            114 => 0,       // TIMELINE_SEMAPHORE_INTEROP_SUPPORTED
-            115 => 1,       // MEMORY_POOLS_SUPPORTED
-            116..=121 => 0, // GPUDirect RDMA, pool handle types, CLUSTER_LAUNCH, deferred arrays
-            122 | 123 => 1, // 64-bit stream memory operations and their NOR
-            124 | 125 => 0, // DMA_BUF, IPC_EVENT
-            126 => 1,       // MEM_SYNC_DOMAIN_COUNT
-            127 | 128 => 0, // TENSOR_MAP_ACCESS, HANDLE_TYPE_FABRIC
-            129 => 1,       // UNIFIED_FUNCTION_POINTERS
-            130 => 0,       // NUMA_CONFIG: none
-            131 => -1,      // NUMA_ID
-            132 | 133 => 0, // MULTICAST, MPS
-            134 => -1,      // HOST_NUMA_ID: none
+            107..=110 => 0,                             // compression, persisting L2, access policy window, RDMA with virtual memory
+            111 => shared_reserved,                     // RESERVED_SHARED_MEMORY_PER_BLOCK
+            112 => 0,                                   // SPARSE_CUDA_ARRAY_SUPPORTED
+            113 => 1,                                   // READ_ONLY_HOST_REGISTER_SUPPORTED
+            114 => 0,                                   // TIMELINE_SEMAPHORE_INTEROP_SUPPORTED
+            115 => 1,                                   // MEMORY_POOLS_SUPPORTED
+            116..=121 => 0,                             // GPUDirect RDMA, pool handle types, CLUSTER_LAUNCH, deferred arrays
+            122 | 123 => 1,                             // 64-bit stream memory operations and their NOR
+            124 | 125 => 0,                             // DMA_BUF, IPC_EVENT
+            126 => 1,                                   // MEM_SYNC_DOMAIN_COUNT
+            127 | 128 => 0,                             // TENSOR_MAP_ACCESS, HANDLE_TYPE_FABRIC
+            129 => 1,                                   // UNIFIED_FUNCTION_POINTERS
+            130 => 0,                                   // NUMA_CONFIG: none
+            131 => -1,                                  // NUMA_ID
+            132 | 133 => 0,                             // MULTICAST, MPS
+            134 => -1,                                  // HOST_NUMA_ID: none
             135..=138 => 0,
-            139 => 0x5247, // GPU_PCI_DEVICE_ID
+            139 => 0x5247,                              // GPU_PCI_DEVICE_ID
             140..=162 => 0,
             _ => return Err(CUresult::INVALID_VALUE),
         })

@@ -21,12 +21,7 @@ pub fn watch_forks() {
 }
 
 /// Runs one driver call.
-pub fn enter(
-    name: &'static str,
-    inputs: impl FnOnce(&mut String),
-    outputs: impl FnOnce(&mut String),
-    body: impl FnOnce() -> R,
-) -> CUresult {
+pub fn enter(name: &'static str, inputs: impl FnOnce(&mut String), outputs: impl FnOnce(&mut String), body: impl FnOnce() -> R) -> CUresult {
     if FORKED.load(Ordering::Relaxed) {
         return CUresult::NOT_INITIALIZED;
     }

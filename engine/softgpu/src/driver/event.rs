@@ -54,20 +54,9 @@ impl Record {
 /// `cuEventCreate`.
 pub fn create(flags: u32) -> R<u64> {
     let ctx = super::context::current()?;
-    ensure(
-        flags & !7 == 0 && (flags & 4 == 0 || flags & DISABLE_TIMING != 0),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(flags & !7 == 0 && (flags & 4 == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
     let handle = EVENTS.reserve();
-    EVENTS.insert(
-        handle,
-        Arc::new(Event {
-            handle,
-            ctx: ctx.handle,
-            flags,
-            state: Mutex::default(),
-        }),
-    );
+    EVENTS.insert(handle, Arc::new(Event { handle, ctx: ctx.handle, flags, state: Mutex::default() }));
     Ok(handle)
 }
 
@@ -88,10 +77,7 @@ impl Event {
     }
 
     fn healthy(&self) -> R {
-        super::context::CONTEXTS
-            .find(self.ctx)
-            .ok_or(CUresult::CONTEXT_IS_DESTROYED)?
-            .healthy()
+        super::context::CONTEXTS.find(self.ctx).ok_or(CUresult::CONTEXT_IS_DESTROYED)?.healthy()
     }
 
     /// `cuEventQuery`.
@@ -127,11 +113,7 @@ pub fn elapsed(start: u64, end: u64) -> R<f32> {
     let (start, end) = (EVENTS.get(start)?, EVENTS.get(end)?);
     start.healthy()?;
     let (from, to) = (start.time()?, end.time()?);
-    Ok(if to >= from {
-        (to - from).as_secs_f32() * 1e3
-    } else {
-        -(from - to).as_secs_f32() * 1e3
-    })
+    Ok(if to >= from { (to - from).as_secs_f32() * 1e3 } else { -(from - to).as_secs_f32() * 1e3 })
 }
 
 /// Events outlive their context only as handles that give errors.

@@ -33,19 +33,13 @@ fn read<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, ImageError> {
-    read(bytes, at)
-        .map(u16::from_le_bytes)
-        .ok_or_else(|| bad("the image is cut off"))
+    read(bytes, at).map(u16::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, ImageError> {
-    read(bytes, at)
-        .map(u32::from_le_bytes)
-        .ok_or_else(|| bad("the image is cut off"))
+    read(bytes, at).map(u32::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
 fn u64_at(bytes: &[u8], at: usize) -> Result<u64, ImageError> {
-    read(bytes, at)
-        .map(u64::from_le_bytes)
-        .ok_or_else(|| bad("the image is cut off"))
+    read(bytes, at).map(u64::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
 
 /// The bytes of an image of which only the address is known, as `cuModuleLoadData` gets it.
@@ -56,12 +50,7 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
     ensure(address != 0, CUresult::INVALID_VALUE)?;
     // Byte by byte, as even a text of three characters is valid input.
     // SAFETY: the image is at least a NUL-terminated text; reading stops at its NUL, before any further byte.
-    let head: Vec<u8> = unsafe {
-        (0..16)
-            .map(|i| *(address as *const u8).add(i))
-            .take_while(|&b| b != 0)
-            .collect()
-    };
+    let head: Vec<u8> = unsafe { (0..16).map(|i| *(address as *const u8).add(i)).take_while(|&b| b != 0).collect() };
     let magic = read(&head, 0).map_or(0, u32::from_le_bytes);
     let copy = |from: u64, len: u64| -> R<Vec<u8>> {
         ensure(len <= MAX, CUresult::INVALID_IMAGE)?;
@@ -78,17 +67,8 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
         }
         CONTAINER => {
             // SAFETY: a container's header is 16 bytes: header size at offset 6, length of what follows at 8.
-            let (header, len) = unsafe {
-                (
-                    ((address + 6) as *const u16).read_unaligned(),
-                    ((address + 8) as *const u64).read_unaligned(),
-                )
-            };
-            copy(
-                address,
-                len.checked_add(u64::from(header))
-                    .ok_or(CUresult::INVALID_IMAGE)?,
-            )
+            let (header, len) = unsafe { (((address + 6) as *const u16).read_unaligned(), ((address + 8) as *const u64).read_unaligned()) };
+            copy(address, len.checked_add(u64::from(header)).ok_or(CUresult::INVALID_IMAGE)?)
         }
         ELF => copy(address, 16),
         _ if head.starts_with(b"RWGLINK") => {
@@ -98,11 +78,7 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
         }
         _ => {
             // SAFETY: anything else must be a NUL-terminated text.
-            Ok(
-                unsafe { std::ffi::CStr::from_ptr(address as *const std::ffi::c_char) }
-                    .to_bytes()
-                    .to_vec(),
-            )
+            Ok(unsafe { std::ffi::CStr::from_ptr(address as *const std::ffi::c_char) }.to_bytes().to_vec())
         }
     }
 }
@@ -122,20 +98,14 @@ pub fn sources(bytes: &[u8], capability: u32) -> Result<Sources, ImageError> {
 
 fn no_binary(what: &str) -> ImageError {
     let cure = "the software GPU runs PTX: build with PTX included (nvcc -gencode arch=compute_80,code=compute_80, or NVRTC with --gpu-architecture=compute_80)";
-    (
-        CUresult::NO_BINARY_FOR_GPU,
-        format!("the module has {what}; {cure}"),
-    )
+    (CUresult::NO_BINARY_FOR_GPU, format!("the module has {what}; {cure}"))
 }
 
 fn text(bytes: &[u8]) -> Result<String, ImageError> {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-    let text = std::str::from_utf8(&bytes[..end])
-        .map_err(|_| bad("the image is neither PTX text nor a fatbin"))?;
+    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| bad("the image is neither PTX text nor a fatbin"))?;
     if !text.contains(".version") {
-        return Err(bad(
-            "the image is neither PTX text (no .version directive) nor a fatbin",
-        ));
+        return Err(bad("the image is neither PTX text (no .version directive) nor a fatbin"));
     }
     Ok(text.to_owned())
 }
@@ -149,31 +119,22 @@ struct Entry<'a> {
 
 fn best(bytes: &[u8], capability: u32) -> Result<String, ImageError> {
     let mut at = usize::from(u16_at(bytes, 6)?);
-    let end = at
-        .checked_add(usize::try_from(u64_at(bytes, 8)?).map_err(|_| bad("the fatbin is too long"))?)
-        .filter(|&e| e <= bytes.len());
+    let end = at.checked_add(usize::try_from(u64_at(bytes, 8)?).map_err(|_| bad("the fatbin is too long"))?).filter(|&e| e <= bytes.len());
     let end = end.ok_or_else(|| bad("the fatbin is cut off"))?;
-    let (mut best, mut machine, mut newer): (Option<Entry>, Vec<u32>, Vec<u32>) =
-        (None, Vec::new(), Vec::new());
+    let (mut best, mut machine, mut newer): (Option<Entry>, Vec<u32>, Vec<u32>) = (None, Vec::new(), Vec::new());
     while at + 64 <= end {
         let kind = u16_at(bytes, at)?;
         let header = u32_at(bytes, at + 4)? as usize;
-        let size = usize::try_from(u64_at(bytes, at + 8)?)
-            .map_err(|_| bad("a fatbin entry is too long"))?;
+        let size = usize::try_from(u64_at(bytes, at + 8)?).map_err(|_| bad("a fatbin entry is too long"))?;
         let packed_len = u32_at(bytes, at + 16)? as usize;
         let arch = u32_at(bytes, at + 28)?;
         let flags = u64_at(bytes, at + 40)?;
         let unpacked_len = u64_at(bytes, at + 56)?;
-        let next = at
-            .checked_add(header)
-            .and_then(|n| n.checked_add(size))
-            .filter(|&n| header >= 64 && n <= end && n > at);
+        let next = at.checked_add(header).and_then(|n| n.checked_add(size)).filter(|&n| header >= 64 && n <= end && n > at);
         let next = next.ok_or_else(|| bad("a fatbin entry is cut off"))?;
         let mut payload = &bytes[at + header..next];
         if flags & (FLAG_LZ4 | FLAG_ZSTD) != 0 {
-            payload = payload
-                .get(..packed_len)
-                .ok_or_else(|| bad("a fatbin entry is cut off"))?;
+            payload = payload.get(..packed_len).ok_or_else(|| bad("a fatbin entry is cut off"))?;
         }
         at = next;
         if kind != KIND_PTX {
@@ -181,19 +142,12 @@ fn best(bytes: &[u8], capability: u32) -> Result<String, ImageError> {
         } else if arch > capability {
             newer.push(arch);
         } else if best.as_ref().is_none_or(|b| arch > b.arch) {
-            best = Some(Entry {
-                arch,
-                flags,
-                payload,
-                unpacked_len,
-            });
+            best = Some(Entry { arch, flags, payload, unpacked_len });
         }
     }
     match best {
         Some(entry) => text(&unpack(&entry)?),
-        None if !newer.is_empty() => Err(no_binary(&format!(
-            "PTX for {newer:?} only, and the device is {capability} (RINGWAY_SOFTGPU_CC raises it)"
-        ))),
+        None if !newer.is_empty() => Err(no_binary(&format!("PTX for {newer:?} only, and the device is {capability} (RINGWAY_SOFTGPU_CC raises it)"))),
         None => Err(no_binary(&format!("machine code for {machine:?} only"))),
     }
 }
@@ -204,19 +158,13 @@ fn unpack(entry: &Entry<'_>) -> Result<Vec<u8>, ImageError> {
     }
     let len = entry.unpacked_len as usize;
     if entry.flags & FLAG_LZ4 != 0 {
-        return lz4_flex::block::decompress(entry.payload, len)
-            .map_err(|e| bad(format!("a fatbin entry's LZ4 data is damaged: {e}")));
+        return lz4_flex::block::decompress(entry.payload, len).map_err(|e| bad(format!("a fatbin entry's LZ4 data is damaged: {e}")));
     }
     if entry.flags & FLAG_ZSTD != 0 {
-        let damaged =
-            |e: &dyn std::fmt::Display| bad(format!("a fatbin entry's zstd data is damaged: {e}"));
+        let damaged = |e: &dyn std::fmt::Display| bad(format!("a fatbin entry's zstd data is damaged: {e}"));
         let mut out = Vec::new();
-        let reader =
-            ruzstd::decoding::StreamingDecoder::new(entry.payload).map_err(|e| damaged(&e))?;
-        reader
-            .take(MAX)
-            .read_to_end(&mut out)
-            .map_err(|e| damaged(&e))?;
+        let reader = ruzstd::decoding::StreamingDecoder::new(entry.payload).map_err(|e| damaged(&e))?;
+        reader.take(MAX).read_to_end(&mut out).map_err(|e| damaged(&e))?;
         return Ok(out);
     }
     Ok(entry.payload.to_vec())
@@ -244,14 +192,8 @@ fn unlink(bytes: &[u8]) -> Result<Sources, ImageError> {
     let (mut at, mut sources) = (16, Vec::new());
     while at < bytes.len() {
         let len = usize::try_from(u64_at(bytes, at)?).map_err(|_| bad("the image is cut off"))?;
-        let end = (at + 8)
-            .checked_add(len)
-            .ok_or_else(|| bad("the image is cut off"))?;
-        sources.push(text(
-            bytes
-                .get(at + 8..end)
-                .ok_or_else(|| bad("the image is cut off"))?,
-        )?);
+        let end = (at + 8).checked_add(len).ok_or_else(|| bad("the image is cut off"))?;
+        sources.push(text(bytes.get(at + 8..end).ok_or_else(|| bad("the image is cut off"))?)?);
         at = end;
     }
     Ok(sources)

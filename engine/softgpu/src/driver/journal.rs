@@ -25,16 +25,9 @@ fn journal() -> Option<&'static Journal> {
     static JOURNAL: OnceLock<Option<Journal>> = OnceLock::new();
     JOURNAL
         .get_or_init(|| {
-            let path = settings()
-                .journal
-                .as_ref()?
-                .replace("%p", &std::process::id().to_string());
+            let path = settings().journal.as_ref()?.replace("%p", &std::process::id().to_string());
             match std::fs::File::create(&path) {
-                Ok(file) => Some(Journal {
-                    file: Mutex::new(file),
-                    seq: AtomicU64::new(0),
-                    threads: AtomicU64::new(0),
-                }),
+                Ok(file) => Some(Journal { file: Mutex::new(file), seq: AtomicU64::new(0), threads: AtomicU64::new(0) }),
                 Err(error) => {
                     tracing::error!("cannot write the journal {path}: {error}");
                     None
@@ -75,12 +68,7 @@ pub fn end(line: Line, function: &str, outputs: String, result: CUresult) {
     if THREAD.get() == 0 {
         THREAD.set(journal.threads.fetch_add(1, Ordering::Relaxed) + 1);
     }
-    let mut text = format!(
-        "{{\"seq\":{},\"thread\":{},\"fn\":\"{function}\",\"in\":{{{}}},\"out\":{{{outputs}}}",
-        line.seq,
-        THREAD.get(),
-        line.inputs
-    );
+    let mut text = format!("{{\"seq\":{},\"thread\":{},\"fn\":\"{function}\",\"in\":{{{}}},\"out\":{{{outputs}}}", line.seq, THREAD.get(), line.inputs);
     NOTES.with_borrow_mut(|notes| {
         if !notes.is_empty() {
             let _ = write!(text, ",\"data\":{{{notes}}}");
@@ -136,16 +124,8 @@ pub trait Describe {
 pub fn handle(out: &mut String, kind: &str, value: u64) {
     match value {
         0 => out.push_str("null"),
-        1 | 2 => drop(write!(
-            out,
-            "\"{kind}:{}\"",
-            if value == 1 { "legacy" } else { "thread" }
-        )),
-        _ => drop(write!(
-            out,
-            "\"{kind}#{}\"",
-            super::registry::Registry::<()>::ordinal(value)
-        )),
+        1 | 2 => drop(write!(out, "\"{kind}:{}\"", if value == 1 { "legacy" } else { "thread" })),
+        _ => drop(write!(out, "\"{kind}#{}\"", super::registry::Registry::<()>::ordinal(value))),
     }
 }
 

@@ -51,20 +51,12 @@ const BUFFER_SIZE: u64 = 2;
 pub fn pack(kernel: &Kernel, source: ParamSource) -> R<Vec<u8>> {
     let mut buffer = vec![0u8; kernel.param_bytes as usize];
     if !source.kernel_params.0.is_null() {
-        for (param, place) in kernel
-            .params
-            .iter()
-            .zip(source.kernel_params.list(kernel.params.len())?)
-        {
+        for (param, place) in kernel.params.iter().zip(source.kernel_params.list(kernel.params.len())?) {
             ensure(place.0 != 0, CUresult::INVALID_VALUE)?;
             let at = param.offset as usize;
-            let to = buffer
-                .get_mut(at..at + param.size as usize)
-                .ok_or(CUresult::INVALID_VALUE)?;
+            let to = buffer.get_mut(at..at + param.size as usize).ok_or(CUresult::INVALID_VALUE)?;
             // SAFETY: the caller gives, for each parameter, the address of a value of the size that the kernel declares (CUDA driver API, cuLaunchKernel).
-            unsafe {
-                std::ptr::copy_nonoverlapping(place.0 as *const u8, to.as_mut_ptr(), to.len())
-            };
+            unsafe { std::ptr::copy_nonoverlapping(place.0 as *const u8, to.as_mut_ptr(), to.len()) };
         }
         return Ok(buffer);
     }
@@ -82,10 +74,7 @@ pub fn pack(kernel: &Kernel, source: ParamSource) -> R<Vec<u8>> {
             _ => return Err(CUresult::INVALID_VALUE),
         }
     }
-    ensure(
-        len >= buffer.len() && (from != 0 || buffer.is_empty()),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(len >= buffer.len() && (from != 0 || buffer.is_empty()), CUresult::INVALID_VALUE)?;
     // SAFETY: the caller states that `len` bytes are there, and no more than that are read.
     unsafe { std::ptr::copy_nonoverlapping(from as *const u8, buffer.as_mut_ptr(), buffer.len()) };
     Ok(buffer)
@@ -95,21 +84,12 @@ pub fn pack(kernel: &Kernel, source: ParamSource) -> R<Vec<u8>> {
 pub fn read_attributes(attributes: &[CUlaunchAttribute]) -> R<bool> {
     let mut cooperative = false;
     for attribute in attributes {
-        let word = |i: usize| {
-            u32::from_le_bytes(
-                attribute.value[i * 4..i * 4 + 4]
-                    .try_into()
-                    .unwrap_or_default(),
-            )
-        };
+        let word = |i: usize| u32::from_le_bytes(attribute.value[i * 4..i * 4 + 4].try_into().unwrap_or_default());
         match attribute.id {
             2 => cooperative = word(0) != 0,
             // Hints and orders that a device without overlap of dependent launches satisfies anyway.
             0 | 1 | 3 | 5 | 6 | 8 | 9 | 10 | 14 => {}
-            4 | 11 => ensure(
-                [word(0), word(1), word(2)].iter().all(|&n| n <= 1),
-                CUresult::NOT_SUPPORTED,
-            )?,
+            4 | 11 => ensure([word(0), word(1), word(2)].iter().all(|&n| n <= 1), CUresult::NOT_SUPPORTED)?,
             7 | 12 | 13 => return Err(CUresult::NOT_SUPPORTED),
             _ => return Err(CUresult::INVALID_VALUE),
         }
@@ -125,18 +105,10 @@ pub fn occupancy(device: &Device, kernel: &Kernel, threads: u32, dynamic_shared:
     let warps = threads.div_ceil(32);
     let by_threads = device.threads_per_multiprocessor() / (warps * 32);
     let reserved = if device.cc.0 >= 8 { 1024 } else { 0 };
-    let shared =
-        (u64::from(kernel.static_shared_bytes) + dynamic_shared + reserved).next_multiple_of(128);
-    let by_shared = if shared == 0 {
-        u32::MAX
-    } else {
-        (u64::from(device.shared_per_multiprocessor()) / shared).min(u64::from(u32::MAX)) as u32
-    };
+    let shared = (u64::from(kernel.static_shared_bytes) + dynamic_shared + reserved).next_multiple_of(128);
+    let by_shared = if shared == 0 { u32::MAX } else { (u64::from(device.shared_per_multiprocessor()) / shared).min(u64::from(u32::MAX)) as u32 };
     let registers = kernel.registers.clamp(16, 255).next_multiple_of(8) * warps * 32;
-    by_threads
-        .min(by_shared)
-        .min((65536 / registers).max(1))
-        .min(device.blocks_per_multiprocessor())
+    by_threads.min(by_shared).min((65536 / registers).max(1)).min(device.blocks_per_multiprocessor())
 }
 
 impl KernelLaunch {
@@ -144,30 +116,14 @@ impl KernelLaunch {
     pub fn check(&self, device: &Device) -> R {
         let kernel = &self.function.kernel;
         let [gx, gy, gz] = self.grid;
-        ensure(
-            gx > 0 && gy > 0 && gz > 0 && gx <= i32::MAX as u32 && gy <= 65535 && gz <= 65535,
-            CUresult::INVALID_VALUE,
-        )?;
+        ensure(gx > 0 && gy > 0 && gz > 0 && gx <= i32::MAX as u32 && gy <= 65535 && gz <= 65535, CUresult::INVALID_VALUE)?;
         let [bx, by, bz] = self.block;
-        ensure(
-            bx > 0 && by > 0 && bz > 0 && bx <= 1024 && by <= 1024 && bz <= 64,
-            CUresult::INVALID_VALUE,
-        )?;
+        ensure(bx > 0 && by > 0 && bz > 0 && bx <= 1024 && by <= 1024 && bz <= 64, CUresult::INVALID_VALUE)?;
         let threads = bx * by * bz;
         ensure(threads <= 1024, CUresult::INVALID_VALUE)?;
-        ensure(
-            threads <= kernel.max_threads_per_block,
-            CUresult::LAUNCH_OUT_OF_RESOURCES,
-        )?;
-        ensure(
-            kernel.required_block.is_none_or(|b| b == self.block),
-            CUresult::INVALID_VALUE,
-        )?;
-        let settable = self
-            .function
-            .settable
-            .max_dynamic_shared
-            .load(Ordering::Relaxed);
+        ensure(threads <= kernel.max_threads_per_block, CUresult::LAUNCH_OUT_OF_RESOURCES)?;
+        ensure(kernel.required_block.is_none_or(|b| b == self.block), CUresult::INVALID_VALUE)?;
+        let settable = self.function.settable.max_dynamic_shared.load(Ordering::Relaxed);
         let most = if settable >= 0 {
             (settable as u32).max((48u32 << 10).saturating_sub(kernel.static_shared_bytes))
         } else {
@@ -175,12 +131,8 @@ impl KernelLaunch {
         };
         ensure(self.shared <= most, CUresult::INVALID_VALUE)?;
         if self.cooperative {
-            let room = u64::from(occupancy(device, kernel, threads, u64::from(self.shared)))
-                * u64::from(MULTIPROCESSORS);
-            ensure(
-                u64::from(gx) * u64::from(gy) * u64::from(gz) <= room,
-                CUresult::COOPERATIVE_LAUNCH_TOO_LARGE,
-            )?;
+            let room = u64::from(occupancy(device, kernel, threads, u64::from(self.shared))) * u64::from(MULTIPROCESSORS);
+            ensure(u64::from(gx) * u64::from(gy) * u64::from(gz) <= room, CUresult::COOPERATIVE_LAUNCH_TOO_LARGE)?;
         }
         Ok(())
     }
@@ -206,16 +158,8 @@ impl KernelLaunch {
     pub fn run(&self, ctx: &Arc<Context>) -> R {
         let device = ctx.device;
         let limits = *ctx.limits.lock();
-        let heap = ctx
-            .heap
-            .get_or_init(|| make_heap(ctx, limits[2] as u64))
-            .as_ref()
-            .map_err(|&e| e)?;
-        let workspace = if self.cooperative {
-            Workspace::new(ctx)?
-        } else {
-            Workspace(0)
-        };
+        let heap = ctx.heap.get_or_init(|| make_heap(ctx, limits[2] as u64)).as_ref().map_err(|&e| e)?;
+        let workspace = if self.cooperative { Workspace::new(ctx)? } else { Workspace(0) };
         let memory = space().snapshot(device.ordinal, ctx.reachable());
         let symbols = &self.function.module.symbols;
         let launch = Launch {
@@ -228,10 +172,7 @@ impl KernelLaunch {
             memory: &memory,
             print: &|text| ctx.print(text),
             heap,
-            limits: Limits {
-                max_back_edges: 0,
-                stack_bytes: limits[0].clamp(1024, 512 << 10) as u32,
-            },
+            limits: Limits { max_back_edges: 0, stack_bytes: limits[0].clamp(1024, 512 << 10) as u32 },
             stop: &ctx.stop,
             cooperative: self.cooperative,
             deterministic: false,
@@ -241,9 +182,7 @@ impl KernelLaunch {
                 grid_workspace: workspace.0,
             },
         };
-        let watch = settings()
-            .kernel_timeout
-            .map(|limit| Watchdog::start(limit, Arc::clone(ctx)));
+        let watch = settings().kernel_timeout.map(|limit| Watchdog::start(limit, Arc::clone(ctx)));
         let result = exec::launch(&launch);
         drop(watch);
         drop(workspace);
@@ -253,17 +192,10 @@ impl KernelLaunch {
                 ctx.flush_printf();
                 let mut text = fault.to_string();
                 if let Some(near) = fault.nearest.as_ref().and_then(|r| space().find(r.start)) {
-                    let _ = write!(
-                        text,
-                        " ({:?} memory #{} of {} bytes)",
-                        near.kind, near.ordinal, near.len
-                    );
+                    let _ = write!(text, " ({:?} memory #{} of {} bytes)", near.kind, near.ordinal, near.len);
                 }
                 let code = CUresult(fault.kind.cuda_code());
-                report::fault(&format!(
-                    "{}: {text}",
-                    code.name().unwrap_or(c"?").to_string_lossy()
-                ));
+                report::fault(&format!("{}: {text}", code.name().unwrap_or(c"?").to_string_lossy()));
                 Err(code)
             }
         }
@@ -297,18 +229,8 @@ fn describe_param(bytes: &[u8]) -> String {
 
 fn make_heap(ctx: &Context, len: u64) -> R<Heap> {
     let start = ctx.device.arena.allocate(len, 4096)?;
-    space().insert(New {
-        start,
-        len,
-        kind: Kind::Global,
-        device: ctx.device.ordinal,
-        ctx: ctx.handle,
-        flags: 0,
-        pool: 0,
-    });
-    Ok(Heap {
-        heap: FreeListHeap::new(start, start + len),
-    })
+    space().insert(New { start, len, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+    Ok(Heap { heap: FreeListHeap::new(start, start + len) })
 }
 
 impl DeviceHeap for Heap {
@@ -328,15 +250,7 @@ impl Workspace {
 
     fn new(ctx: &Context) -> R<Workspace> {
         let start = ctx.device.arena.allocate(Self::LEN, 4096)?;
-        space().insert(New {
-            start,
-            len: Self::LEN,
-            kind: Kind::Global,
-            device: ctx.device.ordinal,
-            ctx: ctx.handle,
-            flags: 0,
-            pool: 0,
-        });
+        space().insert(New { start, len: Self::LEN, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
         Ok(Workspace(start))
     }
 }

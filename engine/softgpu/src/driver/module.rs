@@ -46,10 +46,7 @@ pub struct Settable {
 
 impl Settable {
     fn new() -> Self {
-        Settable {
-            max_dynamic_shared: AtomicI32::new(-1),
-            carveout: AtomicI32::new(-1),
-        }
+        Settable { max_dynamic_shared: AtomicI32::new(-1), carveout: AtomicI32::new(-1) }
     }
 }
 
@@ -102,30 +99,21 @@ pub struct JitOptions {
 
 impl JitOptions {
     /// No options.
-    pub const NONE: JitOptions = JitOptions {
-        count: 0,
-        options: In::NULL,
-        values: Out::NULL,
-    };
+    pub const NONE: JitOptions = JitOptions { count: 0, options: In::NULL, values: Out::NULL };
 
     fn log(&self, buffer: u32, text: &str) {
-        let Ok(options) = self.options.list((self.count as usize).min(64)) else {
-            return;
-        };
+        let Ok(options) = self.options.list((self.count as usize).min(64)) else { return };
         let value = |wanted: u32| {
             let at = options.iter().position(|&o| o == wanted)?;
             Some((at, In(self.values.0.cast_const().wrapping_add(at)).opt()?))
         };
-        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else {
-            return;
-        };
+        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else { return };
         let room = size.0 as u32 as usize;
         if place.0 == 0 || room == 0 {
             return;
         }
         let _ = Out(place.0 as *mut std::ffi::c_char).put_text(text, room);
-        self.values
-            .put_at(at, Host(text.len().min(room - 1) as u64));
+        self.values.put_at(at, Host(text.len().min(room - 1) as u64));
     }
 
     /// CU_JIT_ERROR_LOG_BUFFER.
@@ -149,25 +137,17 @@ fn code_of(kind: CompileErrorKind) -> CUresult {
 }
 
 fn compile_sources(sources: &[String], capability: u32) -> Result<Arc<Program>, ImageError> {
-    let options = CompileOptions {
-        compute_capability: capability,
-    };
+    let options = CompileOptions { compute_capability: capability };
     let compiled = match sources {
         [one] => exec::compile_text(one, &options),
         many => many
             .iter()
             .map(|s| crate::ptx::parse(s))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| exec::CompileError {
-                line: e.line,
-                message: e.message,
-                kind: CompileErrorKind::InvalidPtx,
-            })
+            .map_err(|e| exec::CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })
             .and_then(|modules| exec::compile(&modules, &options)),
     };
-    compiled
-        .map(Arc::new)
-        .map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+    compiled.map(Arc::new).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
 }
 
 /// Compiles an image for the devices of this process.
@@ -200,34 +180,16 @@ impl Module {
             return Err(code);
         }
         let handle = MODULES.reserve();
-        let module = Arc::new(Module {
-            handle,
-            ctx: ctx.handle,
-            program,
-            symbols,
-            functions: Mutex::default(),
-        });
+        let module = Arc::new(Module { handle, ctx: ctx.handle, program, symbols, functions: Mutex::default() });
         MODULES.insert(handle, Arc::clone(&module));
         Ok(module)
     }
 
-    fn place_globals(
-        ctx: &Context,
-        program: &Program,
-        symbols: &mut BTreeMap<String, (u64, u64)>,
-    ) -> R {
+    fn place_globals(ctx: &Context, program: &Program, symbols: &mut BTreeMap<String, (u64, u64)>) -> R {
         for global in &program.globals {
             let len = global.size.max(1);
             let start = memory::pool::allocate_or_wait(ctx, ctx.device, len, global.align)?;
-            space().insert(New {
-                start,
-                len,
-                kind: Kind::Global,
-                device: ctx.device.ordinal,
-                ctx: ctx.handle,
-                flags: 0,
-                pool: 0,
-            });
+            space().insert(New { start, len, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
             symbols.insert(global.name.clone(), (start, global.size));
         }
         for global in &program.globals {
@@ -235,14 +197,8 @@ impl Module {
             let mut init = global.init.clone();
             init.truncate(size as usize);
             for reloc in &global.relocations {
-                let (target, _) = *symbols
-                    .get(&reloc.symbol)
-                    .ok_or(CUresult::SHARED_OBJECT_SYMBOL_NOT_FOUND)?;
-                let value = target
-                    .wrapping_add_signed(reloc.addend)
-                    .checked_shr(u32::from(reloc.shift))
-                    .unwrap_or(0)
-                    .to_le_bytes();
+                let (target, _) = *symbols.get(&reloc.symbol).ok_or(CUresult::SHARED_OBJECT_SYMBOL_NOT_FOUND)?;
+                let value = target.wrapping_add_signed(reloc.addend).checked_shr(u32::from(reloc.shift)).unwrap_or(0).to_le_bytes();
                 let (at, width) = (reloc.offset as usize, usize::from(reloc.width).min(8));
                 init.resize(init.len().max(at + width), 0);
                 init[at..at + width].copy_from_slice(&value[..width]);
@@ -263,15 +219,7 @@ impl Module {
         let kernel = kernel_of(&self.program, name)?;
         let handle = FUNCTIONS.reserve();
         let settable = settable.unwrap_or_else(|| Arc::new(Settable::new()));
-        FUNCTIONS.insert(
-            handle,
-            Arc::new(Function {
-                handle,
-                kernel,
-                module: Arc::clone(self),
-                settable,
-            }),
-        );
+        FUNCTIONS.insert(handle, Arc::new(Function { handle, kernel, module: Arc::clone(self), settable }));
         functions.insert(name.to_owned(), handle);
         Ok(handle)
     }
@@ -289,9 +237,7 @@ fn kernel_of(program: &Program, name: &str) -> R<Arc<Kernel>> {
         None => Err(CUresult::NOT_FOUND),
         Some(Ok(kernel)) => Ok(Arc::clone(kernel)),
         Some(Err(error)) => {
-            report::fault(&format!(
-                "kernel {name} cannot run on the software GPU: PTX {error}"
-            ));
+            report::fault(&format!("kernel {name} cannot run on the software GPU: PTX {error}"));
             Err(code_of(error.kind))
         }
     }
@@ -329,15 +275,7 @@ pub fn unload(handle: u64) -> R {
 pub fn load_library(bytes: &[u8], jit: &JitOptions) -> R<u64> {
     let program = compile(bytes, jit)?;
     let handle = LIBRARIES.reserve();
-    LIBRARIES.insert(
-        handle,
-        Arc::new(Library {
-            handle,
-            program,
-            modules: Mutex::default(),
-            kernels: Mutex::default(),
-        }),
-    );
+    LIBRARIES.insert(handle, Arc::new(Library { handle, program, modules: Mutex::default(), kernels: Mutex::default() }));
     Ok(handle)
 }
 
@@ -375,16 +313,7 @@ impl Library {
         let kernel = kernel_of(&self.program, name)?;
         let handle = KERNELS.reserve();
         let settable = Arc::new(Settable::new());
-        KERNELS.insert(
-            handle,
-            Arc::new(LibraryKernel {
-                handle,
-                library: Arc::downgrade(self),
-                library_handle: self.handle,
-                kernel,
-                settable,
-            }),
-        );
+        KERNELS.insert(handle, Arc::new(LibraryKernel { handle, library: Arc::downgrade(self), library_handle: self.handle, kernel, settable }));
         kernels.insert(name.to_owned(), handle);
         Ok(handle)
     }
@@ -394,9 +323,7 @@ impl LibraryKernel {
     /// The function in a context.
     pub fn function(&self, ctx: &Arc<Context>) -> R<u64> {
         let library = self.library.upgrade().ok_or(CUresult::INVALID_HANDLE)?;
-        library
-            .module(ctx)?
-            .function(&self.kernel.name, Some(Arc::clone(&self.settable)))
+        library.module(ctx)?.function(&self.kernel.name, Some(Arc::clone(&self.settable)))
     }
 }
 
@@ -410,21 +337,11 @@ pub fn function(handle: u64, ctx: &Arc<Context>) -> R<Arc<Function>> {
 
 /// Names of the kernels that can run, in order of name.
 pub fn kernel_names(program: &Program) -> Vec<String> {
-    program
-        .kernels
-        .iter()
-        .filter(|(_, k)| k.is_ok())
-        .map(|(name, _)| name.clone())
-        .collect()
+    program.kernels.iter().filter(|(_, k)| k.is_ok()).map(|(name, _)| name.clone()).collect()
 }
 
 /// A `CUfunction_attribute`.
-pub fn attribute(
-    kernel: &Kernel,
-    program: &Program,
-    settable: &Settable,
-    attribute: u32,
-) -> R<i32> {
+pub fn attribute(kernel: &Kernel, program: &Program, settable: &Settable, attribute: u32) -> R<i32> {
     Ok(match attribute {
         0 => kernel.max_threads_per_block as i32,
         1 => kernel.static_shared_bytes as i32,

@@ -72,10 +72,7 @@ fn call_host(f: impl FnOnce()) {
 impl Op {
     /// Whether the latency setting delays it.
     pub fn has_latency(&self) -> bool {
-        matches!(
-            self,
-            Op::Kernel(_) | Op::Copy(_) | Op::Fill(_) | Op::Graph(_)
-        )
+        matches!(self, Op::Kernel(_) | Op::Copy(_) | Op::Fill(_) | Op::Graph(_))
     }
 
     /// Executes it. An error poisons the context.
@@ -94,11 +91,7 @@ impl Op {
             Op::Callback(function, data) => callback(*function, *data, stream, CUresult::SUCCESS),
             Op::Record(record) => record.reach(),
             Op::WaitValue(wait) => wait.run(ctx),
-            Op::WriteValue {
-                address,
-                value,
-                wide,
-            } => write_value(*address, *value, *wide),
+            Op::WriteValue { address, value, wide } => write_value(*address, *value, *wide),
             Op::Batch(ops) => ops.iter().try_for_each(|op| op.run(stream, ctx))?,
             Op::Free(address) => pool::free_now(*address),
             Op::Graph(list) => list.run(stream, ctx)?,
@@ -110,12 +103,7 @@ impl Op {
     pub fn skip(&self, stream: &Arc<Stream>, ctx: &Arc<Context>) {
         match self {
             Op::Record(record) => record.reach(),
-            Op::Callback(function, data) => callback(
-                *function,
-                *data,
-                stream,
-                CUresult(ctx.fault.load(Ordering::Acquire)),
-            ),
+            Op::Callback(function, data) => callback(*function, *data, stream, CUresult(ctx.fault.load(Ordering::Acquire))),
             _ => {}
         }
     }
@@ -124,13 +112,7 @@ impl Op {
 fn callback(function: CUstreamCallback, data: Host, stream: &Arc<Stream>, status: CUresult) {
     if let Some(function) = function {
         // SAFETY: the program passed this function to be called with these arguments from a driver thread.
-        call_host(|| unsafe {
-            function(
-                stream.public_handle(),
-                status,
-                data.0 as *mut std::ffi::c_void,
-            )
-        });
+        call_host(|| unsafe { function(stream.public_handle(), status, data.0 as *mut std::ffi::c_void) });
     }
 }
 
@@ -151,15 +133,9 @@ impl WaitValue {
         // SAFETY: as in `write_value`.
         let (now, value) = unsafe {
             if self.wide {
-                (
-                    (*(self.address as *const AtomicU64)).load(Ordering::Acquire),
-                    self.value,
-                )
+                ((*(self.address as *const AtomicU64)).load(Ordering::Acquire), self.value)
             } else {
-                (
-                    u64::from((*(self.address as *const AtomicU32)).load(Ordering::Acquire)),
-                    self.value & 0xffff_ffff,
-                )
+                (u64::from((*(self.address as *const AtomicU32)).load(Ordering::Acquire)), self.value & 0xffff_ffff)
             }
         };
         match self.compare & 3 {
@@ -174,10 +150,7 @@ impl WaitValue {
 
     fn run(&self, ctx: &Context) {
         let mut pause = std::time::Duration::from_micros(5);
-        while !self.met()
-            && ctx.fault.load(Ordering::Acquire) == 0
-            && !ctx.stop.load(Ordering::Acquire)
-        {
+        while !self.met() && ctx.fault.load(Ordering::Acquire) == 0 && !ctx.stop.load(Ordering::Acquire) {
             std::thread::sleep(pause);
             pause = (pause * 2).min(std::time::Duration::from_millis(1));
         }

@@ -60,11 +60,7 @@ impl<T> Registry<T> {
 
     /// The object, or CUDA_ERROR_INVALID_HANDLE.
     pub fn get(&self, handle: u64) -> R<Arc<T>> {
-        self.map
-            .read()
-            .get(&handle)
-            .cloned()
-            .ok_or(CUresult::INVALID_HANDLE)
+        self.map.read().get(&handle).cloned().ok_or(CUresult::INVALID_HANDLE)
     }
 
     /// The object, if it is there.
@@ -74,10 +70,7 @@ impl<T> Registry<T> {
 
     /// Takes the object out of the table, or CUDA_ERROR_INVALID_HANDLE.
     pub fn remove(&self, handle: u64) -> R<Arc<T>> {
-        self.map
-            .write()
-            .remove(&handle)
-            .ok_or(CUresult::INVALID_HANDLE)
+        self.map.write().remove(&handle).ok_or(CUresult::INVALID_HANDLE)
     }
 
     /// Takes out every object for which `doomed` says so.

@@ -48,18 +48,12 @@ pub fn fault(text: &str) {
     match settings().report.as_deref() {
         Some("quiet") => {}
         Some(path) => append(path, &format!("{text}\n")),
-        None => drop(writeln!(
-            std::io::stderr().lock(),
-            "ringway softgpu: {text}"
-        )),
+        None => drop(writeln!(std::io::stderr().lock(), "ringway softgpu: {text}")),
     }
 }
 
 fn append(path: &str, text: &str) {
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path);
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
     if let Err(error) = file.and_then(|mut f| f.write_all(text.as_bytes())) {
         tracing::error!("cannot write {path}: {error}");
     }

@@ -29,9 +29,7 @@ fn number(name: &str, default: u64, low: u64, high: u64) -> u64 {
         Ok(text) => match text.trim().parse::<u64>() {
             Ok(value) if (low..=high).contains(&value) => value,
             _ => {
-                tracing::warn!(
-                    "{name}={text} is not a number from {low} to {high}; using {default}"
-                );
+                tracing::warn!("{name}={text} is not a number from {low} to {high}; using {default}");
                 default
             }
         },
@@ -39,24 +37,11 @@ fn number(name: &str, default: u64, low: u64, high: u64) -> u64 {
     }
 }
 
-const CAPABILITIES: &[(u32, u32)] = &[
-    (7, 5),
-    (8, 0),
-    (8, 6),
-    (8, 7),
-    (8, 9),
-    (9, 0),
-    (10, 0),
-    (10, 3),
-    (11, 0),
-    (12, 0),
-    (12, 1),
-];
+const CAPABILITIES: &[(u32, u32)] =
+    &[(7, 5), (8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (11, 0), (12, 0), (12, 1)];
 
 fn capability() -> (u32, u32) {
-    let Ok(text) = std::env::var("RINGWAY_SOFTGPU_CC") else {
-        return (8, 0);
-    };
+    let Ok(text) = std::env::var("RINGWAY_SOFTGPU_CC") else { return (8, 0) };
     let parsed = match text.trim().split_once('.') {
         Some((major, minor)) => major.parse().ok().zip(minor.parse().ok()),
         None => None,
@@ -64,9 +49,7 @@ fn capability() -> (u32, u32) {
     match parsed.filter(|cc| CAPABILITIES.contains(cc)) {
         Some(cc) => cc,
         None => {
-            tracing::warn!(
-                "RINGWAY_SOFTGPU_CC={text} is not a compute capability from 7.5 to 12.1; using 8.0"
-            );
+            tracing::warn!("RINGWAY_SOFTGPU_CC={text} is not a compute capability from 7.5 to 12.1; using 8.0");
             (8, 0)
         }
     }
@@ -102,9 +85,6 @@ fn start_log() {
     if let Some(filter) = text("RINGWAY_LOG")
         && let Ok(filter) = tracing_subscriber::EnvFilter::try_new(filter)
     {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .try_init();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     }
 }

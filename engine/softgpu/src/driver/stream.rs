@@ -88,13 +88,7 @@ impl Mark {
 
 impl Stream {
     /// A stream; it is entered in no table.
-    pub fn new(
-        ctx: Weak<Context>,
-        handle: u64,
-        flags: u32,
-        priority: i32,
-        legacy: bool,
-    ) -> Arc<Stream> {
+    pub fn new(ctx: Weak<Context>, handle: u64, flags: u32, priority: i32, legacy: bool) -> Arc<Stream> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Stream {
             handle,
@@ -113,10 +107,7 @@ impl Stream {
     /// The position after everything submitted so far.
     pub fn mark(self: &Arc<Self>) -> Mark {
         let seq = self.queue.lock().submitted;
-        Mark {
-            stream: Arc::clone(self),
-            seq,
-        }
+        Mark { stream: Arc::clone(self), seq }
     }
 
     /// Whether all submitted work is done.
@@ -165,10 +156,7 @@ impl Stream {
         if start {
             dispatch(Arc::clone(self));
         }
-        Mark {
-            stream: Arc::clone(self),
-            seq,
-        }
+        Mark { stream: Arc::clone(self), seq }
     }
 
     /// Appends an operation and waits for it. On an idle stream the calling thread executes it itself.
@@ -201,11 +189,7 @@ impl Stream {
         if start {
             dispatch(Arc::clone(self));
         }
-        Mark {
-            stream: Arc::clone(self),
-            seq,
-        }
-        .wait();
+        Mark { stream: Arc::clone(self), seq }.wait();
     }
 
     fn finish(&self, queue: &mut Queue, seq: u64) {
@@ -217,9 +201,7 @@ impl Stream {
 
     fn execute(self: &Arc<Self>, item: Item) {
         item.after.iter().for_each(Mark::wait);
-        let Some(ctx) = self.ctx.upgrade() else {
-            return;
-        };
+        let Some(ctx) = self.ctx.upgrade() else { return };
         if ctx.fault.load(Ordering::Acquire) != 0 {
             item.op.skip(self, &ctx);
             return;
@@ -228,8 +210,7 @@ impl Stream {
         if !latency.is_zero() && item.op.has_latency() {
             std::thread::sleep(latency);
         }
-        let run =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| item.op.run(self, &ctx)));
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| item.op.run(self, &ctx)));
         match run {
             Ok(Ok(())) => {}
             Ok(Err(code)) => ctx.poison(code),
@@ -271,9 +252,7 @@ fn dispatch(stream: Arc<Stream>) {
         }
         None => {
             let spare = Arc::clone(&stream);
-            let spawned = std::thread::Builder::new()
-                .name("softgpu-stream".to_owned())
-                .spawn(move || work(stream));
+            let spawned = std::thread::Builder::new().name("softgpu-stream".to_owned()).spawn(move || work(stream));
             if let Err(error) = spawned {
                 // No thread can be had: the caller does the work itself, late but right.
                 tracing::warn!("no thread for a stream: {error}");
@@ -285,20 +264,12 @@ fn dispatch(stream: Arc<Stream>) {
 
 fn work(first: Arc<Stream>) {
     first.drain();
-    let seat = Arc::new(Seat {
-        job: Mutex::new(None),
-        wake: Condvar::new(),
-    });
+    let seat = Arc::new(Seat { job: Mutex::new(None), wake: Condvar::new() });
     loop {
         IDLE.lock().push(Arc::clone(&seat));
         let mut job = seat.job.lock();
         while job.is_none() {
-            if seat
-                .wake
-                .wait_for(&mut job, Duration::from_secs(2))
-                .timed_out()
-                && job.is_none()
-            {
+            if seat.wake.wait_for(&mut job, Duration::from_secs(2)).timed_out() && job.is_none() {
                 drop(job);
                 let mut idle = IDLE.lock();
                 if let Some(at) = idle.iter().position(|s| Arc::ptr_eq(s, &seat)) {
@@ -323,13 +294,7 @@ pub fn create(flags: u32, priority: i32) -> R<u64> {
     let ctx = current()?;
     super::result::ensure(flags & !NON_BLOCKING == 0, CUresult::INVALID_VALUE)?;
     let handle = STREAMS.reserve();
-    let stream = Stream::new(
-        Arc::downgrade(&ctx),
-        handle,
-        flags,
-        priority.clamp(GREATEST_PRIORITY, 0),
-        false,
-    );
+    let stream = Stream::new(Arc::downgrade(&ctx), handle, flags, priority.clamp(GREATEST_PRIORITY, 0), false);
     ctx.streams.lock().push(Arc::downgrade(&stream));
     STREAMS.insert(handle, stream);
     Ok(handle)

@@ -43,27 +43,15 @@ impl FreeListHeap {
         if end > start {
             free.insert(start, end);
         }
-        FreeListHeap {
-            state: Mutex::new(FreeList {
-                free,
-                used: BTreeMap::new(),
-            }),
-        }
+        FreeListHeap { state: Mutex::new(FreeList { free, used: BTreeMap::new() }) }
     }
 }
 
 impl DeviceHeap for FreeListHeap {
     fn malloc(&self, bytes: u64) -> u64 {
-        let Some(bytes) = bytes.max(1).checked_next_multiple_of(16) else {
-            return 0;
-        };
+        let Some(bytes) = bytes.max(1).checked_next_multiple_of(16) else { return 0 };
         let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        let Some((start, end)) = s
-            .free
-            .iter()
-            .find(|(s, e)| **e - **s >= bytes)
-            .map(|(s, e)| (*s, *e))
-        else {
+        let Some((start, end)) = s.free.iter().find(|(s, e)| **e - **s >= bytes).map(|(s, e)| (*s, *e)) else {
             return 0;
         };
         s.free.remove(&start);
@@ -76,9 +64,7 @@ impl DeviceHeap for FreeListHeap {
 
     fn free(&self, address: u64) -> bool {
         let mut s = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        let Some(mut end) = s.used.remove(&address) else {
-            return false;
-        };
+        let Some(mut end) = s.used.remove(&address) else { return false };
         let mut start = address;
         if let Some(next_end) = s.free.remove(&end) {
             end = next_end;

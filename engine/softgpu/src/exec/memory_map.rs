@@ -44,11 +44,7 @@ impl MemoryMap {
         let above = self.ranges.get(i);
         match (below, above) {
             (Some(b), Some(a)) => {
-                if address - (b.end - 1) <= a.start.saturating_sub(address) {
-                    Some(*b)
-                } else {
-                    Some(*a)
-                }
+                if address - (b.end - 1) <= a.start.saturating_sub(address) { Some(*b) } else { Some(*a) }
             }
             (b, a) => b.or(a).copied(),
         }
@@ -61,11 +57,7 @@ mod tests {
 
     #[test]
     fn finds_and_ranks_ranges() {
-        let r = |start, end| MemoryRange {
-            start,
-            end,
-            writable: true,
-        };
+        let r = |start, end| MemoryRange { start, end, writable: true };
         let m = MemoryMap::new(vec![r(0x3000, 0x4000), r(0x1000, 0x1100), r(5, 5)]);
         assert_eq!(m.ranges().len(), 2);
         assert_eq!(m.find(0x10ff), Some(r(0x1000, 0x1100)));

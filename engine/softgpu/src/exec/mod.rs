@@ -40,9 +40,7 @@ pub struct CompileOptions {
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        CompileOptions {
-            compute_capability: 80,
-        }
+        CompileOptions { compute_capability: 80 }
     }
 }
 
@@ -108,10 +106,7 @@ pub struct Kernel {
 
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel")
-            .field("name", &self.name)
-            .field("params", &self.params)
-            .finish_non_exhaustive()
+        f.debug_struct("Kernel").field("name", &self.name).field("params", &self.params).finish_non_exhaustive()
     }
 }
 
@@ -179,11 +174,8 @@ pub struct Program {
 /// A grammar error, a newer target, or an unresolved symbol. An instruction that is not supported fails only the
 /// kernels that can reach it ([`Program::kernels`]).
 pub fn compile_text(text: &str, options: &CompileOptions) -> Result<Program, CompileError> {
-    let module = ptx::parse(text).map_err(|e| CompileError {
-        line: e.line,
-        message: e.message,
-        kind: CompileErrorKind::InvalidPtx,
-    })?;
+    let module = ptx::parse(text)
+        .map_err(|e| CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })?;
     compile(std::slice::from_ref(&module), options)
 }
 
@@ -206,10 +198,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            max_back_edges: 0,
-            stack_bytes: 16 << 10,
-        }
+        Limits { max_back_edges: 0, stack_bytes: 16 << 10 }
     }
 }
 
@@ -227,11 +216,7 @@ pub struct DeviceView {
 
 impl Default for DeviceView {
     fn default() -> Self {
-        DeviceView {
-            sm_count: 16,
-            grid_id: 1,
-            grid_workspace: 0,
-        }
+        DeviceView { sm_count: 16, grid_id: 1, grid_workspace: 0 }
     }
 }
 

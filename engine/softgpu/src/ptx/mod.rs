@@ -19,8 +19,5 @@ pub struct Module {}
 /// # Errors
 /// The first place where the text is not PTX.
 pub fn parse(_text: &str) -> Result<Module, ParseError> {
-    Err(ParseError {
-        line: 0,
-        message: "the PTX parser is not available in this build".into(),
-    })
+    Err(ParseError { line: 0, message: "the PTX parser is not available in this build".into() })
 }

@@ -6,6 +6,8 @@ mod dispatch;
 mod exports;
 mod model;
 mod parse;
+#[cfg(test)]
+mod wire_test;
 
 use model::Row;
 use std::collections::BTreeMap;

@@ -6,15 +6,11 @@ use crate::driver::device::{device, driver};
 use crate::driver::entry::export;
 use crate::driver::result::{CUresult, R, ensure};
 use crate::driver::stream::GREATEST_PRIORITY;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 fn of(handle: CUcontext) -> R<Arc<context::Context>> {
-    if handle.0 == 0 {
-        current_any()
-    } else {
-        CONTEXTS.find(handle.0).ok_or(CUresult::INVALID_CONTEXT)
-    }
+    if handle.0 == 0 { current_any() } else { CONTEXTS.find(handle.0).ok_or(CUresult::INVALID_CONTEXT) }
 }
 
 export! {

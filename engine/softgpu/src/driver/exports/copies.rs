@@ -72,54 +72,20 @@ export! {
 
 fn two(copy: In<CUDA_MEMCPY2D>, stream: CUstream, default: CUstream, wait: Wait) -> R {
     let p = copy.get()?;
-    submit(
-        Copy3D::from_2d(&p)?,
-        p.srcMemoryType == 2,
-        p.dstMemoryType == 2,
-        stream,
-        default,
-        wait,
-    )
+    submit(Copy3D::from_2d(&p)?, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
 }
 
 fn three(copy: In<CUDA_MEMCPY3D>, stream: CUstream, default: CUstream, wait: Wait) -> R {
     let p = copy.get()?;
-    submit(
-        Copy3D::from_3d(&p)?,
-        p.srcMemoryType == 2,
-        p.dstMemoryType == 2,
-        stream,
-        default,
-        wait,
-    )
+    submit(Copy3D::from_3d(&p)?, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
 }
 
 fn peers(contexts: &[CUcontext]) -> R {
-    ensure(
-        contexts.iter().all(|c| CONTEXTS.find(c.0).is_some()),
-        CUresult::INVALID_CONTEXT,
-    )
+    ensure(contexts.iter().all(|c| CONTEXTS.find(c.0).is_some()), CUresult::INVALID_CONTEXT)
 }
 
 #[allow(clippy::too_many_arguments)]
-fn fill(
-    dst: CUdeviceptr,
-    pitch: usize,
-    value: u32,
-    element: u32,
-    width: usize,
-    height: usize,
-    stream: CUstream,
-    default: CUstream,
-    wait: Wait,
-) -> R {
-    let fill = Fill {
-        dst: dst.0,
-        pitch: pitch as u64,
-        value,
-        element,
-        width: width as u64,
-        height: height as u64,
-    };
+fn fill(dst: CUdeviceptr, pitch: usize, value: u32, element: u32, width: usize, height: usize, stream: CUstream, default: CUstream, wait: Wait) -> R {
+    let fill = Fill { dst: dst.0, pitch: pitch as u64, value, element, width: width as u64, height: height as u64 };
     submit_fill(fill, stream, default, wait)
 }

@@ -124,9 +124,7 @@ fn pci_text(d: &device::Device) -> String {
 }
 
 /// The one identifier that gets a table: refused, CUPTI calls itself until the process dies.
-const PROFILER_TABLE: [u8; 16] = [
-    0x7c, 0xb6, 0x3f, 0x9b, 0x9c, 0xa4, 0x8e, 0x42, 0xa4, 0x84, 0xbe, 0xb6, 0x6e, 0x6a, 0xed, 0x7f,
-];
+const PROFILER_TABLE: [u8; 16] = [0x7c, 0xb6, 0x3f, 0x9b, 0x9c, 0xa4, 0x8e, 0x42, 0xa4, 0x84, 0xbe, 0xb6, 0x6e, 0x6a, 0xed, 0x7f];
 
 #[repr(C)]
 struct Refusals {
@@ -136,10 +134,7 @@ struct Refusals {
 extern "C" fn refuse() -> CUresult {
     CUresult::NOT_SUPPORTED
 }
-static REFUSALS: Refusals = Refusals {
-    bytes: size_of::<Refusals>(),
-    slots: [refuse; 63],
-};
+static REFUSALS: Refusals = Refusals { bytes: size_of::<Refusals>(), slots: [refuse; 63] };
 
 /// `CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM`.
 const PER_THREAD: u64 = 2;
@@ -149,17 +144,10 @@ fn proc_address(symbol: Text, pfn: Out<Host>, version: i32, flags: u64, status: 
     let name = symbol.get()?;
     ensure(flags & !3 == 0 && version > 0, CUresult::INVALID_VALUE)?;
     let version = version as u32;
-    let found = ringway_api::resolve(&name, version, flags & PER_THREAD != 0)
-        .and_then(|export| own_symbol(export.symbol));
+    let found = ringway_api::resolve(&name, version, flags & PER_THREAD != 0).and_then(|export| own_symbol(export.symbol));
     // Statuses: 0 found, 1 no such symbol, 2 the version asked is too old for it.
     let known = ringway_api::is_known(&name);
-    status.give(if found.is_some() {
-        0
-    } else if known {
-        2
-    } else {
-        1
-    });
+    status.give(if found.is_some() { 0 } else if known { 2 } else { 1 });
     pfn.give(Host(found.unwrap_or(0)));
     ensure(found.is_some(), CUresult::NOT_FOUND)
 }
@@ -171,9 +159,7 @@ fn own_symbol(name: &str) -> Option<u64> {
         // SAFETY: an all-zero Dl_info is valid, dladdr only fills it in; dlopen with NOLOAD returns this object again by the name it was loaded under.
         unsafe {
             let mut info: libc::Dl_info = std::mem::zeroed();
-            if libc::dladdr(refuse as *const libc::c_void, &mut info) == 0
-                || info.dli_fname.is_null()
-            {
+            if libc::dladdr(refuse as *const libc::c_void, &mut info) == 0 || info.dli_fname.is_null() {
                 return 0;
             }
             let by_name = libc::dlopen(info.dli_fname, libc::RTLD_NOLOAD | libc::RTLD_LAZY);

@@ -58,28 +58,12 @@ export! {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn launch(
-    f: CUfunction,
-    grid: [u32; 3],
-    block: [u32; 3],
-    shared: u32,
-    handle: CUstream,
-    default: CUstream,
-    source: ParamSource,
-    cooperative: bool,
-) -> R {
+fn launch(f: CUfunction, grid: [u32; 3], block: [u32; 3], shared: u32, handle: CUstream, default: CUstream, source: ParamSource, cooperative: bool) -> R {
     let (stream, ctx) = stream::resolve(handle, default)?;
     let function = module::function(f.0, &ctx)?;
     ensure(function.module.ctx == ctx.handle, CUresult::INVALID_CONTEXT)?;
     let params = pack(&function.kernel, source)?;
-    let launch = KernelLaunch {
-        function,
-        grid,
-        block,
-        shared,
-        params,
-        cooperative,
-    };
+    let launch = KernelLaunch { function, grid, block, shared, params, cooperative };
     launch.check(ctx.device)?;
     launch.note();
     let op = Op::Kernel(launch.into());
@@ -95,25 +79,11 @@ fn active_blocks(out: Out<i32>, func: CUfunction, block: i32, shared: usize) -> 
     out.put(occupancy(ctx.device, &f.kernel, block as u32, shared as u64) as i32)
 }
 
-fn block_size(
-    min_grid: Out<i32>,
-    block: Out<i32>,
-    func: CUfunction,
-    to_dynamic: CUoccupancyB2DSize,
-    shared: usize,
-    limit: i32,
-) -> R {
+fn block_size(min_grid: Out<i32>, block: Out<i32>, func: CUfunction, to_dynamic: CUoccupancyB2DSize, shared: usize, limit: i32) -> R {
     let (ctx, f) = (current()?, function(func)?);
-    let most = f
-        .kernel
-        .max_threads_per_block
-        .min(if limit > 0 { limit as u32 } else { 1024 })
-        .max(1);
+    let most = f.kernel.max_threads_per_block.min(if limit > 0 { limit as u32 } else { 1024 }).max(1);
     let mut best = (0u32, 0u32, 0u32);
-    for threads in (1..=most.div_ceil(32))
-        .rev()
-        .map(|warps| (warps * 32).min(most))
-    {
+    for threads in (1..=most.div_ceil(32)).rev().map(|warps| (warps * 32).min(most)) {
         let dynamic = match to_dynamic {
             // SAFETY: the program passed this function to be called with block sizes.
             Some(size) => unsafe { size(threads as i32) },

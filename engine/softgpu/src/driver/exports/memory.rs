@@ -238,10 +238,7 @@ export! {
     }
 }
 
-fn pinned_device(
-    location: In<CUmemLocation>,
-    kind: u32,
-) -> R<&'static crate::driver::device::Device> {
+fn pinned_device(location: In<CUmemLocation>, kind: u32) -> R<&'static crate::driver::device::Device> {
     let location = location.get()?;
     ensure(location.kind == 1 && kind == 1, CUresult::NOT_SUPPORTED)?;
     device(location.id)
@@ -252,25 +249,11 @@ fn allocate(len: u64) -> R<u64> {
     ensure(len > 0, CUresult::INVALID_VALUE)?;
     capture::forbid_unsafe()?;
     let start = pool::allocate_or_wait(&ctx, ctx.device, len, 0)?;
-    space().insert(New {
-        start,
-        len,
-        kind: Kind::Device,
-        device: ctx.device.ordinal,
-        ctx: ctx.handle,
-        flags: 0,
-        pool: 0,
-    });
+    space().insert(New { start, len, kind: Kind::Device, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
     Ok(start)
 }
 
-fn alloc_async(
-    dptr: Out<CUdeviceptr>,
-    len: usize,
-    pool: u64,
-    stream: &std::sync::Arc<stream::Stream>,
-    ctx: &crate::driver::context::Context,
-) -> R {
+fn alloc_async(dptr: Out<CUdeviceptr>, len: usize, pool: u64, stream: &std::sync::Arc<stream::Stream>, ctx: &crate::driver::context::Context) -> R {
     dptr.required()?;
     let start = pool::allocate(ctx, pool, len as u64)?;
     capture::note_alloc(stream, start, len as u64)?;
@@ -282,15 +265,7 @@ fn host_alloc(pp: Out<Host>, len: usize, flags: u32) -> R {
     let ctx = current()?;
     ensure(len > 0, CUresult::INVALID_VALUE)?;
     let start = memory::map_host(len as u64)?;
-    space().insert(New {
-        start,
-        len: len as u64,
-        kind: Kind::Pinned,
-        device: ctx.device.ordinal,
-        ctx: ctx.handle,
-        flags,
-        pool: 0,
-    });
+    space().insert(New { start, len: len as u64, kind: Kind::Pinned, device: ctx.device.ordinal, ctx: ctx.handle, flags, pool: 0 });
     pp.put(Host(start))
 }
 
@@ -298,26 +273,20 @@ fn managed(address: CUdeviceptr, count: usize) -> R {
     driver()?;
     ensure(count > 0, CUresult::INVALID_VALUE)?;
     space().check(address.0, count as u64)?;
-    ensure(
-        space()
-            .find(address.0)
-            .is_some_and(|a| a.kind == Kind::Managed),
-        CUresult::INVALID_VALUE,
-    )
+    ensure(space().find(address.0).is_some_and(|a| a.kind == Kind::Managed), CUresult::INVALID_VALUE)
 }
 
 fn range_attribute(data: Any, size: usize, attribute: u32) -> R {
     let value: i32 = match attribute {
-        1 => 0,      // read mostly
-        2 | 4 => -2, // preferred location, last prefetch location: none
-        3 => {
-            // accessed by: none
+        1 => 0,             // read mostly
+        2 | 4 => -2,        // preferred location, last prefetch location: none
+        3 => {              // accessed by: none
             for i in 0..size / 4 {
                 Out(data.0 as *mut i32).put_at(i, -2);
             }
             return ensure(data.0 != 0 && size >= 4, CUresult::INVALID_VALUE);
         }
-        5 | 7 => 0, // location types: invalid
+        5 | 7 => 0,         // location types: invalid
         6 | 8 => 0,
         _ => return Err(CUresult::INVALID_VALUE),
     };
@@ -326,12 +295,7 @@ fn range_attribute(data: Any, size: usize, attribute: u32) -> R {
 }
 
 /// Writes one `CUpointer_attribute`. For memory that is not ours the plural form answers with neutral values.
-fn pointer_attribute(
-    data: Any,
-    attribute: u32,
-    address: u64,
-    allocation: Option<&Allocation>,
-) -> R {
+fn pointer_attribute(data: Any, attribute: u32, address: u64, allocation: Option<&Allocation>) -> R {
     let Some(a) = allocation else {
         return match attribute {
             3 | 4 => write_any(data, 0u64),
@@ -342,36 +306,22 @@ fn pointer_attribute(
         };
     };
     match attribute {
-        1 => write_any(
-            data,
-            CUcontext(if a.kind == Kind::Mapped { 0 } else { a.ctx }),
-        ),
+        1 => write_any(data, CUcontext(if a.kind == Kind::Mapped { 0 } else { a.ctx })),
         2 => write_any(data, if a.on_host() { 1u32 } else { 2u32 }),
         3 => write_any(data, CUdeviceptr(address)),
-        4 => write_any(
-            data,
-            Host(if a.on_host() || a.kind == Kind::Managed {
-                address
-            } else {
-                0
-            }),
-        )
-        .and(ensure(
-            a.on_host() || a.kind == Kind::Managed,
-            CUresult::INVALID_VALUE,
-        )),
-        5 => Err(CUresult::NOT_SUPPORTED), // P2P tokens
-        6 => write_any(data, 1u32),        // SYNC_MEMOPS
-        7 => write_any(data, a.id),        // BUFFER_ID
+        4 => write_any(data, Host(if a.on_host() || a.kind == Kind::Managed { address } else { 0 })).and(ensure(a.on_host() || a.kind == Kind::Managed, CUresult::INVALID_VALUE)),
+        5 => Err(CUresult::NOT_SUPPORTED),          // P2P tokens
+        6 => write_any(data, 1u32),                 // SYNC_MEMOPS
+        7 => write_any(data, a.id),                 // BUFFER_ID
         8 => write_any(data, u32::from(a.kind == Kind::Managed)),
-        9 => write_any(data, a.device as i32), // DEVICE_ORDINAL
-        10 => write_any(data, 0u32),           // legacy IPC capable
+        9 => write_any(data, a.device as i32),      // DEVICE_ORDINAL
+        10 => write_any(data, 0u32),                // legacy IPC capable
         11 => write_any(data, CUdeviceptr(a.start)),
         12 => write_any(data, a.len as usize),
-        13 => write_any(data, 1u32), // MAPPED
-        14 => write_any(data, 0u32), // ALLOWED_HANDLE_TYPES
-        15 => write_any(data, 0u32), // GPU_DIRECT_RDMA_CAPABLE
-        16 => write_any(data, 3u32), // ACCESS_FLAGS: read and write
+        13 => write_any(data, 1u32),                // MAPPED
+        14 => write_any(data, 0u32),                // ALLOWED_HANDLE_TYPES
+        15 => write_any(data, 0u32),                // GPU_DIRECT_RDMA_CAPABLE
+        16 => write_any(data, 3u32),                // ACCESS_FLAGS: read and write
         17 => write_any(data, CUmemoryPool(a.pool)),
         18 => write_any(data, if a.kind == Kind::Mapped { a.len } else { 0 }),
         19 => write_any(data, if a.kind == Kind::Mapped { a.start } else { 0 }),

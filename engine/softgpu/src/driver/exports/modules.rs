@@ -5,9 +5,7 @@ use crate::driver::context::{Context, current};
 use crate::driver::entry::export;
 use crate::driver::exports::devices::StaticText;
 use crate::driver::image;
-use crate::driver::module::{
-    self, FUNCTIONS, Function, JitOptions, KERNELS, LIBRARIES, LibraryKernel, MODULES,
-};
+use crate::driver::module::{self, FUNCTIONS, Function, JitOptions, KERNELS, LIBRARIES, LibraryKernel, MODULES};
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
 use parking_lot::Mutex;
@@ -243,21 +241,13 @@ fn kernel_of(handle: CUkernel) -> R<Arc<LibraryKernel>> {
 }
 
 fn global(dptr: Out<CUdeviceptr>, bytes: Out<usize>, module: &module::Module, name: Text) -> R {
-    let &(start, size) = module
-        .symbols
-        .get(&name.get()?)
-        .ok_or(CUresult::NOT_FOUND)?;
+    let &(start, size) = module.symbols.get(&name.get()?).ok_or(CUresult::NOT_FOUND)?;
     dptr.give(CUdeviceptr(start));
     bytes.give(size as usize);
     Ok(())
 }
 
-fn param_info(
-    kernel: &crate::exec::Kernel,
-    index: usize,
-    offset: Out<usize>,
-    size: Out<usize>,
-) -> R {
+fn param_info(kernel: &crate::exec::Kernel, index: usize, offset: Out<usize>, size: Out<usize>) -> R {
     let param = kernel.params.get(index).ok_or(CUresult::INVALID_VALUE)?;
     offset.put(param.offset as usize)?;
     size.give(param.size as usize);
@@ -271,8 +261,6 @@ fn lasting(name: &str) -> StaticText {
     unsafe impl Send for Pointer {}
     static NAMES: OnceLock<Mutex<HashMap<String, Pointer>>> = OnceLock::new();
     let mut names = NAMES.get_or_init(Mutex::default).lock();
-    let entry = names
-        .entry(name.to_owned())
-        .or_insert_with(|| Pointer(std::ffi::CString::new(name).unwrap_or_default().into_raw()));
+    let entry = names.entry(name.to_owned()).or_insert_with(|| Pointer(std::ffi::CString::new(name).unwrap_or_default().into_raw()));
     StaticText(entry.0)
 }

@@ -143,23 +143,14 @@ fn wait_value(address: CUdeviceptr, value: u64, flags: u32, wide: bool) -> R<Op>
     current()?;
     word(address, wide)?;
     ensure(flags & !(3 | 1 << 30) == 0, CUresult::INVALID_VALUE)?;
-    Ok(Op::WaitValue(WaitValue {
-        address: address.0,
-        value,
-        compare: flags & 3,
-        wide,
-    }))
+    Ok(Op::WaitValue(WaitValue { address: address.0, value, compare: flags & 3, wide }))
 }
 
 fn write_value(address: CUdeviceptr, value: u64, flags: u32, wide: bool) -> R<Op> {
     current()?;
     word(address, wide)?;
     ensure(flags & !1 == 0, CUresult::INVALID_VALUE)?;
-    Ok(Op::WriteValue {
-        address: address.0,
-        value,
-        wide,
-    })
+    Ok(Op::WriteValue { address: address.0, value, wide })
 }
 
 /// One operation of several stream memory operations.
@@ -171,7 +162,7 @@ pub fn batch(list: &[CUstreamBatchMemOpParams]) -> R<Op> {
             2 => write_value(p.address, p.value, p.flags, false)?,
             4 => wait_value(p.address, p.value, p.flags, true)?,
             5 => write_value(p.address, p.value, p.flags, true)?,
-            3 | 6 => Op::Empty, // flush remote writes, barrier: order is kept anyway
+            3 | 6 => Op::Empty,     // flush remote writes, barrier: order is kept anyway
             _ => return Err(CUresult::INVALID_VALUE),
         });
     }

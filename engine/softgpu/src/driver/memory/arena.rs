@@ -36,9 +36,7 @@ pub struct Ranges {
 impl Ranges {
     /// All of `start .. start + len` is free.
     pub fn new(start: u64, len: u64) -> Self {
-        Ranges {
-            free: BTreeMap::from([(start, len)]),
-        }
+        Ranges { free: BTreeMap::from([(start, len)]) }
     }
 
     /// Takes `len` at a multiple of `align`, or None.
@@ -53,9 +51,7 @@ impl Ranges {
 
     /// Takes exactly `at .. at + len` if free.
     pub fn take_at(&mut self, at: u64, len: u64) -> bool {
-        let Some((&start, &room)) = self.free.range(..=at).next_back() else {
-            return false;
-        };
+        let Some((&start, &room)) = self.free.range(..=at).next_back() else { return false };
         let fits = at.checked_add(len).is_some_and(|end| end <= start + room);
         if fits {
             self.carve(start, room, at, len);
@@ -128,25 +124,13 @@ impl Arena {
             }
         };
         if mapped as u64 != base {
-            tracing::error!(
-                "device memory cannot be mapped at {base:#x}: {}",
-                std::io::Error::last_os_error()
-            );
+            tracing::error!("device memory cannot be mapped at {base:#x}: {}", std::io::Error::last_os_error());
             // SAFETY: closes the descriptor made above, which nobody else knows.
             unsafe { libc::close(fd) };
             return Err(CUresult::OUT_OF_MEMORY);
         }
-        let inner = Inner {
-            addresses: Ranges::new(base, LINEAR),
-            physical: Ranges::new(LINEAR, LINEAR),
-            used: 0,
-        };
-        Ok(Arena {
-            base,
-            capacity,
-            fd,
-            inner: Mutex::new(inner),
-        })
+        let inner = Inner { addresses: Ranges::new(base, LINEAR), physical: Ranges::new(LINEAR, LINEAR), used: 0 };
+        Ok(Arena { base, capacity, fd, inner: Mutex::new(inner) })
     }
 
     /// Bytes in all and bytes not allocated.
@@ -167,10 +151,7 @@ impl Arena {
         if size > self.capacity.saturating_sub(inner.used) {
             return Err(CUresult::OUT_OF_MEMORY);
         }
-        let start = inner
-            .addresses
-            .take(size + GUARD, align.max(ALIGNMENT))
-            .ok_or(CUresult::OUT_OF_MEMORY)?;
+        let start = inner.addresses.take(size + GUARD, align.max(ALIGNMENT)).ok_or(CUresult::OUT_OF_MEMORY)?;
         inner.used += size;
         Ok(start)
     }
@@ -186,11 +167,7 @@ impl Arena {
 
     /// Zeroes `start .. start + size`, giving whole pages back to the system.
     fn wipe(&self, start: u64, size: u64) {
-        let (end, first, last) = (
-            start + size,
-            (start + PAGE - 1) & !(PAGE - 1),
-            (start + size) & !(PAGE - 1),
-        );
+        let (end, first, last) = (start + size, (start + PAGE - 1) & !(PAGE - 1), (start + size) & !(PAGE - 1));
         let zero = |from: u64, to: u64| {
             if to > from {
                 // SAFETY: the range is part of an allocation of this arena that the caller is giving back, and mapped for writing.
@@ -209,18 +186,10 @@ impl Arena {
     fn punch(&self, offset: u64, len: u64) {
         // SAFETY: a system call on our own file; the range holds no live allocation.
         let done = unsafe {
-            libc::fallocate(
-                self.fd,
-                libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
-                offset as libc::off_t,
-                len as libc::off_t,
-            )
+            libc::fallocate(self.fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset as libc::off_t, len as libc::off_t)
         };
         if done != 0 {
-            tracing::error!(
-                "freed device memory could not be given back: {}",
-                std::io::Error::last_os_error()
-            );
+            tracing::error!("freed device memory could not be given back: {}", std::io::Error::last_os_error());
         }
     }
 
@@ -230,10 +199,7 @@ impl Arena {
         if len > self.capacity.saturating_sub(inner.used) {
             return Err(CUresult::OUT_OF_MEMORY);
         }
-        let offset = inner
-            .physical
-            .take(len, align)
-            .ok_or(CUresult::OUT_OF_MEMORY)?;
+        let offset = inner.physical.take(len, align).ok_or(CUresult::OUT_OF_MEMORY)?;
         inner.used += len;
         Ok(offset)
     }

@@ -49,35 +49,13 @@ impl Copy3D {
 
     /// From `cuMemcpy3D`'s parameters.
     pub fn from_3d(p: &CUDA_MEMCPY3D) -> R<Self> {
-        let (src, src_pitch, src_rows) = operand(
-            p.srcMemoryType,
-            p.srcHost,
-            p.srcDevice,
-            p.srcPitch,
-            p.srcHeight,
-            p.WidthInBytes,
-            p.Height,
-        )?;
-        let (dst, dst_pitch, dst_rows) = operand(
-            p.dstMemoryType,
-            p.dstHost,
-            p.dstDevice,
-            p.dstPitch,
-            p.dstHeight,
-            p.WidthInBytes,
-            p.Height,
-        )?;
+        let (src, src_pitch, src_rows) = operand(p.srcMemoryType, p.srcHost, p.srcDevice, p.srcPitch, p.srcHeight, p.WidthInBytes, p.Height)?;
+        let (dst, dst_pitch, dst_rows) = operand(p.dstMemoryType, p.dstHost, p.dstDevice, p.dstPitch, p.dstHeight, p.WidthInBytes, p.Height)?;
         let (src_slice, dst_slice) = (mul(src_pitch, src_rows)?, mul(dst_pitch, dst_rows)?);
         ensure(p.srcLOD == 0 && p.dstLOD == 0, CUresult::INVALID_VALUE)?;
         if p.Depth > 1 || p.Height > 1 {
-            ensure(
-                p.srcXInBytes as u64 + p.WidthInBytes as u64 <= src_pitch,
-                CUresult::INVALID_VALUE,
-            )?;
-            ensure(
-                p.dstXInBytes as u64 + p.WidthInBytes as u64 <= dst_pitch,
-                CUresult::INVALID_VALUE,
-            )?;
+            ensure(p.srcXInBytes as u64 + p.WidthInBytes as u64 <= src_pitch, CUresult::INVALID_VALUE)?;
+            ensure(p.dstXInBytes as u64 + p.WidthInBytes as u64 <= dst_pitch, CUresult::INVALID_VALUE)?;
         }
         Ok(Copy3D {
             src: offset(src, p.srcXInBytes, p.srcY, src_pitch, p.srcZ, src_slice)?,
@@ -125,22 +103,13 @@ impl Copy3D {
             return Ok(0);
         }
         let rows = mul(pitch, self.height - 1)?;
-        mul(slice, self.depth - 1)?
-            .checked_add(rows)
-            .and_then(|n| n.checked_add(self.width))
-            .ok_or(CUresult::INVALID_VALUE)
+        mul(slice, self.depth - 1)?.checked_add(rows).and_then(|n| n.checked_add(self.width)).ok_or(CUresult::INVALID_VALUE)
     }
 
     /// CUDA_ERROR_INVALID_VALUE if an end that must be device memory is not.
     pub fn check(&self, src_device: bool, dst_device: bool) -> R {
-        let (src_len, dst_len) = (
-            self.extent(self.src_pitch, self.src_slice)?,
-            self.extent(self.dst_pitch, self.dst_slice)?,
-        );
-        for (wanted, address, len) in [
-            (src_device, self.src, src_len),
-            (dst_device, self.dst, dst_len),
-        ] {
+        let (src_len, dst_len) = (self.extent(self.src_pitch, self.src_slice)?, self.extent(self.dst_pitch, self.dst_slice)?);
+        for (wanted, address, len) in [(src_device, self.src, src_len), (dst_device, self.dst, dst_len)] {
             if len > 0 && (wanted || is_device_address(address)) {
                 space().check(address, len)?;
             }
@@ -150,18 +119,11 @@ impl Copy3D {
     }
 
     fn rows(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        let copy = Copy3D {
-            staged: None,
-            ..*self
-        };
+        let copy = Copy3D { staged: None, ..*self };
         let rows = copy.height * copy.depth;
         (0..rows).map(move |row| {
             let (z, y) = (row / copy.height, row % copy.height);
-            (
-                copy.src + z * copy.src_slice + y * copy.src_pitch,
-                copy.dst + z * copy.dst_slice + y * copy.dst_pitch,
-                row * copy.width,
-            )
+            (copy.src + z * copy.src_slice + y * copy.src_pitch, copy.dst + z * copy.dst_slice + y * copy.dst_pitch, row * copy.width)
         })
     }
 
@@ -171,16 +133,8 @@ impl Copy3D {
             return;
         }
         let tight = self.height * self.depth == 1
-            || (self.src_pitch == self.width
-                && self.dst_pitch == self.width
-                && (self.depth == 1
-                    || self.src_slice == self.dst_slice
-                        && self.src_slice == self.width * self.height));
-        let width = if tight {
-            self.width * self.height * self.depth
-        } else {
-            self.width
-        };
+            || (self.src_pitch == self.width && self.dst_pitch == self.width && (self.depth == 1 || self.src_slice == self.dst_slice && self.src_slice == self.width * self.height));
+        let width = if tight { self.width * self.height * self.depth } else { self.width };
         let rows = self.rows().take(if tight { 1 } else { usize::MAX });
         for (src, dst, at) in rows {
             let src = match &self.staged {
@@ -192,11 +146,7 @@ impl Copy3D {
             unsafe { std::ptr::copy(src, dst as *mut u8, width as usize) };
         }
         if let Some(seq) = self.seq {
-            journal::later(
-                seq,
-                "dtoh",
-                &gather(self.rows().map(|(_, dst, _)| dst), self.width),
-            );
+            journal::later(seq, "dtoh", &gather(self.rows().map(|(_, dst, _)| dst), self.width));
         }
     }
 }
@@ -205,9 +155,7 @@ fn gather(rows: impl Iterator<Item = u64>, width: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for row in rows {
         // SAFETY: a row of a copy whose ends are valid, see `Copy3D::run`.
-        bytes.extend_from_slice(unsafe {
-            std::slice::from_raw_parts(row as *const u8, width as usize)
-        });
+        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(row as *const u8, width as usize) });
     }
     bytes
 }
@@ -219,21 +167,10 @@ fn mul(a: u64, b: u64) -> R<u64> {
 fn offset(base: u64, x: usize, y: usize, pitch: u64, z: usize, slice: u64) -> R<u64> {
     let rows = mul(y as u64, pitch)?;
     let slices = mul(z as u64, slice)?;
-    [x as u64, rows, slices]
-        .into_iter()
-        .try_fold(base, |sum, n| sum.checked_add(n))
-        .ok_or(CUresult::INVALID_VALUE)
+    [x as u64, rows, slices].into_iter().try_fold(base, |sum, n| sum.checked_add(n)).ok_or(CUresult::INVALID_VALUE)
 }
 
-fn operand(
-    kind: u32,
-    host: Host,
-    device: CUdeviceptr,
-    pitch: usize,
-    rows: usize,
-    width: usize,
-    height: usize,
-) -> R<(u64, u64, u64)> {
+fn operand(kind: u32, host: Host, device: CUdeviceptr, pitch: usize, rows: usize, width: usize, height: usize) -> R<(u64, u64, u64)> {
     let address = match kind {
         1 => host.0,
         2 | 4 => device.0,
@@ -247,8 +184,7 @@ fn operand(
 
 /// Whether an address lies where only device memory can be.
 pub fn is_device_address(address: u64) -> bool {
-    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 16 * super::arena::WINDOW)
-        .contains(&address)
+    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 16 * super::arena::WINDOW).contains(&address)
 }
 
 /// When the caller may go on.
@@ -261,14 +197,7 @@ pub enum Wait {
 }
 
 /// Submits a copy to a stream, or adds it to the graph being captured. `src_device` and `dst_device` say which ends must be device memory.
-pub fn submit(
-    mut copy: Copy3D,
-    src_device: bool,
-    dst_device: bool,
-    handle: CUstream,
-    default: CUstream,
-    wait: Wait,
-) -> R {
+pub fn submit(mut copy: Copy3D, src_device: bool, dst_device: bool, handle: CUstream, default: CUstream, wait: Wait) -> R {
     let (stream, _ctx) = stream::resolve(handle, default)?;
     copy.check(src_device, dst_device)?;
     if wait == Wait::Done {
@@ -283,20 +212,12 @@ pub fn submit(
     let to_pageable = space().find(copy.dst).is_none();
     let to_host = to_pageable || space().find(copy.dst).is_some_and(|a| a.on_host());
     if journal::on() && space().find(copy.src).is_none_or(|a| a.on_host()) {
-        journal::note_bytes(
-            "htod",
-            &gather(copy.rows().map(|(src, ..)| src), copy.width),
-        );
+        journal::note_bytes("htod", &gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
     let bytes = copy.width * copy.height * copy.depth;
-    let device_only =
-        !from_pageable && !to_host && space().find(copy.src).is_none_or(|a| !a.on_host());
+    let device_only = !from_pageable && !to_host && space().find(copy.src).is_none_or(|a| !a.on_host());
     if to_pageable || (wait == Wait::Done && !device_only) || (from_pageable && bytes > STAGE_MAX) {
-        let rows: Vec<u64> = if journal::on() && to_host {
-            copy.rows().map(|(_, dst, _)| dst).collect()
-        } else {
-            Vec::new()
-        };
+        let rows: Vec<u64> = if journal::on() && to_host { copy.rows().map(|(_, dst, _)| dst).collect() } else { Vec::new() };
         let width = copy.width;
         stream.submit_and_wait(Op::Copy(copy.into()));
         if !rows.is_empty() {
@@ -335,21 +256,13 @@ impl Fill {
     /// CUDA_ERROR_INVALID_VALUE unless aligned and within live memory.
     pub fn check(&self) -> R {
         let element = u64::from(self.element);
-        ensure(
-            matches!(element, 1 | 2 | 4) && self.dst.is_multiple_of(element),
-            CUresult::INVALID_VALUE,
-        )?;
+        ensure(matches!(element, 1 | 2 | 4) && self.dst.is_multiple_of(element), CUresult::INVALID_VALUE)?;
         let row = mul(self.width, element)?;
         if row == 0 || self.height == 0 {
             return Ok(());
         }
-        ensure(
-            self.height == 1 || (self.pitch >= row && self.pitch.is_multiple_of(element)),
-            CUresult::INVALID_VALUE,
-        )?;
-        let len = mul(self.pitch, self.height - 1)?
-            .checked_add(row)
-            .ok_or(CUresult::INVALID_VALUE)?;
+        ensure(self.height == 1 || (self.pitch >= row && self.pitch.is_multiple_of(element)), CUresult::INVALID_VALUE)?;
+        let len = mul(self.pitch, self.height - 1)?.checked_add(row).ok_or(CUresult::INVALID_VALUE)?;
         space().check(self.dst, len)
     }
 
@@ -362,8 +275,7 @@ impl Fill {
             unsafe {
                 match self.element {
                     1 => std::ptr::write_bytes(row as *mut u8, self.value as u8, count),
-                    2 => std::slice::from_raw_parts_mut(row as *mut u16, count)
-                        .fill(self.value as u16),
+                    2 => std::slice::from_raw_parts_mut(row as *mut u16, count).fill(self.value as u16),
                     _ => std::slice::from_raw_parts_mut(row as *mut u32, count).fill(self.value),
                 }
             }

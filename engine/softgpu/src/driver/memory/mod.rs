@@ -108,41 +108,18 @@ pub struct New {
 impl Space {
     /// Enters a range.
     pub fn insert(&self, new: New) -> Arc<Allocation> {
-        let New {
-            start,
-            len,
-            kind,
-            device,
-            ctx,
-            flags,
-            pool,
-        } = new;
+        let New { start, len, kind, device, ctx, flags, pool } = new;
         let host = usize::from(matches!(kind, Kind::Pinned | Kind::Registered));
         let ordinal = self.ordinals[host].fetch_add(1, Ordering::Relaxed) + 1;
         let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let allocation = Arc::new(Allocation {
-            start,
-            len,
-            kind,
-            device,
-            ctx,
-            flags,
-            pool,
-            visible: AtomicU32::new(0),
-            ordinal,
-            id,
-        });
+        let allocation = Arc::new(Allocation { start, len, kind, device, ctx, flags, pool, visible: AtomicU32::new(0), ordinal, id });
         self.map.write().insert(start, Arc::clone(&allocation));
         self.version.fetch_add(1, Ordering::Release);
         allocation
     }
 
     /// Takes out the range that starts at `start`, if `fits` agrees.
-    pub fn remove(
-        &self,
-        start: u64,
-        fits: impl FnOnce(&Allocation) -> bool,
-    ) -> Option<Arc<Allocation>> {
+    pub fn remove(&self, start: u64, fits: impl FnOnce(&Allocation) -> bool) -> Option<Arc<Allocation>> {
         let mut map = self.map.write();
         if !fits(map.get(&start)?) {
             return None;
@@ -153,10 +130,7 @@ impl Space {
     }
 
     /// Takes out all ranges for which `doomed` says so.
-    pub fn remove_where(
-        &self,
-        mut doomed: impl FnMut(&Allocation) -> bool,
-    ) -> Vec<Arc<Allocation>> {
+    pub fn remove_where(&self, mut doomed: impl FnMut(&Allocation) -> bool) -> Vec<Arc<Allocation>> {
         let mut gone = Vec::new();
         self.map.write().retain(|_, allocation| {
             let goes = doomed(allocation);
@@ -181,25 +155,13 @@ impl Space {
         let map = self.map.read();
         let below = map.range(..=address).next_back().map(|(_, a)| a);
         let above = map.range(address..).next().map(|(_, a)| a);
-        let distance = |a: &Arc<Allocation>| {
-            if a.start > address {
-                a.start - address
-            } else {
-                address.saturating_sub(a.end())
-            }
-        };
-        below
-            .into_iter()
-            .chain(above)
-            .min_by_key(|a| distance(a))
-            .cloned()
+        let distance = |a: &Arc<Allocation>| if a.start > address { a.start - address } else { address.saturating_sub(a.end()) };
+        below.into_iter().chain(above).min_by_key(|a| distance(a)).cloned()
     }
 
     /// Whether `address .. address + len` lies in live ranges without a gap (several only where mappings adjoin).
     pub fn covers(&self, address: u64, len: u64) -> bool {
-        let Some(end) = address.checked_add(len) else {
-            return false;
-        };
+        let Some(end) = address.checked_add(len) else { return false };
         let mut at = address;
         loop {
             match self.find(at) {
@@ -212,24 +174,13 @@ impl Space {
 
     /// CUDA_ERROR_INVALID_VALUE unless the whole range is live device-reachable memory. An empty range is always right.
     pub fn check(&self, address: u64, len: u64) -> R {
-        super::result::ensure(
-            len == 0 || self.covers(address, len),
-            CUresult::INVALID_VALUE,
-        )
+        super::result::ensure(len == 0 || self.covers(address, len), CUresult::INVALID_VALUE)
     }
 
     /// Kind name, ordinal and offset of an address, for the journal.
     pub fn locate(&self, address: u64) -> Option<(&'static str, u64, u64)> {
         let allocation = self.find(address)?;
-        Some((
-            if allocation.on_host() {
-                "pinned"
-            } else {
-                "mem"
-            },
-            allocation.ordinal,
-            address - allocation.start,
-        ))
+        Some((if allocation.on_host() { "pinned" } else { "mem" }, allocation.ordinal, address - allocation.start))
     }
 
     /// Runs over all live ranges.
@@ -248,10 +199,7 @@ impl Space {
     pub fn snapshot(&self, own: u32, reachable: u32) -> Snapshot {
         let version = self.version.load(Ordering::Acquire);
         let mut cache = self.cache.lock();
-        if let Some((.., snapshot)) = cache
-            .iter()
-            .find(|(v, o, r, _)| (*v, *o, *r) == (version, own, reachable))
-        {
+        if let Some((.., snapshot)) = cache.iter().find(|(v, o, r, _)| (*v, *o, *r) == (version, own, reachable)) {
             return Arc::clone(snapshot);
         }
         let seen = |a: &Allocation| match a.kind {
@@ -264,11 +212,7 @@ impl Space {
             match list.last_mut() {
                 // Adjoining mappings are one range: an access may span them.
                 Some(last) if last.end == a.start && a.kind == Kind::Mapped => last.end = a.end(),
-                _ => list.push(MemoryRange {
-                    start: a.start,
-                    end: a.end(),
-                    writable: true,
-                }),
+                _ => list.push(MemoryRange { start: a.start, end: a.end(), writable: true }),
             }
         }
         let snapshot = Arc::new(MemoryMap::new(list));
@@ -282,40 +226,20 @@ impl Space {
 pub fn map_host(len: u64) -> R<u64> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice.
     let at = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            len as usize,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
+        libc::mmap(std::ptr::null_mut(), len as usize, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
     };
-    if at == libc::MAP_FAILED {
-        Err(CUresult::OUT_OF_MEMORY)
-    } else {
-        Ok(at as u64)
-    }
+    if at == libc::MAP_FAILED { Err(CUresult::OUT_OF_MEMORY) } else { Ok(at as u64) }
 }
 
 /// Gives back what an allocation that was taken out of the [`Space`] holds.
 pub fn free_backing(allocation: &Allocation) {
-    let Ok(driver) = super::device::driver() else {
-        return;
-    };
+    let Ok(driver) = super::device::driver() else { return };
     match allocation.kind {
-        Kind::Device | Kind::Pool | Kind::Global => driver.devices[allocation.device as usize]
-            .arena
-            .release(allocation.start, allocation.len),
+        Kind::Device | Kind::Pool | Kind::Global => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
         Kind::Managed => driver.managed.release(allocation.start, allocation.len),
         Kind::Pinned => {
             // SAFETY: the mapping was made by `map_host` with this length and is no longer listed as live.
-            unsafe {
-                libc::munmap(
-                    allocation.start as *mut libc::c_void,
-                    allocation.len as usize,
-                )
-            };
+            unsafe { libc::munmap(allocation.start as *mut libc::c_void, allocation.len as usize) };
         }
         Kind::Registered | Kind::Mapped => {}
     }

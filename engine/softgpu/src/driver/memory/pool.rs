@@ -66,10 +66,7 @@ impl DevicePools {
 
     /// `cuDeviceSetMemPool`.
     pub fn set_current(&self, device: &Device, handle: u64) -> R {
-        ensure(
-            POOLS.get(handle)?.device == device.ordinal,
-            CUresult::INVALID_VALUE,
-        )?;
+        ensure(POOLS.get(handle)?.device == device.ordinal, CUresult::INVALID_VALUE)?;
         self.current.store(handle, Ordering::Release);
         Ok(())
     }
@@ -78,21 +75,8 @@ impl DevicePools {
 /// Makes a pool.
 pub fn create(device: u32, is_default: bool, limit: u64) -> u64 {
     let handle = POOLS.reserve();
-    let state = Mutex::new(State {
-        reuse: [1; 3],
-        ..State::default()
-    });
-    POOLS.insert(
-        handle,
-        Arc::new(Pool {
-            handle,
-            device,
-            is_default,
-            visible: AtomicU32::new(0),
-            limit,
-            state,
-        }),
-    );
+    let state = Mutex::new(State { reuse: [1; 3], ..State::default() });
+    POOLS.insert(handle, Arc::new(Pool { handle, device, is_default, visible: AtomicU32::new(0), limit, state }));
     handle
 }
 
@@ -101,19 +85,14 @@ pub fn destroy(handle: u64) -> R {
     let pool = POOLS.get(handle)?;
     ensure(!pool.is_default, CUresult::INVALID_VALUE)?;
     let pools = &device(pool.device as i32)?.pools;
-    let _ = pools
-        .current
-        .compare_exchange(handle, 0, Ordering::AcqRel, Ordering::Acquire);
+    let _ = pools.current.compare_exchange(handle, 0, Ordering::AcqRel, Ordering::Acquire);
     POOLS.remove(handle).map(drop)
 }
 
 impl Pool {
     fn charge(&self, len: u64) -> R {
         let mut state = self.state.lock();
-        ensure(
-            self.limit == 0 || state.used + len <= self.limit,
-            CUresult::OUT_OF_MEMORY,
-        )?;
+        ensure(self.limit == 0 || state.used + len <= self.limit, CUresult::OUT_OF_MEMORY)?;
         state.used += len;
         state.used_high = state.used_high.max(state.used);
         state.reserved = state.reserved.max(state.used);
@@ -179,15 +158,7 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
     let owner = device(pool.device as i32)?;
     pool.charge(len)?;
     let start = allocate_or_wait(ctx, owner, len, 0).inspect_err(|_| pool.discharge(len))?;
-    let new = space().insert(New {
-        start,
-        len,
-        kind: Kind::Pool,
-        device: pool.device,
-        ctx: ctx.handle,
-        flags: 0,
-        pool: handle,
-    });
+    let new = space().insert(New { start, len, kind: Kind::Pool, device: pool.device, ctx: ctx.handle, flags: 0, pool: handle });
     let visible = pool.visible.load(Ordering::Relaxed);
     if visible != 0 {
         space().set_visible(&new, visible);
@@ -197,9 +168,7 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
 
 /// `cuMemFreeAsync`.
 pub fn free_async(address: u64, stream: &Arc<Stream>) -> R {
-    let fits = space()
-        .find(address)
-        .is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool));
+    let fits = space().find(address).is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool));
     ensure(fits, CUresult::INVALID_VALUE)?;
     if capture::add(stream, &Op::Free(address))? {
         return Ok(());
@@ -221,17 +190,9 @@ pub fn free_now(address: u64) {
 /// `cuMemFree`: waits for the context's work first, since it may use the memory.
 pub fn free(address: u64) -> R {
     let ctx = current()?;
-    let allocation = space()
-        .find(address)
-        .filter(|a| a.start == address)
-        .ok_or(CUresult::INVALID_VALUE)?;
-    ensure(
-        matches!(allocation.kind, Kind::Device | Kind::Pool | Kind::Managed),
-        CUresult::INVALID_VALUE,
-    )?;
-    let owner = crate::driver::context::CONTEXTS
-        .find(allocation.ctx)
-        .unwrap_or(ctx);
+    let allocation = space().find(address).filter(|a| a.start == address).ok_or(CUresult::INVALID_VALUE)?;
+    ensure(matches!(allocation.kind, Kind::Device | Kind::Pool | Kind::Managed), CUresult::INVALID_VALUE)?;
+    let owner = crate::driver::context::CONTEXTS.find(allocation.ctx).unwrap_or(ctx);
     owner.all_streams().iter().for_each(|s| s.mark().wait());
     match allocation.kind {
         Kind::Managed => {

@@ -47,19 +47,11 @@ struct Table {
 
 fn table() -> &'static Mutex<Table> {
     static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        Mutex::new(Table {
-            addresses: Ranges::new(RESERVE_BASE, RESERVE_LEN),
-            ..Table::default()
-        })
-    })
+    TABLE.get_or_init(|| Mutex::new(Table { addresses: Ranges::new(RESERVE_BASE, RESERVE_LEN), ..Table::default() }))
 }
 
 fn whole(value: u64) -> R {
-    ensure(
-        value > 0 && value.is_multiple_of(GRANULARITY),
-        CUresult::INVALID_VALUE,
-    )
+    ensure(value > 0 && value.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)
 }
 
 /// Maps `len` bytes at `at`, replacing a mapping of ours: of `file` at an offset, or inaccessible.
@@ -92,19 +84,12 @@ fn map_fixed(at: u64, len: u64, file: Option<(libc::c_int, u64)>) -> R {
 pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
     driver()?;
     whole(size)?;
-    ensure(
-        align == 0 || align.is_power_of_two(),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(align == 0 || align.is_power_of_two(), CUresult::INVALID_VALUE)?;
     let mut table = table().lock();
-    let at = if wish != 0 && wish.is_multiple_of(GRANULARITY) && table.addresses.take_at(wish, size)
-    {
+    let at = if wish != 0 && wish.is_multiple_of(GRANULARITY) && table.addresses.take_at(wish, size) {
         wish
     } else {
-        table
-            .addresses
-            .take(size, align.max(GRANULARITY))
-            .ok_or(CUresult::OUT_OF_MEMORY)?
+        table.addresses.take(size, align.max(GRANULARITY)).ok_or(CUresult::OUT_OF_MEMORY)?
     };
     // SAFETY: addresses in our own range; MAP_FIXED_NOREPLACE never replaces a mapping of this process.
     let mapped = unsafe {
@@ -112,10 +97,7 @@ pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
             at as *mut libc::c_void,
             size as usize,
             libc::PROT_NONE,
-            libc::MAP_PRIVATE
-                | libc::MAP_ANONYMOUS
-                | libc::MAP_NORESERVE
-                | libc::MAP_FIXED_NOREPLACE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
             -1,
             0,
         )
@@ -131,14 +113,8 @@ pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
 /// `cuMemAddressFree`: the whole reservation, nothing mapped in it.
 pub fn free_address(at: u64, size: u64) -> R {
     let mut table = table().lock();
-    ensure(
-        table.reserved.get(&at) == Some(&size),
-        CUresult::INVALID_VALUE,
-    )?;
-    ensure(
-        table.mapped.range(at..at + size).next().is_none(),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(table.reserved.get(&at) == Some(&size), CUresult::INVALID_VALUE)?;
+    ensure(table.mapped.range(at..at + size).next().is_none(), CUresult::INVALID_VALUE)?;
     table.reserved.remove(&at);
     // SAFETY: exactly the mapping made by `reserve`, in which nothing is mapped any more.
     unsafe { libc::munmap(at as *mut libc::c_void, size as usize) };
@@ -151,23 +127,11 @@ pub fn create(size: u64, prop: &CUmemAllocationProp, flags: u64) -> R<u64> {
     driver()?;
     whole(size)?;
     ensure(prop.kind == 1 && flags == 0, CUresult::INVALID_VALUE)?;
-    ensure(
-        prop.location.kind == 1 && prop.requestedHandleTypes == 0,
-        CUresult::NOT_SUPPORTED,
-    )?;
+    ensure(prop.location.kind == 1 && prop.requestedHandleTypes == 0, CUresult::NOT_SUPPORTED)?;
     let device = device(prop.location.id)?;
     let offset = device.arena.allocate_physical(size, GRANULARITY)?;
     let handle = PHYSICAL.reserve();
-    PHYSICAL.insert(
-        handle,
-        Arc::new(Physical {
-            handle,
-            prop: *prop,
-            device,
-            offset,
-            len: size,
-        }),
-    );
+    PHYSICAL.insert(handle, Arc::new(Physical { handle, prop: *prop, device, offset, len: size }));
     Ok(handle)
 }
 
@@ -176,51 +140,17 @@ pub fn map(at: u64, size: u64, offset: u64, handle: u64) -> R {
     whole(size)?;
     ensure(offset.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)?;
     let physical = PHYSICAL.find(handle).ok_or(CUresult::INVALID_VALUE)?;
-    ensure(
-        offset
-            .checked_add(size)
-            .is_some_and(|end| end <= physical.len),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(offset.checked_add(size).is_some_and(|end| end <= physical.len), CUresult::INVALID_VALUE)?;
     let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
     let mut table = table().lock();
-    let inside = table
-        .reserved
-        .range(..=at)
-        .next_back()
-        .is_some_and(|(&start, &len)| end <= start + len);
-    ensure(
-        inside && at.is_multiple_of(GRANULARITY),
-        CUresult::INVALID_VALUE,
-    )?;
-    let before = table
-        .mapped
-        .range(..end)
-        .next_back()
-        .is_some_and(|(&start, m)| start + m.len > at);
+    let inside = table.reserved.range(..=at).next_back().is_some_and(|(&start, &len)| end <= start + len);
+    ensure(inside && at.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)?;
+    let before = table.mapped.range(..end).next_back().is_some_and(|(&start, m)| start + m.len > at);
     ensure(!before, CUresult::INVALID_VALUE)?;
-    map_fixed(
-        at,
-        size,
-        Some((physical.device.arena.fd(), physical.offset + offset)),
-    )?;
+    map_fixed(at, size, Some((physical.device.arena.fd(), physical.offset + offset)))?;
     let device = physical.device.ordinal;
-    table.mapped.insert(
-        at,
-        Mapping {
-            len: size,
-            physical,
-        },
-    );
-    space().insert(New {
-        start: at,
-        len: size,
-        kind: Kind::Mapped,
-        device,
-        ctx: 0,
-        flags: 0,
-        pool: 0,
-    });
+    table.mapped.insert(at, Mapping { len: size, physical });
+    space().insert(New { start: at, len: size, kind: Kind::Mapped, device, ctx: 0, flags: 0, pool: 0 });
     Ok(())
 }
 
@@ -228,16 +158,9 @@ pub fn map(at: u64, size: u64, offset: u64, handle: u64) -> R {
 pub fn unmap(at: u64, size: u64) -> R {
     let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
     let mut table = table().lock();
-    let inside: Vec<u64> = table
-        .mapped
-        .range(at..end)
-        .map(|(&start, _)| start)
-        .collect();
+    let inside: Vec<u64> = table.mapped.range(at..end).map(|(&start, _)| start).collect();
     let exact = inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size && size > 0;
-    ensure(
-        exact && table.mapped.contains_key(&at),
-        CUresult::INVALID_VALUE,
-    )?;
+    ensure(exact && table.mapped.contains_key(&at), CUresult::INVALID_VALUE)?;
     // Work that uses the memory must be done before the addresses go.
     for device in &driver()?.devices {
         if let Some(ctx) = device.primary.lock().context.clone() {
@@ -257,22 +180,11 @@ pub fn unmap(at: u64, size: u64) -> R {
 pub fn set_access(at: u64, size: u64, wanted: &[CUmemAccessDesc]) -> R {
     let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
     let table = table().lock();
-    let inside: Vec<u64> = table
-        .mapped
-        .range(at..end)
-        .map(|(&start, _)| start)
-        .collect();
-    ensure(
-        !inside.is_empty() && inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size,
-        CUresult::INVALID_VALUE,
-    )?;
+    let inside: Vec<u64> = table.mapped.range(at..end).map(|(&start, _)| start).collect();
+    ensure(!inside.is_empty() && inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size, CUresult::INVALID_VALUE)?;
     for start in inside {
-        let Some(allocation) = space().find(start) else {
-            continue;
-        };
-        let mut mask = allocation
-            .visible
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let Some(allocation) = space().find(start) else { continue };
+        let mut mask = allocation.visible.load(std::sync::atomic::Ordering::Relaxed);
         for access in wanted {
             ensure(access.location.kind == 1, CUresult::NOT_SUPPORTED)?;
             let bit = 1 << device(access.location.id)?.ordinal;
@@ -289,26 +201,15 @@ pub fn set_access(at: u64, size: u64, wanted: &[CUmemAccessDesc]) -> R {
 
 /// `cuMemGetAccess`: 3 (read and write) or 0.
 pub fn get_access(at: u64, number: i32) -> R<u64> {
-    let allocation = space()
-        .find(at)
-        .filter(|a| a.kind == Kind::Mapped)
-        .ok_or(CUresult::INVALID_VALUE)?;
-    let bit = allocation
-        .visible
-        .load(std::sync::atomic::Ordering::Relaxed)
-        >> device(number)?.ordinal
-        & 1;
+    let allocation = space().find(at).filter(|a| a.kind == Kind::Mapped).ok_or(CUresult::INVALID_VALUE)?;
+    let bit = allocation.visible.load(std::sync::atomic::Ordering::Relaxed) >> device(number)?.ordinal & 1;
     Ok(u64::from(bit) * 3)
 }
 
 /// `cuMemRetainAllocationHandle`: the handle of what is mapped at an address.
 pub fn handle_at(at: u64) -> R<u64> {
     let table = table().lock();
-    let found = table
-        .mapped
-        .range(..=at)
-        .next_back()
-        .filter(|(start, m)| at < **start + m.len);
+    let found = table.mapped.range(..=at).next_back().filter(|(start, m)| at < **start + m.len);
     let physical = Arc::clone(&found.ok_or(CUresult::INVALID_VALUE)?.1.physical);
     let handle = physical.handle;
     PHYSICAL.insert(handle, physical);

@@ -1,0 +1,8 @@
+"""python3 -m ci.suite: all the tests, in the order of these imports."""
+
+import sys
+
+from . import source  # noqa: F401  (importing registers the tests)
+from .runner import main
+
+sys.exit(main())

@@ -1,0 +1,57 @@
+"""What CUDA promises, checked on the bare driver: directly on the software GPU and through Ringway by shm and tcp."""
+
+from .clients import CLIENTS, summary_of
+from .places import Direct, Embedded, over_tcp, python
+from .runner import require, test
+
+PLACES = ("direct", "shm", "tcp")
+
+
+def run_in(t, place_name, words, env=None, options=(), environment=None):
+    """Runs a client program in a place; returns its summary and the program."""
+    def go(place):
+        program = place.start([python(), CLIENTS / words[0], *words[1:]], env=env, options=options)
+        return summary_of(program), program
+    if place_name == "direct":
+        return go(Direct(t, environment))
+    if place_name == "shm":
+        return go(Embedded(t, "shm", environment))
+    with over_tcp(t, environment) as (place, _):
+        return go(place)
+
+
+def everywhere(title, words, limit_s=180, places=PLACES, options=(), environment=None, env=None):
+    """A test of one behaviour program in each place."""
+    @test(title, limit_s)
+    def run(t):
+        checks = []
+        for place in places:
+            t.say(f"== {place}")
+            summary, _ = run_in(t, place, words, env, () if place == "direct" else options, environment)
+            checks.append(f"{place} {summary['checks']}")
+        return "checks: " + ", ".join(checks)
+
+
+everywhere("eight threads keep CUDA's order", ["behaviour/order.py"])
+everywhere("a blocked thread delays nobody", ["behaviour/blocked.py"])
+everywhere("copies of 1 B to 64 MiB", ["behaviour/copies.py"], 300)
+everywhere("out of memory, then on", ["behaviour/out_of_memory.py"], environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "512"})
+everywhere("out of memory in a slice", ["behaviour/out_of_memory.py"], places=("shm",), options=["-p", "0.25"],
+           environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "1024"})
+everywhere("several devices", ["behaviour/devices.py"], options=["-n", "3"],
+           environment={"RINGWAY_SOFTGPU_DEVICES": "3", "RINGWAY_SOFTGPU_MEMORY_MIB": "512"}, env={"EXPECT_DEVICES": "3"})
+everywhere("NVML of a slice of two devices", ["nvml/main.py"], places=("shm",), options=["-n", "2", "-m", "300"],
+           environment={"RINGWAY_SOFTGPU_DEVICES": "2", "RINGWAY_SOFTGPU_MEMORY_MIB": "1024"},
+           env={"EXPECT_DEVICES": "2", "EXPECT_MEMORY": str(300 << 20)})
+
+
+@test("out of bounds is illegal address, and stays", 120)
+def out_of_bounds(t):
+    for place in PLACES:
+        t.say(f"== {place}")
+        run_in(t, place, ["behaviour/out_of_bounds.py"])
+        # the memory checker's report: in the program's own output directly, in the server's through Ringway
+        said = "".join(program.errors() + program.output() for program in t.running)
+        require("affine" in said, f"{place}: the report does not name the kernel")
+        require("line" in said, f"{place}: the report does not name the PTX line")
+        t.running.clear()

@@ -1,0 +1,97 @@
+"""Unmodified programs of six kinds, each run directly on the software GPU, through Ringway by shm, and by tcp between two
+network namespaces. Their results must be right, equal in all three places, and the driver calls must agree."""
+
+import json
+
+from ..journal_compare import compare_files
+from .places import RINGWAY, Direct, Embedded, built_cpp, built_cudarc, over_tcp, python, setup
+from .runner import ROOT, last_line, require, test
+
+CLIENTS = ROOT / "ci" / "clients"
+
+
+class Client:
+    def __init__(self, name, words, env=None, ordered=True):
+        self.name, self.words, self.env, self.ordered = name, words, env or {}, ordered
+
+
+def tinygrad_words():
+    setup("need_clang")
+    return [python(), CLIENTS / "tinygrad/main.py"]
+
+
+ALL = [
+    Client("cudarc", lambda: [built_cudarc()], ordered=False),  # its threads submit in any order
+    Client("nvcc -cudart shared", lambda: [built_cpp() / "suite"]),
+    Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
+    Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"]),
+    Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
+    Client("pynvml and gpustat", lambda: [python(), CLIENTS / "nvml/main.py"]),
+]
+
+
+def summary_of(program):
+    """The JSON line that ends a client's output; Failed if the client failed."""
+    code = program.wait()
+    mismatches = [line for line in program.errors().splitlines() if line.startswith(("MISMATCH", "FAILED"))]
+    require(code == 0, f"exit code {code}: {mismatches[0] if mismatches else last_line(program.errors())}")
+    summary = json.loads(last_line_whole(program.output()))
+    require(not summary["failed"] and summary["checks"] > 0, f"checks failed: {summary['failed']}")
+    return summary
+
+
+def last_line_whole(text):
+    return text.strip().splitlines()[-1]
+
+
+RESULTS = {}  # (client, place) -> (summary, journals' folder)
+
+
+def run_client(t, client, place, note=""):
+    program = place.start(client.words(), env=client.env, options=options(t, place), label=client.name.split()[0])
+    summary = summary_of(program)
+    RESULTS[client.name, place.name] = summary, t.folder
+    return f"{summary['checks']} checks" + (f"; {note}" if note else "")
+
+
+def options(t, place):
+    return [] if place.name == "direct" else ["--stats", t.folder / "stats.json"]
+
+
+def journal_env(t):
+    return {"RINGWAY_SOFTGPU_JOURNAL": str(t.folder / "journal-%p.jsonl")}
+
+
+def add(client):
+    @test(f"{client.name}, direct", 300)
+    def direct(t):
+        return run_client(t, client, Direct(t, journal_env(t)))
+
+    def compared(t, place_name):
+        summary, folder = RESULTS[client.name, place_name]
+        if (client.name, "direct") not in RESULTS:
+            return ""
+        want, want_folder = RESULTS[client.name, "direct"]
+        require(summary["values"] == want["values"],
+                f"results differ from the direct run: {[k for k in want['values'] if summary['values'].get(k) != want['values'][k]]}")
+        return "; " + compare_files(largest_journal(want_folder), largest_journal(folder), client.ordered)
+
+    @test(f"{client.name}, shm", 300)
+    def shm(t):
+        return run_client(t, client, Embedded(t, "shm", journal_env(t))) + compared(t, "shm")
+
+    @test(f"{client.name}, tcp", 300)
+    def tcp(t):
+        with over_tcp(t, journal_env(t)) as (place, note):
+            return run_client(t, client, place, note) + compared(t, "tcp")
+
+
+def largest_journal(folder):
+    """The journal of the process that did the work; other processes of a session only ask for devices."""
+    journals = sorted(folder.glob("journal-*.jsonl"), key=lambda path: path.stat().st_size)
+    require(journals, f"no journal in {folder.name}")
+    return journals[-1]
+
+
+for each in ALL:
+    add(each)

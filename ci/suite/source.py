@@ -1,0 +1,66 @@
+"""Tests of the source tree: it builds, its unit tests pass, generated files are current, packages depend one way."""
+
+import json
+import os
+import re
+import subprocess
+
+from .runner import RELEASE, ROOT, TARGET, require, test
+
+
+@test("build", 1500)
+def build(t):
+    t.sh("cargo", "build", "--release", "--workspace")
+
+
+@test("unit tests", 1500)
+def unit_tests(t):
+    t.sh("cargo", "test", "--release", "--workspace")
+
+
+@test("ring under loom", 900)
+def loom(t):
+    # another target folder: the flag would rebuild everything else
+    t.sh("cargo", "test", "--release", "-p", "ringway-shm-ring", "--test", "loom",
+         env={"RUSTFLAGS": "--cfg loom", "CARGO_TARGET_DIR": str(TARGET / "loom")})
+
+
+# each package, and the packages of this workspace that it may use
+ALLOWED = {
+    "ringway-api": set(),
+    "ringway-wire": {"ringway-api"},
+    "ringway-verbs": set(),
+    "ringway-shm-ring": set(),
+    "ringway-link": {"ringway-api", "ringway-wire", "ringway-verbs", "ringway-shm-ring"},
+    "ringway-client": {"ringway-api", "ringway-wire", "ringway-link", "ringway-shm-ring"},
+    "ringway-shim": {"ringway-api", "ringway-wire", "ringway-link", "ringway-shm-ring", "ringway-client"},
+    "ringway-audit": set(),
+    "ringway-softgpu": {"ringway-api"},
+    "ringway-worker": {"ringway-api", "ringway-wire", "ringway-link", "ringway-shm-ring"},
+}
+# what is loaded into a user's program never links these
+NOT_IN_PROGRAMS = re.compile(r"^(tokio|async-std|smol|mio|hyper|reqwest|axum|tonic|h2|clap|openssl.*|rustls)$")
+
+
+@test("dependency directions", 60)
+def dependency_directions(t):
+    metadata = json.loads(t.output_of("cargo", "metadata", "--format-version", "1"))
+    members = {package["id"]: package for package in metadata["packages"] if package["id"] in metadata["workspace_members"]}
+    names = {package["name"] for package in members.values()}
+    for package in members.values():
+        uses = {dep["name"] for dep in package["dependencies"] if dep["name"] in names and dep["kind"] is None}
+        if package["name"] in ALLOWED:
+            wrong = uses - ALLOWED[package["name"]]
+            require(not wrong, f"{package['name']} must not use {', '.join(sorted(wrong))}")
+    # everything that the shim links, however deep
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+    by_id = {package["id"]: package["name"] for package in metadata["packages"]}
+    seen, todo = set(), [identity for identity, package in members.items() if package["name"] in ("ringway-shim", "ringway-audit")]
+    while todo:
+        identity = todo.pop()
+        if identity not in seen:
+            seen.add(identity)
+            todo += [dep["pkg"] for dep in nodes[identity]["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])]
+    wrong = sorted({by_id[identity] for identity in seen if NOT_IN_PROGRAMS.match(by_id[identity])})
+    require(not wrong, f"what is loaded into programs links {', '.join(wrong)}")
+    return f"{len(members)} packages, {len(seen)} linked into programs"
