@@ -158,6 +158,8 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         op::CU_TENSOR_MAP_REPLACE_ADDRESS => super::tensor_map::cuTensorMapReplaceAddress(cx, r).into(),
         op::CU_TEX_OBJECT_DESTROY => super::texture::cuTexObjectDestroy(cx, r).into(),
         op::CU_SURF_OBJECT_DESTROY => super::texture::cuSurfObjectDestroy(cx, r).into(),
+        op::CU_MEM_MAP => super::virtual_memory::cuMemMap(cx, r).into(),
+        op::CU_MEM_UNMAP => super::virtual_memory::cuMemUnmap(cx, r).into(),
         op::CU_MEM_SET_ACCESS => super::virtual_memory::cuMemSetAccess(cx, r).into(),
         op::CU_MEM_GET_ACCESS => super::virtual_memory::cuMemGetAccess(cx, r).into(),
         op::CU_MEM_GET_ALLOCATION_GRANULARITY => super::virtual_memory::cuMemGetAllocationGranularity(cx, r).into(),

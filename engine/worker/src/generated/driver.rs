@@ -700,7 +700,7 @@ pub struct Driver {
     /// `cuMemAddressFree`.
     pub cuMemAddressFree: Option<unsafe extern "C" fn(u64, usize) -> u32>,
     /// `cuMemCreate`.
-    pub cuMemCreate: Option<unsafe extern "C" fn(*mut c_void, usize, *const c_void, u64) -> u32>,
+    pub cuMemCreate: Option<unsafe extern "C" fn(*mut u64, usize, *const c_void, u64) -> u32>,
     /// `cuMemRelease`.
     pub cuMemRelease: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuMemMap`.

@@ -38,6 +38,9 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
     for _ in 0..map_count {
         map.push(r.array::<12>()?);
     }
+    for v in &mut map {
+        super::to_driver(cx, v, 0)?;
+    }
     let count = r.usize()?;
     r.end()?;
     if u64::from(map_count) != count as u64 {
@@ -50,7 +53,9 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 
 pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let memPool = cx.handle(Kind::MemPool, r.u64()?)?;
-    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
+    let mut location = r.array::<8>()?;
+    super::to_driver(cx, &mut location, 0)?;
+    let mut location = Aligned(crate::cx::aligned::<1>(&location));
     r.end()?;
     let mut flags: u32 = 0;
     let call = cx.driver.cuMemPoolGetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -61,7 +66,9 @@ pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 
 pub(super) fn cuMemPoolCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pool_id = r.u64()?;
-    let mut poolProps = Aligned(crate::cx::aligned::<11>(r.take(88)?));
+    let mut poolProps = r.array::<88>()?;
+    super::to_driver(cx, &mut poolProps, 8)?;
+    let mut poolProps = Aligned(crate::cx::aligned::<11>(&poolProps));
     r.end()?;
     let mut pool = 0u64;
     let call = cx.driver.cuMemPoolCreate.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -81,7 +88,9 @@ pub(super) fn cuMemPoolDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<()
 }
 
 pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
+    let mut location = r.array::<8>()?;
+    super::to_driver(cx, &mut location, 0)?;
+    let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     r.end()?;
     let mut pool_out = 0u64;
@@ -93,7 +102,9 @@ pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
 }
 
 pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
+    let mut location = r.array::<8>()?;
+    super::to_driver(cx, &mut location, 0)?;
+    let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     r.end()?;
     let mut pool = 0u64;
@@ -105,7 +116,9 @@ pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(),
 }
 
 pub(super) fn cuMemSetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
+    let mut location = r.array::<8>()?;
+    super::to_driver(cx, &mut location, 0)?;
+    let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     let pool = cx.handle(Kind::MemPool, r.u64()?)?;
     r.end()?;

@@ -61,3 +61,28 @@ fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
     let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
     cx.handle(kind, id)
 }
+
+/// `CU_MEM_LOCATION_TYPE_DEVICE`.
+const LOCATION_DEVICE: [u8; 4] = 1u32.to_ne_bytes();
+
+/// The CUmemLocation (type, then id) at `offset`: the client's ordinal becomes the driver's.
+fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), CudaError> {
+    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+        && *kind == LOCATION_DEVICE
+    {
+        *id = cx.device(i32::from_ne_bytes(*id))?.to_ne_bytes();
+    }
+    Ok(())
+}
+
+/// The CUmemLocation at `offset`: the driver's ordinal becomes the client's.
+fn to_client(cx: &Cx<'_>, structure: &mut [u8], offset: usize) {
+    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+        && *kind == LOCATION_DEVICE
+    {
+        let theirs = i32::from_ne_bytes(*id);
+        if let Some(ours) = (0..64).find(|ordinal| cx.device(*ordinal) == Ok(theirs)) {
+            *id = ours.to_ne_bytes();
+        }
+    }
+}

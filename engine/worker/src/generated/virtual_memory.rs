@@ -19,6 +19,27 @@ use crate::cx::{Cx, Failure};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
+pub(super) fn cuMemMap(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let ptr = r.u64()?;
+    let size = r.usize()?;
+    let offset = r.usize()?;
+    let handle = cx.handle(Kind::Allocation, r.u64()?)?;
+    let flags = r.u64()?;
+    r.end()?;
+    let call = cx.driver.cuMemMap.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(ptr, size, offset, handle, flags) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemUnmap(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let ptr = r.u64()?;
+    let size = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemUnmap.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(ptr, size) })?;
+    Ok(())
+}
+
 pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let ptr = r.u64()?;
     let size = r.usize()?;
@@ -29,6 +50,9 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
     let mut desc = Vec::with_capacity(desc_count as usize);
     for _ in 0..desc_count {
         desc.push(r.array::<12>()?);
+    }
+    for v in &mut desc {
+        super::to_driver(cx, v, 0)?;
     }
     let count = r.usize()?;
     r.end()?;
@@ -41,7 +65,9 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 }
 
 pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut location = Aligned(crate::cx::aligned::<1>(r.take(8)?));
+    let mut location = r.array::<8>()?;
+    super::to_driver(cx, &mut location, 0)?;
+    let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let ptr = r.u64()?;
     r.end()?;
     let mut flags: u64 = 0;
@@ -52,7 +78,9 @@ pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 }
 
 pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let mut prop = Aligned(crate::cx::aligned::<4>(r.take(32)?));
+    let mut prop = r.array::<32>()?;
+    super::to_driver(cx, &mut prop, 8)?;
+    let mut prop = Aligned(crate::cx::aligned::<4>(&prop));
     let option = r.u32()?;
     r.end()?;
     let mut granularity: usize = 0;
@@ -68,6 +96,8 @@ pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx<'_>, r: &mut Re
     let mut prop = Aligned([0u64; 4]);
     let call = cx.driver.cuMemGetAllocationPropertiesFromHandle.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(prop.0.as_mut_ptr().cast(), handle) })?;
-    cx.reply.put(crate::cx::bytes_of(&prop.0).get(..32).unwrap_or_default());
+    let mut prop = crate::cx::bytes_of(&prop.0);
+    super::to_client(cx, &mut prop, 8);
+    cx.reply.put(prop.get(..32).unwrap_or_default());
     Ok(())
 }

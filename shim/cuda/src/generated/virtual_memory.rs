@@ -45,8 +45,21 @@ pub extern "C" fn cuMemRelease() -> u32 {
 
 /// `cuMemMap`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemMap() -> u32 {
-    refused(op::CU_MEM_MAP)
+pub unsafe extern "C" fn cuMemMap(ptr: u64, size: usize, offset: usize, handle: u64, flags: u64) -> u32 {
+    guard(op::CU_MEM_MAP, || unsafe { auto_cuMemMap(ptr, size, offset, handle, flags) })
+}
+
+unsafe fn auto_cuMemMap(ptr: u64, size: usize, offset: usize, handle: u64, flags: u64) -> Result<(), CudaError> {
+    let handle = client::handle(Kind::Allocation, handle)?;
+    let aim = handle.target;
+    client::called(op::CU_MEM_MAP, aim, 40, |w| {
+        w.u64(ptr);
+        w.usize(size);
+        w.usize(offset);
+        w.u64(handle.id);
+        w.u64(flags);
+    }, |_| Ok(()))?;
+    Ok(())
 }
 
 /// `cuMemMapArrayAsync`, CUDA 11.1.
@@ -63,8 +76,17 @@ pub extern "C" fn cuMemMapArrayAsync_ptsz() -> u32 {
 
 /// `cuMemUnmap`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemUnmap() -> u32 {
-    refused(op::CU_MEM_UNMAP)
+pub unsafe extern "C" fn cuMemUnmap(ptr: u64, size: usize) -> u32 {
+    guard(op::CU_MEM_UNMAP, || unsafe { auto_cuMemUnmap(ptr, size) })
+}
+
+unsafe fn auto_cuMemUnmap(ptr: u64, size: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_UNMAP, aim, 16, |w| {
+        w.u64(ptr);
+        w.usize(size);
+    }, |_| Ok(()))?;
+    Ok(())
 }
 
 /// `cuMemSetAccess`, CUDA 10.2.

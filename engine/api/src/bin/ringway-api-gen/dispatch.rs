@@ -106,7 +106,7 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         .iter()
         .filter(|r| r.is_remote() && (r.is_auto() || (r.works() && r.hand && !r.driver_only)))
     {
-        let _ = if row.hand {
+        let _ = if row.hand || row.hand_arm {
             writeln!(
                 out,
                 "        op::{} => crate::handlers::{}::{}(cx, r),",
@@ -130,7 +130,7 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
 }
 
 pub fn has_arms(rows: &[&Row]) -> bool {
-    rows.iter().any(|r| r.is_auto())
+    rows.iter().any(|r| r.has_auto_arm())
 }
 
 pub fn family(rows: &[&Row]) -> String {
@@ -147,7 +147,7 @@ use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 ",
     );
-    for row in rows.iter().filter(|r| r.is_auto()) {
+    for row in rows.iter().filter(|r| r.has_auto_arm()) {
         arm(&mut out, row);
     }
     // Families without some of the shapes would leave imports unused.
@@ -296,6 +296,12 @@ fn arm(out: &mut String, row: &Row) {
                         out,
                         "    let mut {n} = Vec::with_capacity({n}_count as usize);\n    for _ in 0..{n}_count {{\n        {n}.push({read});\n    }}"
                     );
+                    if let Some(offset) = p.location() {
+                        let _ = writeln!(
+                            out,
+                            "    for v in &mut {n} {{\n        super::to_driver(cx, v, {offset})?;\n    }}"
+                        );
+                    }
                     let empty = if p.nullable {
                         format!("{n}_count != 0 && ")
                     } else {
@@ -385,10 +391,16 @@ fn arm(out: &mut String, row: &Row) {
                     if p.nullable {
                         let _ = writeln!(out, "    let {n}_given = r.u8()? != 0;");
                     }
-                    let _ = writeln!(
-                        out,
-                        "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));"
-                    );
+                    let _ = match p.location() {
+                        Some(offset) => writeln!(
+                            out,
+                            "    let mut {n} = r.array::<{size}>()?;\n    super::to_driver(cx, &mut {n}, {offset})?;\n    let mut {n} = Aligned(crate::cx::aligned::<{words}>(&{n}));"
+                        ),
+                        None => writeln!(
+                            out,
+                            "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));"
+                        ),
+                    };
                 } else {
                     let _ = writeln!(outs, "    let mut {n} = Aligned([0u64; {words}]);");
                 }
@@ -408,10 +420,16 @@ fn arm(out: &mut String, row: &Row) {
                     pointer
                 });
                 if *dir != Dir::In {
-                    let _ = writeln!(
-                        after,
-                        "    cx.reply.put(crate::cx::bytes_of(&{n}.0).get(..{size}).unwrap_or_default());"
-                    );
+                    let _ = match p.location() {
+                        Some(offset) => writeln!(
+                            after,
+                            "    let mut {n} = crate::cx::bytes_of(&{n}.0);\n    super::to_client(cx, &mut {n}, {offset});\n    cx.reply.put({n}.get(..{size}).unwrap_or_default());"
+                        ),
+                        None => writeln!(
+                            after,
+                            "    cx.reply.put(crate::cx::bytes_of(&{n}.0).get(..{size}).unwrap_or_default());"
+                        ),
+                    };
                 }
             }
             Shape::Val(_) => {
@@ -482,6 +500,31 @@ pub fn module(families: &[&String]) -> String {
 fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
     let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
     cx.handle(kind, id)
+}
+
+/// `CU_MEM_LOCATION_TYPE_DEVICE`.
+const LOCATION_DEVICE: [u8; 4] = 1u32.to_ne_bytes();
+
+/// The CUmemLocation (type, then id) at `offset`: the client's ordinal becomes the driver's.
+fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), CudaError> {
+    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+        && *kind == LOCATION_DEVICE
+    {
+        *id = cx.device(i32::from_ne_bytes(*id))?.to_ne_bytes();
+    }
+    Ok(())
+}
+
+/// The CUmemLocation at `offset`: the driver's ordinal becomes the client's.
+fn to_client(cx: &Cx<'_>, structure: &mut [u8], offset: usize) {
+    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+        && *kind == LOCATION_DEVICE
+    {
+        let theirs = i32::from_ne_bytes(*id);
+        if let Some(ours) = (0..64).find(|ordinal| cx.device(*ordinal) == Ok(theirs)) {
+            *id = ours.to_ne_bytes();
+        }
+    }
 }
 ");
     out

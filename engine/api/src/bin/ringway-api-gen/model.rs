@@ -93,6 +93,14 @@ pub enum Dir {
     InOut,
 }
 
+/// Structures that name a device by its ordinal in a CUmemLocation, and where in them that is.
+pub const LOCATIONS: &[(&str, usize)] = &[
+    ("CUmemLocation", 0),
+    ("CUmemAccessDesc", 0),
+    ("CUmemAllocationProp", 8),
+    ("CUmemPoolProps", 8),
+];
+
 /// What an array is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
@@ -142,6 +150,17 @@ pub struct Param {
     pub limit: Option<Limit>,
     /// Name of the structure that a pod is, and its size in bytes.
     pub structure: Option<(String, usize)>,
+}
+
+impl Param {
+    /// Offset of the CUmemLocation in this structure.
+    pub fn location(&self) -> Option<usize> {
+        let (name, _) = self.structure.as_ref()?;
+        LOCATIONS
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, offset)| *offset)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +213,8 @@ pub struct Row {
     pub params: Option<Vec<Param>>,
     pub class: Class,
     pub hand: bool,
+    /// The server's arm is written by hand although the client's end is generated.
+    pub hand_arm: bool,
     /// A handwritten check goes before the generated body.
     pub checked: bool,
     /// The row whose generated body serves this one too, on the default stream.
@@ -217,6 +238,10 @@ impl Row {
     /// Whether a body is generated for this row itself.
     pub fn is_auto(&self) -> bool {
         self.works() && !self.hand && self.alias.is_none() && !self.driver_only
+    }
+    /// Whether the server's arm is generated.
+    pub fn has_auto_arm(&self) -> bool {
+        self.is_auto() && !self.hand_arm
     }
     pub fn is_remote(&self) -> bool {
         self.class != Class::Local

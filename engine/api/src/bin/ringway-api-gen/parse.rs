@@ -3,7 +3,7 @@
 //! ```text
 //! # comment
 //! let old = "text used again below as $old"
-//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [checked] [test="name"] [driver=symbol]
+//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [checked] [arm=hand] [test="name"] [driver=symbol]
 //!     (a line that starts with a blank goes on with the row above)
 //! OPCODE NAME SUPPORT [suffix]@version ...          a row without description: refused or planned
 //! internal OPCODE NAME CLASS                        a record of our own protocol, handled by hand
@@ -18,6 +18,7 @@
 //! `param-1`), with `out`, `inout`, `new`, `found` or `end` before it and `?`
 //! behind it where a null pointer is allowed, then `mask(bits)` or `max(number)`
 //! for what the client refuses at once. The name of the structure may stand behind a pod's size; its size is then proved.
+//! `arm=hand`: only the client's end is generated, the server's is `crate::handlers::FAMILY::NAME`.
 //! `checked`: `crate::driver::FAMILY::check_NAME`, with the same arguments, goes before a generated body. A word in brackets behind `ptr` or `fn` is for the reader only.
 
 use crate::model::*;
@@ -166,6 +167,7 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         params,
         class: Class::Called,
         hand: true,
+        hand_arm: false,
         checked: false,
         alias: None,
         support: Support::Full,
@@ -257,6 +259,8 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
     for word in tail {
         if word == "checked" {
             row.checked = true;
+        } else if word == "arm=hand" {
+            row.hand_arm = true;
         } else if let Some(test) = word.strip_prefix("test=") {
             row.test = Some(quoted(test, texts)?);
         } else if let Some(symbol) = word.strip_prefix("driver=") {
