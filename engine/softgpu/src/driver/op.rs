@@ -103,6 +103,7 @@ impl Op {
     pub fn skip(&self, stream: &Arc<Stream>, ctx: &Arc<Context>) {
         match self {
             Op::Record(record) => record.reach(),
+            Op::Graph(list) => list.skip(),
             Op::Callback(function, data) => callback(*function, *data, stream, CUresult(ctx.fault.load(Ordering::Acquire))),
             _ => {}
         }

@@ -158,6 +158,6 @@ export! {
 }
 
 fn synchronize(ctx: &Arc<context::Context>) -> R {
-    crate::driver::capture::forbid_sync(&ctx.legacy)?;
+    crate::driver::capture::forbid_unsafe()?;
     ctx.synchronize()
 }

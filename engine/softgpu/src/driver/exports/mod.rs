@@ -2,12 +2,16 @@
 //!
 //! Bodies are short: they check what the documentation says is checked at once, and call the module that knows the subject.
 
+pub mod captures;
 pub mod contexts;
 pub mod copies;
 pub mod devices;
 pub mod events;
+pub mod graphs;
 pub mod launches;
 pub mod memory;
 pub mod modules;
+pub mod misc;
+pub mod refused;
 pub mod streams;
 pub mod vmm;

@@ -94,6 +94,30 @@ impl Copy3D {
         })
     }
 
+    /// Back to `cuMemcpy3D`'s parameters.
+    pub fn to_3d(&self) -> CUDA_MEMCPY3D {
+        let kind = |address: u64| if space().find(address).is_some_and(|a| !a.on_host()) { 2 } else { 1 };
+        let (src_kind, dst_kind) = (kind(self.src), kind(self.dst));
+        let pick = |kind: u32, wanted: u32, address: u64| if kind == wanted { address } else { 0 };
+        let rows = |slice: u64, pitch: u64| slice.checked_div(pitch).unwrap_or(0) as usize;
+        CUDA_MEMCPY3D {
+            srcMemoryType: src_kind,
+            srcHost: Host(pick(src_kind, 1, self.src)),
+            srcDevice: CUdeviceptr(pick(src_kind, 2, self.src)),
+            srcPitch: self.src_pitch as usize,
+            srcHeight: rows(self.src_slice, self.src_pitch),
+            dstMemoryType: dst_kind,
+            dstHost: Host(pick(dst_kind, 1, self.dst)),
+            dstDevice: CUdeviceptr(pick(dst_kind, 2, self.dst)),
+            dstPitch: self.dst_pitch as usize,
+            dstHeight: rows(self.dst_slice, self.dst_pitch),
+            WidthInBytes: self.width as usize,
+            Height: self.height as usize,
+            Depth: self.depth as usize,
+            ..CUDA_MEMCPY3D::default()
+        }
+    }
+
     fn empty(&self) -> bool {
         self.width == 0 || self.height == 0 || self.depth == 0
     }

@@ -19,6 +19,8 @@ pub enum Kind {
     Device,
     /// `cuMemAllocAsync`: from a pool.
     Pool,
+    /// Of an allocation node of a graph.
+    Graph,
     /// A global variable of a module.
     Global,
     /// Mapped by `cuMemMap`.
@@ -235,7 +237,7 @@ pub fn map_host(len: u64) -> R<u64> {
 pub fn free_backing(allocation: &Allocation) {
     let Ok(driver) = super::device::driver() else { return };
     match allocation.kind {
-        Kind::Device | Kind::Pool | Kind::Global => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
+        Kind::Device | Kind::Pool | Kind::Global | Kind::Graph => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
         Kind::Managed => driver.managed.release(allocation.start, allocation.len),
         Kind::Pinned => {
             // SAFETY: the mapping was made by `map_host` with this length and is no longer listed as live.

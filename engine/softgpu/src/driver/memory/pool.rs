@@ -168,7 +168,7 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
 
 /// `cuMemFreeAsync`.
 pub fn free_async(address: u64, stream: &Arc<Stream>) -> R {
-    let fits = space().find(address).is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool));
+    let fits = space().find(address).is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool | Kind::Graph));
     ensure(fits, CUresult::INVALID_VALUE)?;
     if capture::add(stream, &Op::Free(address))? {
         return Ok(());
@@ -187,11 +187,18 @@ pub fn free_now(address: u64) {
     }
 }
 
+/// Takes an allocation that became a graph's off its pool's account.
+pub fn forget(allocation: &super::Allocation) {
+    if let Some(pool) = POOLS.find(allocation.pool) {
+        pool.discharge(allocation.len);
+    }
+}
+
 /// `cuMemFree`: waits for the context's work first, since it may use the memory.
 pub fn free(address: u64) -> R {
     let ctx = current()?;
     let allocation = space().find(address).filter(|a| a.start == address).ok_or(CUresult::INVALID_VALUE)?;
-    ensure(matches!(allocation.kind, Kind::Device | Kind::Pool | Kind::Managed), CUresult::INVALID_VALUE)?;
+    ensure(matches!(allocation.kind, Kind::Device | Kind::Pool | Kind::Managed | Kind::Graph), CUresult::INVALID_VALUE)?;
     let owner = crate::driver::context::CONTEXTS.find(allocation.ctx).unwrap_or(ctx);
     owner.all_streams().iter().for_each(|s| s.mark().wait());
     match allocation.kind {
