@@ -673,6 +673,10 @@ pub struct Driver {
     pub cuTexObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void, *const c_void, *const c_void) -> u32>,
     /// `cuTexObjectDestroy`.
     pub cuTexObjectDestroy: Option<unsafe extern "C" fn(u64) -> u32>,
+    /// `cuTexObjectGetTextureDesc`.
+    pub cuTexObjectGetTextureDesc: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    /// `cuTexObjectGetResourceViewDesc`.
+    pub cuTexObjectGetResourceViewDesc: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuSurfObjectCreate`.
     pub cuSurfObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
     /// `cuSurfObjectDestroy`.
@@ -1060,6 +1064,8 @@ impl Driver {
                 cuTensorMapReplaceAddress: get("cuTensorMapReplaceAddress").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuTexObjectCreate: get("cuTexObjectCreate").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _) -> u32>(p)),
                 cuTexObjectDestroy: get("cuTexObjectDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),
+                cuTexObjectGetTextureDesc: get("cuTexObjectGetTextureDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
+                cuTexObjectGetResourceViewDesc: get("cuTexObjectGetResourceViewDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuSurfObjectCreate: get("cuSurfObjectCreate").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuSurfObjectDestroy: get("cuSurfObjectDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),
                 cuPointerGetAttribute: get("cuPointerGetAttribute").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),

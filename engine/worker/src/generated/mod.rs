@@ -75,6 +75,18 @@ fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), Cud
     Ok(())
 }
 
+/// The array in a CUDA_RESOURCE_DESC (type, then a union at byte 8): the client's handle becomes the driver's.
+fn resource(cx: &Cx<'_>, descriptor: &mut [u64]) -> Result<(), CudaError> {
+    if let [kind, handle, ..] = descriptor {
+        match *kind as u32 {
+            0 => *handle = cx.handle(Kind::Array, *handle)?,
+            1 => *handle = cx.handle(Kind::MipmappedArray, *handle)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The CUmemLocation at `offset`: the driver's ordinal becomes the client's.
 fn to_client(cx: &Cx<'_>, structure: &mut [u8], offset: usize) {
     if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)

@@ -14,15 +14,62 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+use super::Aligned;
 use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
-use ringway_wire::codec::{Reader};
+use ringway_wire::codec::{Reader, Writer as _};
+
+pub(super) fn cuTexObjectCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mut pResDesc = Aligned(crate::cx::aligned::<18>(r.take(144)?));
+    super::resource(cx, &mut pResDesc.0)?;
+    let pTexDesc_given = r.u8()? != 0;
+    let mut pTexDesc = Aligned(crate::cx::aligned::<13>(r.take(104)?));
+    let pResViewDesc_given = r.u8()? != 0;
+    let mut pResViewDesc = Aligned(crate::cx::aligned::<14>(r.take(112)?));
+    r.end()?;
+    let mut pTexObject: u64 = 0;
+    let call = cx.driver.cuTexObjectCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pTexObject, pResDesc.0.as_ptr().cast(), if pTexDesc_given { pTexDesc.0.as_ptr().cast() } else { core::ptr::null() }, if pResViewDesc_given { pResViewDesc.0.as_ptr().cast() } else { core::ptr::null() }) })?;
+    cx.reply.u64(pTexObject);
+    Ok(())
+}
 
 pub(super) fn cuTexObjectDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let texObject = r.u64()?;
     r.end()?;
     let call = cx.driver.cuTexObjectDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(texObject) })?;
+    Ok(())
+}
+
+pub(super) fn cuTexObjectGetTextureDesc(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let texObject = r.u64()?;
+    r.end()?;
+    let mut pTexDesc = Aligned([0u64; 13]);
+    let call = cx.driver.cuTexObjectGetTextureDesc.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(pTexDesc.0.as_mut_ptr().cast(), texObject) })?;
+    cx.reply.put(crate::cx::bytes_of(&pTexDesc.0).get(..104).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuTexObjectGetResourceViewDesc(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let texObject = r.u64()?;
+    r.end()?;
+    let mut pResViewDesc = Aligned([0u64; 14]);
+    let call = cx.driver.cuTexObjectGetResourceViewDesc.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(pResViewDesc.0.as_mut_ptr().cast(), texObject) })?;
+    cx.reply.put(crate::cx::bytes_of(&pResViewDesc.0).get(..112).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn cuSurfObjectCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let mut pResDesc = Aligned(crate::cx::aligned::<18>(r.take(144)?));
+    super::resource(cx, &mut pResDesc.0)?;
+    r.end()?;
+    let mut pSurfObject: u64 = 0;
+    let call = cx.driver.cuSurfObjectCreate.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut pSurfObject, pResDesc.0.as_ptr().cast()) })?;
+    cx.reply.u64(pSurfObject);
     Ok(())
 }
 

@@ -21,8 +21,30 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuTexObjectCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuTexObjectCreate() -> u32 {
-    refused(op::CU_TEX_OBJECT_CREATE)
+pub unsafe extern "C" fn cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, pTexDesc: *const c_void, pResViewDesc: *const c_void) -> u32 {
+    guard(op::CU_TEX_OBJECT_CREATE, || unsafe { auto_cuTexObjectCreate(pTexObject, pResDesc, pTexDesc, pResViewDesc) })
+}
+
+unsafe fn auto_cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, pTexDesc: *const c_void, pResViewDesc: *const c_void) -> Result<(), CudaError> {
+    if pTexObject.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if pResDesc.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    client::called(op::CU_TEX_OBJECT_CREATE, aim, 362, |w| {
+        w.put(&pResDesc.cast::<[u8; 144]>().read());
+        w.u8(u8::from(!pTexDesc.is_null()));
+        w.put(&if pTexDesc.is_null() { [0; 104] } else { pTexDesc.cast::<[u8; 104]>().read() });
+        w.u8(u8::from(!pResViewDesc.is_null()));
+        w.put(&if pResViewDesc.is_null() { [0; 112] } else { pResViewDesc.cast::<[u8; 112]>().read() });
+    }, |r| {
+        let v = r.u64()?;
+        pTexObject.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuTexObjectDestroy`, CUDA 5.0.
@@ -47,20 +69,68 @@ pub extern "C" fn cuTexObjectGetResourceDesc() -> u32 {
 
 /// `cuTexObjectGetTextureDesc`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuTexObjectGetTextureDesc() -> u32 {
-    refused(op::CU_TEX_OBJECT_GET_TEXTURE_DESC)
+pub unsafe extern "C" fn cuTexObjectGetTextureDesc(pTexDesc: *mut c_void, texObject: u64) -> u32 {
+    guard(op::CU_TEX_OBJECT_GET_TEXTURE_DESC, || unsafe { auto_cuTexObjectGetTextureDesc(pTexDesc, texObject) })
+}
+
+unsafe fn auto_cuTexObjectGetTextureDesc(pTexDesc: *mut c_void, texObject: u64) -> Result<(), CudaError> {
+    if pTexDesc.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    client::called(op::CU_TEX_OBJECT_GET_TEXTURE_DESC, aim, 8, |w| {
+        w.u64(texObject);
+    }, |r| {
+        let v = r.array::<104>()?;
+        pTexDesc.cast::<[u8; 104]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuTexObjectGetResourceViewDesc`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuTexObjectGetResourceViewDesc() -> u32 {
-    refused(op::CU_TEX_OBJECT_GET_RESOURCE_VIEW_DESC)
+pub unsafe extern "C" fn cuTexObjectGetResourceViewDesc(pResViewDesc: *mut c_void, texObject: u64) -> u32 {
+    guard(op::CU_TEX_OBJECT_GET_RESOURCE_VIEW_DESC, || unsafe { auto_cuTexObjectGetResourceViewDesc(pResViewDesc, texObject) })
+}
+
+unsafe fn auto_cuTexObjectGetResourceViewDesc(pResViewDesc: *mut c_void, texObject: u64) -> Result<(), CudaError> {
+    if pResViewDesc.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    client::called(op::CU_TEX_OBJECT_GET_RESOURCE_VIEW_DESC, aim, 8, |w| {
+        w.u64(texObject);
+    }, |r| {
+        let v = r.array::<112>()?;
+        pResViewDesc.cast::<[u8; 112]>().write(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuSurfObjectCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuSurfObjectCreate() -> u32 {
-    refused(op::CU_SURF_OBJECT_CREATE)
+pub unsafe extern "C" fn cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void) -> u32 {
+    guard(op::CU_SURF_OBJECT_CREATE, || unsafe { auto_cuSurfObjectCreate(pSurfObject, pResDesc) })
+}
+
+unsafe fn auto_cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void) -> Result<(), CudaError> {
+    if pSurfObject.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if pResDesc.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    client::called(op::CU_SURF_OBJECT_CREATE, aim, 144, |w| {
+        w.put(&pResDesc.cast::<[u8; 144]>().read());
+    }, |r| {
+        let v = r.u64()?;
+        pSurfObject.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuSurfObjectDestroy`, CUDA 5.0.

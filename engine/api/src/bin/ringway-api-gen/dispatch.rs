@@ -396,6 +396,16 @@ fn arm(out: &mut String, row: &Row) {
                             out,
                             "    let mut {n} = r.array::<{size}>()?;\n    super::to_driver(cx, &mut {n}, {offset})?;\n    let mut {n} = Aligned(crate::cx::aligned::<{words}>(&{n}));"
                         ),
+                        None if p
+                            .structure
+                            .as_ref()
+                            .is_some_and(|(name, _)| name == RESOURCE) =>
+                        {
+                            writeln!(
+                                out,
+                                "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));\n    super::resource(cx, &mut {n}.0)?;"
+                            )
+                        }
                         None => writeln!(
                             out,
                             "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));"
@@ -511,6 +521,18 @@ fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), Cud
         && *kind == LOCATION_DEVICE
     {
         *id = cx.device(i32::from_ne_bytes(*id))?.to_ne_bytes();
+    }
+    Ok(())
+}
+
+/// The array in a CUDA_RESOURCE_DESC (type, then a union at byte 8): the client's handle becomes the driver's.
+fn resource(cx: &Cx<'_>, descriptor: &mut [u64]) -> Result<(), CudaError> {
+    if let [kind, handle, ..] = descriptor {
+        match *kind as u32 {
+            0 => *handle = cx.handle(Kind::Array, *handle)?,
+            1 => *handle = cx.handle(Kind::MipmappedArray, *handle)?,
+            _ => {}
+        }
     }
     Ok(())
 }

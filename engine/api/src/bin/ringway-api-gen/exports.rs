@@ -67,7 +67,9 @@ pub fn family(rows: &[&Row]) -> String {
     let mut out = String::from(HEAD);
     for row in rows.iter().filter(|r| !r.internal && !r.driver_only) {
         for export in &row.exports {
-            symbol(&mut out, row, export);
+            symbol(&mut out, row, export, |name| {
+                rows.iter().any(|r| r.name == name && r.wrapped)
+            });
         }
         if row.is_auto() {
             body(&mut out, row);
@@ -76,7 +78,7 @@ pub fn family(rows: &[&Row]) -> String {
     out
 }
 
-fn symbol(out: &mut String, row: &Row, export: &Export) {
+fn symbol(out: &mut String, row: &Row, export: &Export, wrapped: impl Fn(&str) -> bool) {
     let empty = Vec::new();
     let params = row.params.as_ref().unwrap_or(&empty);
     let op = row.op();
@@ -121,8 +123,10 @@ fn symbol(out: &mut String, row: &Row, export: &Export) {
     if row.alias.is_some() {
         arguments.push(format!("stream_arg(0, {per_thread})"));
     }
+    // Rows of a table file share a module, so a wrapped row and its aliases are reached in the same way.
     let path = match &row.alias {
-        _ if row.hand => format!("crate::driver::{}::{}", row.family, row.name),
+        _ if row.hand || row.wrapped => format!("crate::driver::{}::{}", row.family, row.name),
+        Some(alias) if wrapped(alias) => format!("crate::driver::{}::{alias}", row.family),
         Some(alias) => format!("auto_{alias}"),
         None => format!("auto_{}", row.name),
     };
@@ -144,20 +148,11 @@ fn body(out: &mut String, row: &Row) {
     let params = row.params.as_ref().expect("checked by the parser");
     let _ = writeln!(
         out,
-        "\nunsafe fn auto_{}({}) -> Result<(), CudaError> {{",
+        "\n{}unsafe fn auto_{}({}) -> Result<(), CudaError> {{",
+        if row.wrapped { "pub(crate) " } else { "" },
         row.name,
         signature(params)
     );
-    if row.checked {
-        let names: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
-        let _ = writeln!(
-            out,
-            "    crate::driver::{}::check_{}({})?;",
-            row.family,
-            row.name,
-            names.join(", ")
-        );
-    }
     let mut size: Vec<String> = Vec::new();
     let mut fixed = 0usize;
     let mut encode = String::new();

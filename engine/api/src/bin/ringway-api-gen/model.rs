@@ -101,6 +101,9 @@ pub const LOCATIONS: &[(&str, usize)] = &[
     ("CUmemPoolProps", 8),
 ];
 
+/// A structure that names an array, whose handle is translated.
+pub const RESOURCE: &str = "CUDA_RESOURCE_DESC";
+
 /// What an array is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
@@ -215,8 +218,8 @@ pub struct Row {
     pub hand: bool,
     /// The server's arm is written by hand although the client's end is generated.
     pub hand_arm: bool,
-    /// A handwritten check goes before the generated body.
-    pub checked: bool,
+    /// A handwritten function of the shim is called, which calls the generated body (`auto_NAME`).
+    pub wrapped: bool,
     /// The row whose generated body serves this one too, on the default stream.
     pub alias: Option<String>,
     pub support: Support,

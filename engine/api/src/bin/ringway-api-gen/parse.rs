@@ -3,7 +3,7 @@
 //! ```text
 //! # comment
 //! let old = "text used again below as $old"
-//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [checked] [arm=hand] [test="name"] [driver=symbol]
+//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [wrapped] [arm=hand] [test="name"] [driver=symbol]
 //!     (a line that starts with a blank goes on with the row above)
 //! OPCODE NAME SUPPORT [suffix]@version ...          a row without description: refused or planned
 //! internal OPCODE NAME CLASS                        a record of our own protocol, handled by hand
@@ -19,7 +19,8 @@
 //! behind it where a null pointer is allowed, then `mask(bits)` or `max(number)`
 //! for what the client refuses at once. The name of the structure may stand behind a pod's size; its size is then proved.
 //! `arm=hand`: only the client's end is generated, the server's is `crate::handlers::FAMILY::NAME`.
-//! `checked`: `crate::driver::FAMILY::check_NAME`, with the same arguments, goes before a generated body. A word in brackets behind `ptr` or `fn` is for the reader only.
+//! `wrapped`: the export calls `crate::driver::FAMILY::NAME`, which does what it has to and calls the generated
+//! `crate::generated::FAMILY::auto_NAME`, both with the same arguments.
 
 use crate::model::*;
 
@@ -168,7 +169,7 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         class: Class::Called,
         hand: true,
         hand_arm: false,
-        checked: false,
+        wrapped: false,
         alias: None,
         support: Support::Full,
         exports: Vec::new(),
@@ -257,8 +258,8 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         _ => return Err(format!("unknown support {support}")),
     };
     for word in tail {
-        if word == "checked" {
-            row.checked = true;
+        if word == "wrapped" {
+            row.wrapped = true;
         } else if word == "arm=hand" {
             row.hand_arm = true;
         } else if let Some(test) = word.strip_prefix("test=") {
