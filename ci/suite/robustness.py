@@ -132,6 +132,25 @@ def two_tenants(t):
     return last_line(refused.errors())[:90]
 
 
+@test("hostile client", 300)
+def hostile(t):
+    served = Served(t)
+    victims = [served.start([python(), ENDLESS], options=["-p", "0.1", "--link", "shm"], label="victim-shm"),
+               served.start([python(), ENDLESS], options=["-p", "0.1", "--link", "tcp"], server=served.tcp_address(), label="victim-tcp")]
+    for victim in victims:
+        victim.wait_for_text("running")
+    counts = []
+    for address in (f"unix:{served.socket}", served.tcp_address()):
+        summary = summary_of(t.start(["python3", CLIENTS / "hostile/main.py", address], label="hostile"))
+        counts.append(summary["checks"])
+    for victim in victims:
+        require(victim.process.poll() is None, f"another session was harmed: {victim.errors()[-300:]!r}")
+    require(served.server.process.poll() is None, "the server ended")
+    require("panicked" not in served.server.errors(), "something panicked")
+    summary_of(served.start([python(), CLIENTS / "behaviour/out_of_memory.py"], options=["-p", "0.5"]))
+    return f"{sum(counts)} checks, two other sessions went on"
+
+
 @test("static NVIDIA runtime is explained", 120)
 def static_runtime(t):
     for place in (Embedded(t), Direct(t)):

@@ -1,9 +1,7 @@
 """Tests of the source tree: it builds, its unit tests pass, generated files are current, packages depend one way."""
 
 import json
-import os
 import re
-import subprocess
 
 from .runner import RELEASE, ROOT, TARGET, require, test
 
@@ -16,6 +14,21 @@ def build(t):
 @test("unit tests", 1500)
 def unit_tests(t):
     t.sh("cargo", "test", "--release", "--workspace")
+
+
+@test("generated files are current", 300)
+def generated(t):
+    t.sh("cargo", "run", "--release", "-p", "ringway-api", "--bin", "ringway-api-gen", "--", "--check")
+
+
+@test("exports equal the table", 60)
+def exports(t):
+    wanted = set((ROOT / "docs/symbols.txt").read_text().split())
+    listing = t.output_of("nm", "-D", "--defined-only", RELEASE / "libringway_shim.so")
+    have = {line.split()[2].split("@")[0] for line in listing.splitlines() if len(line.split()) == 3}
+    driver = {name for name in have if re.match(r"cu[A-Z]", name)}
+    require(driver == wanted, f"missing: {sorted(wanted - driver)[:5]}, not in the table: {sorted(driver - wanted)[:5]}")
+    return f"{len(wanted)} symbols"
 
 
 @test("ring under loom", 900)

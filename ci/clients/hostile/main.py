@@ -1,0 +1,303 @@
+"""A client that means harm: garbage, truncated handshakes, wrong versions, lengths and ids chosen to overflow.
+
+usage: main.py unix:/PATH|HOST:PORT
+
+Speaks the control protocol and the data plane by hand (engine/wire/WIRE.md). Each attack must end in a refusal or in the
+end of its own connection, within a bound; the server must answer an ordinary question after each. The last line is JSON.
+"""
+
+import contextlib
+import json
+import mmap
+import random
+import select
+import socket
+import struct
+import sys
+import time
+
+MAGIC, VERSION = b"RWCT", 1
+IDENTITY = {"user": "mallory", "host": "elsewhere", "program": "hostile", "pid": 1}
+# the data plane's layout (engine/wire/src/layout.rs, frame.rs)
+KIND_RING, KIND_RELEASED = 1, 4
+SUBMIT_RING_AT = 4096
+LIMIT_S = 20
+
+checks, failures = 0, []
+
+
+def check(name, good, detail=""):
+    global checks
+    if good:
+        checks += 1
+    else:
+        failures.append(name)
+        print(f"MISMATCH hostile: {name} {detail}", file=sys.stderr, flush=True)
+
+
+def connect(address):
+    if address.startswith("unix:"):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(LIMIT_S)
+        connection.connect(address[5:])
+    else:
+        host, port = address.rsplit(":", 1)
+        connection = socket.create_connection((host, int(port)), LIMIT_S)
+    return connection
+
+
+def frame(payload, magic=MAGIC, version=VERSION, length=None):
+    return magic + struct.pack("<HHI", version, 0, len(payload) if length is None else length) + payload
+
+
+def message(value):
+    return frame(json.dumps(value).encode())
+
+
+def receive(connection):
+    """One control reply, or None when the peer closed the connection."""
+    def exactly(count):
+        data = b""
+        while len(data) < count:
+            piece = connection.recv(count - len(data))
+            if not piece:
+                return None
+            data += piece
+        return data
+    try:
+        header = exactly(12)
+        if header is None:
+            return None
+        length = struct.unpack("<I", header[8:12])[0]
+        body = exactly(length)
+        return None if body is None else json.loads(body)
+    except ConnectionError:
+        return None
+
+
+def closed(connection, limit_s=LIMIT_S):
+    """Waits until the peer has closed the connection, reading what it still says. False if it never does."""
+    deadline = time.monotonic() + limit_s
+    connection.setblocking(False)
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([connection], [], [], 0.2)
+        if ready:
+            try:
+                if not connection.recv(65536):
+                    return True
+            except BlockingIOError:
+                continue
+            except OSError:
+                return True
+    return False
+
+
+def alive(address):
+    with contextlib.closing(connect(address)) as connection:
+        connection.sendall(message({"inventory": {"token": ""}}))
+        reply = receive(connection)
+        return bool(reply) and "inventory" in reply
+
+
+def control_attacks(address):
+    ask = json.dumps({"inventory": {"token": ""}}).encode()
+    deep = b"[" * 100_000
+    attacks = {
+        "random bytes": random.Random(1).randbytes(4096),
+        "nothing but zeros": bytes(1000),
+        "an HTTP request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "wrong magic": frame(ask, magic=b"RWCX"),
+        "a later version": frame(ask, version=2),
+        "version 0": frame(ask, version=0),
+        "a length of 4 GiB": frame(ask, length=0xFFFFFFFF),
+        "a length over the limit": frame(ask, length=256 * 1024 + 1),
+        "not JSON": frame(b"\xff\xfe{]"),
+        "JSON nested without end": frame(deep),
+        "an unknown request": message({"take_over": {}}),
+        "a lease of 4 billion GPUs": message({"lease": {"token": "", "gpus": 0xFFFFFFFF, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
+        "a lease of no GPU": message({"lease": {"token": "", "gpus": 0, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
+        "a lease of a negative fraction": message({"lease": {"token": "", "gpus": 1, "memory": {"fraction": -1.0}, "identity": IDENTITY}}),
+        "a lease of too much memory": message({"lease": {"token": "", "gpus": 1, "memory": {"mib": 2**64 - 1}, "identity": IDENTITY}}),
+        "a session in no lease": message({"open": {"lease": "none", "secret": "none", "identity": IDENTITY, "link": "tcp"}}),
+        "a lane of no session": message({"join": {"session": 2**64 - 1, "secret": "", "lane": 2**32 - 1, "link": "tcp"}}),
+    }
+    for name, data in attacks.items():
+        with contextlib.closing(connect(address)) as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(data)
+            reply = None
+            with contextlib.suppress(ConnectionError, ValueError):
+                reply = receive(connection)
+            refused = reply is None or "refused" in reply
+            reason = bool(reply) and bool(reply.get("refused", {}).get("reason"))
+            check(f"{name} is refused", refused, str(reply))
+            if name in ("wrong magic", "a later version", "a length of 4 GiB", "a lease of no GPU", "a session in no lease"):
+                check(f"{name} is refused with a reason", reason, str(reply))
+    for cut in (1, 4, 11, 12, 13, 40):
+        connection = connect(address)
+        connection.sendall(message({"inventory": {"token": ""}})[:cut])
+        connection.close()
+    # many that connect and say nothing do not keep others out
+    idle = [connect(address) for _ in range(50)]
+    check("served beside 50 silent connections", alive(address))
+    for connection in idle:
+        connection.close()
+    check("alive after the control attacks", alive(address))
+
+
+class Session:
+    """A lease and a session, opened as a good client would."""
+
+    def __init__(self, address, link):
+        self.lease = connect(address)
+        self.lease.sendall(message({"lease": {"token": "", "gpus": 1, "memory": {"fraction": 0.1}, "identity": IDENTITY}}))
+        leased = receive(self.lease)
+        if not leased or "leased" not in leased:
+            raise RuntimeError(f"no lease: {leased}")
+        leased = leased["leased"]
+        self.connection = connect(address)
+        self.connection.sendall(message({"open": {"lease": leased["lease"], "secret": leased["secret"], "identity": IDENTITY, "link": link}}))
+        opened = receive(self.connection)
+        if not opened or "opened" not in opened:
+            raise RuntimeError(f"no session: {opened}")
+        self.opened = opened["opened"]
+        self.key = self.opened["ring_key"] | 1
+        self.position = 0
+        self.memory = None
+        if link == "shm":
+            data, files, _, _ = socket.recv_fds(self.connection, 24, 4)
+            _, server_bytes, _ = struct.unpack("<QQQ", data)
+            self.memory = mmap.mmap(files[0], server_bytes)
+            self.ring_bytes = server_bytes - SUBMIT_RING_AT
+
+    def record(self, tag, payload, length=None, key=None):
+        """A ring record at the next position, with a commit word that the server takes for genuine."""
+        commit = self.position ^ (self.key if key is None else key)
+        size = len(payload) if length is None else length
+        data = struct.pack("<QII", commit, size & 0xFFFFFFFF, tag & 0xFFFFFFFF) + payload
+        data += bytes(-len(data) % 16)
+        self.position += len(data)
+        return data
+
+    def put(self, data, position):
+        """Sends ring bytes: written in place over shm, in a frame over tcp."""
+        if self.memory is not None:
+            offset = SUBMIT_RING_AT + position % self.ring_bytes
+            self.memory[offset + 8:offset + len(data)] = data[8:]
+            self.memory[offset:offset + 8] = data[:8]
+            with contextlib.suppress(OSError):
+                self.connection.send(b"\1")  # the doorbell
+        else:
+            with contextlib.suppress(OSError):
+                self.connection.sendall(struct.pack("<B3xIQ", KIND_RING, len(data), position) + data)
+
+    def close(self):
+        if self.memory is not None:
+            self.memory.close()
+        self.connection.close()
+        self.lease.close()
+
+
+def call(payload=b"", context=1, slot=0, flags=0):
+    return struct.pack("<IHHI", context, slot, flags, 0) + payload
+
+
+def record_attacks(address, link):
+    """Records that look genuine, with content that does not: the worker ends the session or answers with an error."""
+    dice = random.Random(link)
+    huge = struct.pack("<Q", 2**64 - 1)
+    cases = {
+        "an unknown opcode": lambda s: s.record(0x7FFFFFFF, call()),
+        "opcode 0": lambda s: s.record(0, call()),
+        "an empty record": lambda s: s.record(300, b""),
+        "a record cut in its header": lambda s: s.record(300, b"\1\0\0"),
+        "a length of 4 GiB": lambda s: s.record(300, call(), length=0xFFFFFFFF),
+        "a length beyond the ring": lambda s: s.record(300, call(), length=64 << 20),
+        "a length of the whole ring": lambda s: s.record(300, call(), length=4 << 20),
+        "a reply slot that is none": lambda s: s.record(300, call(huge * 4, slot=0x7FFF)),
+        "reserved flags": lambda s: s.record(300, call(huge * 4, flags=0xFFFF)),
+        "an unknown context": lambda s: s.record(300, call(huge * 4, context=0xFFFFFFFF)),
+    }
+    for name, make in cases.items():
+        session = Session(address, link)
+        start = session.position
+        session.put(make(session), start)
+        time.sleep(0.02)
+        session.close()
+        check(f"{link}: alive after {name}", alive(address))
+    # every opcode with arguments chosen to overflow: ids out of range, sizes near 2^64, random bytes
+    for tag_first in range(256, 1100, 60):
+        session = Session(address, link)
+        for tag in range(tag_first, tag_first + 60):
+            filler = dice.choice([huge * 24, bytes(192), dice.randbytes(dice.randrange(0, 400)), struct.pack("<Q", (1 << 48) | 0xFFFFFFFF) * 16,
+                                  struct.pack("<QQ", 0x7FFFFFFFFFFFFFF0, 64) * 10])
+            start = session.position
+            session.put(session.record(tag, call(filler, slot=dice.randrange(64), context=dice.choice([0, 1, 2, 0x10001]))), start)
+        time.sleep(0.05)
+        session.close()
+    check(f"{link}: alive after every opcode with hostile arguments", alive(address))
+
+
+def stream_attacks(address):
+    """Bytes on the tcp link that are no frames, or frames that break its rules: the connection ends."""
+    def ring(position, data, length=None):
+        return struct.pack("<B3xIQ", KIND_RING, len(data) if length is None else length, position) + data
+    attacks = {
+        "random bytes": random.Random(2).randbytes(10_000),
+        "an unknown kind of frame": struct.pack("<B3xIQ", 99, 0, 0),
+        "reserved bytes": struct.pack("<BBBBIQ", KIND_RING, 1, 2, 3, 16, 0) + bytes(16),
+        "a frame of 4 GiB": ring(0, b"", 0xFFFFFFFF),
+        "a frame longer than the ring": ring(0, b"", 64 << 20),
+        "a position in the future": ring(1 << 40, bytes(64)),
+        "a position that overflows": ring(2**64 - 8, bytes(64)),
+        "a release of what was never sent": struct.pack("<B3xIQ", KIND_RELEASED, 0, 1 << 50),
+        "a server's frame": struct.pack("<B3xIQ", 2, 8, 0) + bytes(8),
+    }
+    for name, data in attacks.items():
+        session = Session(address, "tcp")
+        with contextlib.suppress(OSError):
+            session.connection.sendall(data)
+        check(f"tcp: {name} ends the connection", closed(session.connection))
+        session.close()
+    check("alive after the stream attacks", alive(address))
+
+
+def ring_attacks(address):
+    """Garbage all over the shared window."""
+    dice = random.Random(3)
+    for name, fill in (("random bytes", dice.randbytes), ("all ones", lambda n: b"\xff" * n), ("zeros", bytes)):
+        session = Session(address, "shm")
+        for offset in range(0, SUBMIT_RING_AT + (256 << 10), 4096):
+            session.memory[offset:offset + 4096] = fill(4096)
+            with contextlib.suppress(OSError):
+                session.connection.send(b"\1")
+        time.sleep(0.1)
+        session.close()
+        check(f"shm: alive after {name} all over the window", alive(address))
+    # a window that changes while the server reads it
+    session = Session(address, "shm")
+    start = session.position
+    session.put(session.record(300, call(bytes(64))), start)
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        session.memory[SUBMIT_RING_AT + 8:SUBMIT_RING_AT + 12] = dice.randbytes(4)
+        session.memory[0:256] = dice.randbytes(256)
+    session.close()
+    check("shm: alive after a window that changes under the reader", alive(address))
+
+
+def main():
+    address = sys.argv[1]
+    control_attacks(address)
+    if address.startswith("unix:"):
+        record_attacks(address, "shm")
+        ring_attacks(address)
+    else:
+        stream_attacks(address)
+        record_attacks(address, "tcp")
+    print(json.dumps({"client": "hostile", "checks": checks, "failed": failures, "values": {}}))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
