@@ -175,7 +175,7 @@ class Session:
         commit = self.position ^ (self.key if key is None else key)
         size = len(payload) if length is None else length
         data = struct.pack("<QII", commit, size & 0xFFFFFFFF, tag & 0xFFFFFFFF) + payload
-        data += bytes(-len(data) % 16)
+        data += bytes(-len(data) % 64)
         self.position += len(data)
         return data
 
