@@ -5,6 +5,7 @@
 //! of the program; [`ServerLane`] belongs to one GPU thread, which hands [`ServerHandle`]s to its helpers.
 //! Lanes are made by [`shm::offer`]/[`shm::accept`] or [`tcp::server`]/[`tcp::client`] from a connected socket.
 
+pub mod account;
 mod client;
 mod config;
 mod error;
