@@ -21,6 +21,13 @@ pub const NOT_SUPPORTED: u32 = 801;
 /// The result of looking for a driver: the table, or the `CUresult` that stands for its absence.
 static DRIVER: OnceLock<Result<Driver, u32>> = OnceLock::new();
 
+/// `CUipcMemHandle` and `CUipcEventHandle`: 64 bytes that mean something to the driver only, passed by value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct IpcHandle {
+    reserved: [u64; 8],
+}
+
 macro_rules! driver {
     ($( $(#[$doc:meta])* $name:ident ( $($arg:ident : $ty:ty),* $(,)? ) )*) => {
         /// Entry points of the driver, by the exact name of the exported symbol. Device pointers and handles are `u64`,
@@ -162,7 +169,9 @@ driver! {
     cuStreamAttachMemAsync(stream: u64, address: u64, bytes: usize, flags: u32)
     cuIpcGetMemHandle(handle: *mut c_void, address: u64)
     cuIpcCloseMemHandle(address: u64)
+    cuIpcOpenMemHandle_v2(address: *mut u64, handle: IpcHandle, flags: u32)
     cuIpcGetEventHandle(handle: *mut c_void, event: u64)
+    cuIpcOpenEventHandle(event: *mut u64, handle: IpcHandle)
 
     cuMemcpy(destination: u64, source: u64, bytes: usize)
     cuMemcpyAsync(destination: u64, source: u64, bytes: usize, stream: u64)

@@ -506,3 +506,73 @@ unsafe fn copy_3d_peer(params: &Copy3DPeer, wait: Wait) -> Outcome {
     })?;
     finish(driver, wait)
 }
+
+/// Many copies by one call, each queued as if it were called alone: no order among them is promised, so any will do. The attributes
+/// are hints about where memory lies and when a source is read; a copy made by its own call needs none.
+///
+/// # Safety
+/// The three lists hold `count` entries.
+unsafe fn batch(
+    destinations: *const u64,
+    sources: *const u64,
+    sizes: *const usize,
+    count: usize,
+    failed: *mut usize,
+    stream: u64,
+) -> Outcome {
+    let driver = ready()?;
+    if count == 0 || destinations.is_null() || sources.is_null() || sizes.is_null() {
+        return Err(error::INVALID_VALUE);
+    }
+    for index in 0..count {
+        // SAFETY: within the lists; the memory is the caller's promise.
+        let outcome = unsafe {
+            let (to, from, bytes) = (
+                *destinations.add(index),
+                *sources.add(index),
+                *sizes.add(index),
+            );
+            copy(driver, to, from, bytes, kind::DEFAULT, Wait::No(stream))
+        };
+        if outcome.is_err() && !failed.is_null() {
+            // SAFETY: the caller's output.
+            unsafe { failed.write(index) };
+        }
+        outcome?;
+    }
+    Ok(())
+}
+
+macro_rules! batches {
+    ($( $v12:ident, $v13:ident, $default:expr; )*) => { $(
+        /// `cudaMemcpyBatchAsync` of CUDA 12, which tells the copy that failed.
+        ///
+        /// # Safety
+        /// As the CUDA documentation asks.
+        pub unsafe extern "C" fn $v12(destinations: *const u64, sources: *const u64, sizes: *const usize, count: usize,
+            _attributes: *const c_void, _attribute_indices: *const usize, _attribute_count: usize, failed: *mut usize,
+            stream: u64) -> u32 {
+            // SAFETY: the caller's promise.
+            super::entry::guard(|| unsafe {
+                batch(destinations, sources, sizes, count, failed, stream_or(stream, $default))
+            })
+        }
+
+        /// `cudaMemcpyBatchAsync` of CUDA 13.
+        ///
+        /// # Safety
+        /// As the CUDA documentation asks.
+        pub unsafe extern "C" fn $v13(destinations: *const u64, sources: *const u64, sizes: *const usize, count: usize,
+            _attributes: *const c_void, _attribute_indices: *const usize, _attribute_count: usize, stream: u64) -> u32 {
+            // SAFETY: the caller's promise.
+            super::entry::guard(|| unsafe {
+                batch(destinations, sources, sizes, count, std::ptr::null_mut(), stream_or(stream, $default))
+            })
+        }
+    )* };
+}
+
+batches! {
+    batch_v12, batch_v13, 0;
+    batch_v12_ptsz, batch_v13_ptsz, super::entry::PER_THREAD;
+}

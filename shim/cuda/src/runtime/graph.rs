@@ -5,7 +5,7 @@
 
 use super::context::{driver, ready, ready_context};
 use super::copy::driver_copy_3d;
-use super::entry::{api, present, put, stream_or};
+use super::entry::{api, present, put, refuse, stream_or};
 use super::error::{self, Outcome, check};
 use super::registry::{function, stub_of, variable};
 use super::types::{
@@ -124,6 +124,15 @@ api! {
         let (driver, context) = ready_context()?;
         let params = kernel_node(driver, context, params)?;
         check((driver.cuGraphExecKernelNodeSetParams_v2)(exec, node, (&raw const params).cast()))
+    }
+
+    fn cudaGraphAddNode_v2(node: *mut u64, graph: u64, dependencies: *const u64, edges: *const u64, count: usize,
+        params: *mut NodeParams) {
+        // Edge data of zeros is an ordinary edge; anything else asks for programmatic dependent launch.
+        if !edges.is_null() && (0..count).any(|index| *edges.add(index) != 0) {
+            return Err(refuse("cudaGraphAddNode_v2", "edges with data are not translated"));
+        }
+        add_node(node, graph, dependencies, count, params)
     }
 
     fn cudaGraphKernelNodeCopyAttributes(destination: u64, source: u64) {
@@ -497,6 +506,79 @@ api! {
     }
 }
 
+/// `cudaGraphNodeParams`: a kind, and the parameters of that kind.
+#[repr(C)]
+pub struct NodeParams {
+    kind: u32,
+    reserved: [i32; 3],
+    params: [u64; 29],
+    reserved_end: i64,
+}
+
+/// `cudaGraphNodeType`.
+mod node_type {
+    pub const KERNEL: u32 = 0;
+    pub const MEMCPY: u32 = 1;
+    pub const MEMSET: u32 = 2;
+    pub const HOST: u32 = 3;
+    pub const GRAPH: u32 = 4;
+    pub const EMPTY: u32 = 5;
+    pub const WAIT_EVENT: u32 = 6;
+    pub const EVENT_RECORD: u32 = 7;
+    pub const MEM_FREE: u32 = 11;
+}
+
+/// Adds a node of the kind that the parameters name. The structure begins with the fields that the kind's own call takes, except
+/// that a copy has two words of flags and context before them.
+///
+/// # Safety
+/// As the calls for the single kinds.
+unsafe fn add_node(
+    node: *mut u64,
+    graph: u64,
+    dependencies: *const u64,
+    count: usize,
+    params: *const NodeParams,
+) -> Outcome {
+    present(params)?;
+    // SAFETY: present; the parameters of each kind lie within the structure.
+    let result = unsafe {
+        let of_kind: *const u64 = (&raw const (*params).params).cast();
+        match (*params).kind {
+            node_type::KERNEL => {
+                cudaGraphAddKernelNode(node, graph, dependencies, count, of_kind.cast())
+            }
+            node_type::MEMCPY => {
+                cudaGraphAddMemcpyNode(node, graph, dependencies, count, of_kind.add(2).cast())
+            }
+            node_type::MEMSET => {
+                cudaGraphAddMemsetNode(node, graph, dependencies, count, of_kind.cast())
+            }
+            node_type::HOST => {
+                cudaGraphAddHostNode(node, graph, dependencies, count, of_kind.cast())
+            }
+            node_type::GRAPH => {
+                cudaGraphAddChildGraphNode(node, graph, dependencies, count, *of_kind)
+            }
+            node_type::EMPTY => cudaGraphAddEmptyNode(node, graph, dependencies, count),
+            node_type::WAIT_EVENT => {
+                cudaGraphAddEventWaitNode(node, graph, dependencies, count, *of_kind)
+            }
+            node_type::EVENT_RECORD => {
+                cudaGraphAddEventRecordNode(node, graph, dependencies, count, *of_kind)
+            }
+            node_type::MEM_FREE => {
+                cudaGraphAddMemFreeNode(node, graph, dependencies, count, *of_kind)
+            }
+            _ => refuse(
+                "cudaGraphAddNode",
+                "conditional, allocation and semaphore nodes are not translated",
+            ),
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(result) }
+}
+
 /// A driver's copy description in the runtime's words.
 fn runtime_copy(driver: &Driver, copy: &DriverCopy3D) -> Outcome<Copy3D> {
     use super::copy::kind;
@@ -566,6 +648,21 @@ fn runtime_copy(driver: &Driver, copy: &DriverCopy3D) -> Outcome<Copy3D> {
 /// Source: CUDA Runtime API 12, "Graph Management". The exported names that lead here are bound in `symbol_versions`.
 pub mod without_edges {
     use std::ptr::{null, null_mut};
+
+    /// `cudaGraphAddNode` of CUDA 12.
+    ///
+    /// # Safety
+    /// As the call it restates.
+    pub unsafe extern "C" fn add_node(
+        node: *mut u64,
+        graph: u64,
+        dependencies: *const u64,
+        count: usize,
+        params: *mut super::NodeParams,
+    ) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { super::cudaGraphAddNode_v2(node, graph, dependencies, null(), count, params) }
+    }
 
     /// `cudaGraphGetEdges` of CUDA 12.
     ///

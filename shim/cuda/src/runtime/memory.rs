@@ -6,7 +6,7 @@ use super::context::{self, driver, ready};
 use super::entry::{PER_THREAD, api, present, put, stream_or};
 use super::error::{self, Outcome, check};
 use super::types::{Extent, PitchedPtr, PointerAttributes, memory_type};
-use crate::driver_table::Driver;
+use crate::driver_table::{Driver, IpcHandle};
 use std::ffi::c_void;
 
 api! {
@@ -276,6 +276,16 @@ api! {
 
     fn cudaIpcCloseMemHandle(address: u64) {
         check((ready()?.cuIpcCloseMemHandle)(address))
+    }
+
+    fn cudaIpcOpenMemHandle(address: *mut u64, handle: IpcHandle, flags: u32) {
+        present(address)?;
+        check((ready()?.cuIpcOpenMemHandle_v2)(address, handle, flags))
+    }
+
+    fn cudaIpcOpenEventHandle(event: *mut u64, handle: IpcHandle) {
+        present(event)?;
+        check((ready()?.cuIpcOpenEventHandle)(event, handle))
     }
 
     fn cudaIpcGetEventHandle(handle: *mut c_void, event: u64) {

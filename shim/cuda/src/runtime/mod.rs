@@ -28,6 +28,7 @@ pub mod registry;
 pub mod stream;
 pub mod symbol_versions;
 pub mod table;
+pub mod texture;
 pub mod types;
 
 /// The version of the runtime API that this is, as `cudaRuntimeGetVersion` tells it: 1000 times the major version plus 10 times the

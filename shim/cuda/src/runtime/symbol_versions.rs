@@ -8,10 +8,12 @@
 //! Source: "CUDA 13.0 release notes", the list of changed signatures; the dynamic linker's rules are in the System V ABI's symbol
 //! versioning supplement.
 
+use super::copy::{batch_v12, batch_v12_ptsz, batch_v13, batch_v13_ptsz};
 use super::device::{properties_v11, properties_v13};
 use super::graph::{
-    cudaGraphAddDependencies_v2, cudaGraphGetEdges_v2, cudaGraphNodeGetDependencies_v2,
-    cudaGraphNodeGetDependentNodes_v2, cudaGraphRemoveDependencies_v2, without_edges,
+    cudaGraphAddDependencies_v2, cudaGraphAddNode_v2, cudaGraphGetEdges_v2,
+    cudaGraphNodeGetDependencies_v2, cudaGraphNodeGetDependentNodes_v2,
+    cudaGraphRemoveDependencies_v2, without_edges,
 };
 use super::memory::{
     advise_device, cudaMemAdvise_v2, cudaMemPrefetchAsync_v2, cudaMemPrefetchAsync_v2_ptsz,
@@ -59,6 +61,8 @@ macro_rules! versions {
 }
 
 versions! {
+    cudaMemcpyBatchAsync: 12 => batch_v12, 13 => batch_v13;
+    cudaMemcpyBatchAsync_ptsz: 12 => batch_v12_ptsz, 13 => batch_v13_ptsz;
     cudaGetDeviceProperties: 12 => properties_v11, 13 => properties_v13;
     cudaMemPrefetchAsync: 12 => prefetch_to_device, 13 => cudaMemPrefetchAsync_v2;
     cudaMemPrefetchAsync_ptsz: 12 => prefetch_to_device_ptsz, 13 => cudaMemPrefetchAsync_v2_ptsz;
@@ -67,6 +71,7 @@ versions! {
     cudaStreamGetCaptureInfo_ptsz: 12 => capture_info_ptsz, 13 => cudaStreamGetCaptureInfo_v3_ptsz;
     cudaStreamUpdateCaptureDependencies: 12 => update_dependencies, 13 => cudaStreamUpdateCaptureDependencies_v2;
     cudaStreamUpdateCaptureDependencies_ptsz: 12 => update_dependencies_ptsz, 13 => cudaStreamUpdateCaptureDependencies_v2_ptsz;
+    cudaGraphAddNode: 12 => without_edges::add_node, 13 => cudaGraphAddNode_v2;
     cudaGraphGetEdges: 12 => without_edges::get_edges, 13 => cudaGraphGetEdges_v2;
     cudaGraphNodeGetDependencies: 12 => without_edges::get_dependencies, 13 => cudaGraphNodeGetDependencies_v2;
     cudaGraphNodeGetDependentNodes: 12 => without_edges::get_dependent_nodes, 13 => cudaGraphNodeGetDependentNodes_v2;

@@ -139,6 +139,7 @@ table! {
         cudaThreadSynchronize: 12;
     }
     served graph {
+        cudaGraphAddNode_v2: 12;
         cudaGraphAddChildGraphNode: 12 13;
         cudaGraphAddDependencies_v2: 12;
         cudaGraphAddEmptyNode: 12 13;
@@ -262,6 +263,8 @@ table! {
         cudaSetDoubleForHost: 12;
     }
     served memory {
+        cudaIpcOpenMemHandle: 12 13;
+        cudaIpcOpenEventHandle: 12 13;
         cudaDeviceGetDefaultMemPool: 12 13;
         cudaDeviceGetGraphMemAttribute: 12 13;
         cudaDeviceGetMemPool: 12 13;
@@ -392,7 +395,20 @@ table! {
         cudaStreamWaitEvent_ptsz: 12 13;
         cudaThreadExchangeStreamCaptureMode: 12 13;
     }
+    served texture {
+        cudaCreateTextureObject: 12 13;
+        cudaDestroyTextureObject: 12 13;
+        cudaGetTextureObjectResourceDesc: 12 13;
+        cudaGetTextureObjectTextureDesc: 12 13;
+        cudaGetTextureObjectResourceViewDesc: 12 13;
+        cudaCreateSurfaceObject: 12 13;
+        cudaDestroySurfaceObject: 12 13;
+        cudaGetSurfaceObjectResourceDesc: 12 13;
+    }
     versioned {
+        cudaGraphAddNode: 12 13;
+        cudaMemcpyBatchAsync: 12 13;
+        cudaMemcpyBatchAsync_ptsz: 12 13;
         cudaGetDeviceProperties: 12 13;
         cudaGraphAddDependencies: 12 13;
         cudaGraphGetEdges: 12 13;
@@ -420,16 +436,6 @@ table! {
         cudaMallocMipmappedArray: 12 13;
         cudaMipmappedArrayGetMemoryRequirements: 12 13;
         cudaMipmappedArrayGetSparseProperties: 12 13;
-    }
-    refused "texture and surface objects are not translated yet" {
-        cudaCreateSurfaceObject: 12 13;
-        cudaCreateTextureObject: 12 13;
-        cudaDestroySurfaceObject: 12 13;
-        cudaDestroyTextureObject: 12 13;
-        cudaGetSurfaceObjectResourceDesc: 12 13;
-        cudaGetTextureObjectResourceDesc: 12 13;
-        cudaGetTextureObjectResourceViewDesc: 12 13;
-        cudaGetTextureObjectTextureDesc: 12 13;
     }
     refused "memory and semaphores of other programs live in this machine, the GPU in another" {
         cudaDestroyExternalMemory: 12 13;
@@ -530,8 +536,6 @@ table! {
         cudaVDPAUSetVDPAUDevice: 12 13;
     }
     refused "the union of all node kinds is not translated; the calls for each kind are" {
-        cudaGraphAddNode: 12 13;
-        cudaGraphAddNode_v2: 12;
         cudaGraphExecNodeSetParams: 12 13;
         cudaGraphNodeGetParams: 13;
         cudaGraphNodeSetParams: 12 13;
@@ -547,10 +551,6 @@ table! {
         cudaGraphNodeGetLocalId: 13;
         cudaGraphNodeGetToolsId: 13;
     }
-    refused "memory of another process is reached through its own lease only" {
-        cudaIpcOpenEventHandle: 12 13;
-        cudaIpcOpenMemHandle: 12 13;
-    }
     refused "removed in CUDA 13" {
         cudaLaunchCooperativeKernelMultiDevice: 12;
     }
@@ -561,7 +561,7 @@ table! {
         cudaLogsRegisterCallback: 13;
         cudaLogsUnregisterCallback: 13;
     }
-    refused "batched copies and prefetches are not translated; the single ones are" {
+    refused "only plain batches of copies are translated; single copies and prefetches are" {
         cudaMemDiscardAndPrefetchBatchAsync: 13;
         cudaMemDiscardAndPrefetchBatchAsync_ptsz: 13;
         cudaMemDiscardBatchAsync: 13;
@@ -572,8 +572,6 @@ table! {
         cudaMemcpy3DBatchAsync_ptsz: 12 13;
         cudaMemcpy3DWithAttributesAsync: 13;
         cudaMemcpy3DWithAttributesAsync_ptsz: 13;
-        cudaMemcpyBatchAsync: 12 13;
-        cudaMemcpyBatchAsync_ptsz: 12 13;
         cudaMemcpyWithAttributesAsync: 13;
         cudaMemcpyWithAttributesAsync_ptsz: 13;
     }
