@@ -36,6 +36,9 @@ macro_rules! driver {
         pub struct Driver { $( $(#[$doc])* pub $name: unsafe extern "C" fn($($ty),*) -> u32, )* }
 
         impl Driver {
+            /// The names in the table.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
             /// Fills the table from `library`, a handle that `dlopen` returned.
             fn fill(library: *mut c_void) -> Driver {
                 $(

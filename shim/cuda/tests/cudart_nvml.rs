@@ -105,3 +105,90 @@ fn a_name_with_two_meanings_leads_to_the_one_that_the_program_was_built_for() {
         assert_eq!(plain, v13, "{name}");
     }
 }
+
+#[test]
+fn the_runtime_and_nvml_ask_the_driver_for_nothing_that_is_not_in_its_table() {
+    let known: BTreeSet<&str> = ringway_api::TABLE
+        .iter()
+        .flat_map(|row| row.exports)
+        .map(|export| export.symbol)
+        .collect();
+    let unknown: Vec<_> = ringway_shim::driver_table::Driver::NAMES
+        .iter()
+        .filter(|name| !known.contains(**name))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// The page that lists what is served and what is not. `RINGWAY_WRITE_PAGES=1 cargo test` writes it anew.
+#[test]
+fn the_coverage_page_is_the_tables() {
+    use runtime::table::Support;
+    use std::fmt::Write;
+    let mut page = String::from(
+        "# What the CUDA runtime and NVML answer\n\nMade from the tables in `shim/cuda/src/runtime/table.rs` and \
+         `shim/cuda/src/nvml/table.rs`. Variants for per-thread default streams (`_ptds`, `_ptsz`) are counted and not listed. A call \
+         that is not served returns `cudaErrorNotSupported` (801) or `NVML_ERROR_NOT_SUPPORTED` (3).\n",
+    );
+    let libraries = [
+        (
+            "The CUDA runtime",
+            runtime::table::ROWS
+                .iter()
+                .map(|row| (row.name, row.support))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "NVML",
+            nvml::table::ROWS
+                .iter()
+                .map(|row| (row.name, row.support))
+                .collect(),
+        ),
+    ];
+    for (library, rows) in libraries {
+        let served = rows
+            .iter()
+            .filter(|(_, support)| *support == Support::Full)
+            .count();
+        writeln!(
+            page,
+            "\n## {library}\n\n{served} of {} names are served.\n",
+            rows.len()
+        )
+        .unwrap();
+        writeln!(page, "| answer | names |\n|---|---|").unwrap();
+        let mut answers = Vec::new();
+        for (_, support) in &rows {
+            if !answers.contains(support) {
+                answers.push(*support);
+            }
+        }
+        answers.sort_by_key(|support| matches!(support, Support::Full));
+        answers.reverse();
+        for answer in answers {
+            let names: Vec<_> = rows
+                .iter()
+                .filter(|(name, support)| {
+                    *support == answer && !name.ends_with("_ptds") && !name.ends_with("_ptsz")
+                })
+                .map(|(name, _)| format!("`{name}`"))
+                .collect();
+            let title = match answer {
+                Support::Full => "served".to_owned(),
+                Support::Refused(reason) => format!("not served: {reason}"),
+            };
+            writeln!(page, "| {title} | {} |", names.join(" ")).unwrap();
+        }
+    }
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/cuda-runtime-coverage.md");
+    if std::env::var_os("RINGWAY_WRITE_PAGES").is_some() {
+        std::fs::write(&path, &page).expect("the page is written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/cuda-runtime-coverage.md is not what the tables say; RINGWAY_WRITE_PAGES=1 writes it"
+    );
+}
