@@ -140,6 +140,9 @@ impl KernelLaunch {
     /// Adds the launch to the journal's line.
     pub fn note(&self) {
         journal::note("kernel", || format!("{:?}", self.function.kernel.name));
+        journal::note("grid", || format!("{:?}", self.grid));
+        journal::note("block", || format!("{:?}", self.block));
+        journal::note("shared", || self.shared.to_string());
         journal::note("params", || {
             let mut text = String::from("[");
             for param in &self.function.kernel.params {

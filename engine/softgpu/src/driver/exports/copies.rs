@@ -72,12 +72,16 @@ export! {
 
 fn two(copy: In<CUDA_MEMCPY2D>, stream: CUstream, default: CUstream, wait: Wait) -> R {
     let p = copy.get()?;
-    submit(Copy3D::from_2d(&p)?, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
+    let copy = Copy3D::from_2d(&p)?;
+    copy.note();
+    submit(copy, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
 }
 
 fn three(copy: In<CUDA_MEMCPY3D>, stream: CUstream, default: CUstream, wait: Wait) -> R {
     let p = copy.get()?;
-    submit(Copy3D::from_3d(&p)?, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
+    let copy = Copy3D::from_3d(&p)?;
+    copy.note();
+    submit(copy, p.srcMemoryType == 2, p.dstMemoryType == 2, stream, default, wait)
 }
 
 fn peers(contexts: &[CUcontext]) -> R {

@@ -495,12 +495,14 @@ fn kernel_params(node: &Node) -> R<CUDA_KERNEL_NODE_PARAMS> {
 fn memcpy(p: &CUDA_MEMCPY3D) -> R<Body> {
     let copy = Copy3D::from_3d(p)?;
     copy.check(p.srcMemoryType == 2, p.dstMemoryType == 2)?;
+    copy.note();
     Ok(Body::Memcpy(copy.into()))
 }
 
 fn memset(p: &CUDA_MEMSET_NODE_PARAMS) -> R<Body> {
     let fill = Fill { dst: p.dst.0, pitch: p.pitch as u64, value: p.value, element: p.elementSize, width: p.width as u64, height: p.height as u64 };
     fill.check()?;
+    crate::driver::journal::note("fill", || format!("[{},{},{},{}]", fill.value, fill.element, fill.width, fill.height));
     Ok(Body::Memset(fill))
 }
 

@@ -72,6 +72,15 @@ impl Copy3D {
         })
     }
 
+    /// Adds the box to the journal's line, where the call gives it in a structure.
+    pub fn note(&self) {
+        journal::note("box", || {
+            let ends = format!("{},{}", journal::address(self.src), journal::address(self.dst));
+            let pitches = [self.src_pitch, self.src_slice, self.dst_pitch, self.dst_slice];
+            format!("{{\"extent\":[{},{},{}],\"ends\":[{ends}],\"pitches\":{pitches:?}}}", self.width, self.height, self.depth)
+        });
+    }
+
     /// From `cuMemcpy2D`'s parameters.
     pub fn from_2d(p: &CUDA_MEMCPY2D) -> R<Self> {
         Self::from_3d(&CUDA_MEMCPY3D {
