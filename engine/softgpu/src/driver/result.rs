@@ -1,6 +1,8 @@
-//! CUDA result codes: the one type every driver function returns, with the names and sentences that `cuGetErrorName` and `cuGetErrorString` give.
+//! CUDA result codes: the one type every driver function returns. Their names and sentences come from the table in `ringway_api`.
 
-use std::ffi::CStr;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::sync::OnceLock;
 
 /// A `CUresult`. Any bit pattern is valid, since values also come from outside (callbacks, tests).
 #[repr(transparent)]
@@ -11,34 +13,35 @@ pub struct CUresult(pub u32);
 pub type R<T = ()> = Result<T, CUresult>;
 
 macro_rules! results {
-    ($($id:ident = $code:literal, $text:literal;)*) => {
+    ($($id:ident = $code:literal;)*) => {
         impl CUresult {
-            $(#[doc = $text] pub const $id: CUresult = CUresult($code);)*
-
-            /// The C name (`CUDA_ERROR_...`), or None for a value CUDA does not define.
-            pub fn name(self) -> Option<&'static CStr> {
-                match self.0 {
-                    0 => Some(c"CUDA_SUCCESS"),
-                    $($code => CStr::from_bytes_with_nul(concat!("CUDA_ERROR_", stringify!($id), "\0").as_bytes()).ok(),)*
-                    _ => None,
-                }
-            }
-
-            /// One sentence for people, or None for a value CUDA does not define.
-            pub fn sentence(self) -> Option<&'static CStr> {
-                match self.0 {
-                    0 => Some(c"no error"),
-                    $($code => CStr::from_bytes_with_nul(concat!($text, "\0").as_bytes()).ok(),)*
-                    _ => None,
-                }
-            }
+            $(#[doc = concat!("`CUDA_ERROR_", stringify!($id), "`.")] pub const $id: CUresult = CUresult($code);)*
         }
     };
+}
+
+fn texts(code: u32) -> Option<&'static (CString, CString)> {
+    static TEXTS: OnceLock<HashMap<u32, (CString, CString)>> = OnceLock::new();
+    let texts = TEXTS.get_or_init(|| {
+        let c = |text: &str| CString::new(text).unwrap_or_default();
+        ringway_api::RESULTS.iter().map(|&(code, name, text)| (code, (c(name), c(text)))).collect()
+    });
+    texts.get(&code)
 }
 
 impl CUresult {
     /// `CUDA_SUCCESS`.
     pub const SUCCESS: CUresult = CUresult(0);
+
+    /// The C name (`CUDA_ERROR_...`), or None for a value CUDA does not define.
+    pub fn name(self) -> Option<&'static CStr> {
+        texts(self.0).map(|(name, _)| name.as_c_str())
+    }
+
+    /// One sentence for people, or None for a value CUDA does not define.
+    pub fn sentence(self) -> Option<&'static CStr> {
+        texts(self.0).map(|(_, text)| text.as_c_str())
+    }
 }
 
 impl std::fmt::Debug for CUresult {
@@ -51,106 +54,106 @@ impl std::fmt::Debug for CUresult {
 }
 
 results! {
-    INVALID_VALUE = 1, "invalid argument";
-    OUT_OF_MEMORY = 2, "out of memory";
-    NOT_INITIALIZED = 3, "initialization error";
-    DEINITIALIZED = 4, "driver shutting down";
-    PROFILER_DISABLED = 5, "profiler disabled";
-    PROFILER_NOT_INITIALIZED = 6, "profiler not initialized";
-    PROFILER_ALREADY_STARTED = 7, "profiler already started";
-    PROFILER_ALREADY_STOPPED = 8, "profiler already stopped";
-    STUB_LIBRARY = 34, "the loaded driver library is a stub";
-    DEVICE_UNAVAILABLE = 46, "device busy or unavailable";
-    NO_DEVICE = 100, "no CUDA-capable device is detected";
-    INVALID_DEVICE = 101, "invalid device ordinal";
-    DEVICE_NOT_LICENSED = 102, "device is not licensed";
-    INVALID_IMAGE = 200, "device kernel image is invalid";
-    INVALID_CONTEXT = 201, "invalid device context";
-    CONTEXT_ALREADY_CURRENT = 202, "context already current";
-    MAP_FAILED = 205, "mapping failed";
-    UNMAP_FAILED = 206, "unmapping failed";
-    ARRAY_IS_MAPPED = 207, "array is mapped";
-    ALREADY_MAPPED = 208, "resource already mapped";
-    NO_BINARY_FOR_GPU = 209, "no kernel image is available for execution on the device";
-    ALREADY_ACQUIRED = 210, "resource already acquired";
-    NOT_MAPPED = 211, "resource not mapped";
-    NOT_MAPPED_AS_ARRAY = 212, "resource not mapped as array";
-    NOT_MAPPED_AS_POINTER = 213, "resource not mapped as pointer";
-    ECC_UNCORRECTABLE = 214, "uncorrectable ECC error encountered";
-    UNSUPPORTED_LIMIT = 215, "limit is not supported on this architecture";
-    CONTEXT_ALREADY_IN_USE = 216, "exclusive-thread device already in use by a different thread";
-    PEER_ACCESS_UNSUPPORTED = 217, "peer access is not supported between these two devices";
-    INVALID_PTX = 218, "a PTX JIT compilation failed";
-    INVALID_GRAPHICS_CONTEXT = 219, "invalid OpenGL or DirectX context";
-    NVLINK_UNCORRECTABLE = 220, "uncorrectable NVLink error detected during the execution";
-    JIT_COMPILER_NOT_FOUND = 221, "PTX JIT compiler library not found";
-    UNSUPPORTED_PTX_VERSION = 222, "the provided PTX was compiled with an unsupported toolchain";
-    JIT_COMPILATION_DISABLED = 223, "PTX JIT compilation was disabled";
-    UNSUPPORTED_EXEC_AFFINITY = 224, "the provided execution affinity is not supported";
-    UNSUPPORTED_DEVSIDE_SYNC = 225, "the provided PTX contains unsupported call to cudaDeviceSynchronize";
-    CONTAINED = 226, "contained error: this device can be used again after the process ends";
-    INVALID_SOURCE = 300, "device kernel image is invalid";
-    FILE_NOT_FOUND = 301, "file not found";
-    SHARED_OBJECT_SYMBOL_NOT_FOUND = 302, "shared object symbol not found";
-    SHARED_OBJECT_INIT_FAILED = 303, "shared object initialization failed";
-    OPERATING_SYSTEM = 304, "operating system call failed";
-    INVALID_HANDLE = 400, "invalid resource handle";
-    ILLEGAL_STATE = 401, "the operation cannot be performed in the present state";
-    LOSSY_QUERY = 402, "attempted introspection would be semantically lossy";
-    NOT_FOUND = 500, "named symbol not found";
-    NOT_READY = 600, "device not ready";
-    ILLEGAL_ADDRESS = 700, "an illegal memory access was encountered";
-    LAUNCH_OUT_OF_RESOURCES = 701, "too many resources requested for launch";
-    LAUNCH_TIMEOUT = 702, "the launch timed out and was terminated";
-    LAUNCH_INCOMPATIBLE_TEXTURING = 703, "launch uses incompatible texturing mode";
-    PEER_ACCESS_ALREADY_ENABLED = 704, "peer access is already enabled";
-    PEER_ACCESS_NOT_ENABLED = 705, "peer access has not been enabled";
-    PRIMARY_CONTEXT_ACTIVE = 708, "cannot set while device is active in this process";
-    CONTEXT_IS_DESTROYED = 709, "context is destroyed";
-    ASSERT = 710, "device-side assert triggered";
-    TOO_MANY_PEERS = 711, "peer mapping resources exhausted";
-    HOST_MEMORY_ALREADY_REGISTERED = 712, "part or all of the requested memory range is already mapped";
-    HOST_MEMORY_NOT_REGISTERED = 713, "pointer does not correspond to a registered memory region";
-    HARDWARE_STACK_ERROR = 714, "hardware stack error";
-    ILLEGAL_INSTRUCTION = 715, "an illegal instruction was encountered";
-    MISALIGNED_ADDRESS = 716, "misaligned address";
-    INVALID_ADDRESS_SPACE = 717, "operation not supported on global/shared address space";
-    INVALID_PC = 718, "invalid program counter";
-    LAUNCH_FAILED = 719, "unspecified launch failure";
-    COOPERATIVE_LAUNCH_TOO_LARGE = 720, "too many blocks in cooperative launch";
-    TENSOR_MEMORY_LEAK = 721, "tensor memory not completely freed";
-    NOT_PERMITTED = 800, "operation not permitted";
-    NOT_SUPPORTED = 801, "operation not supported";
-    SYSTEM_NOT_READY = 802, "system not yet initialized";
-    SYSTEM_DRIVER_MISMATCH = 803, "system has unsupported display driver / cuda driver combination";
-    COMPAT_NOT_SUPPORTED_ON_DEVICE = 804, "forward compatibility was attempted on non supported hardware";
-    MPS_CONNECTION_FAILED = 805, "MPS client failed to connect to the MPS control daemon or the MPS server";
-    MPS_RPC_FAILURE = 806, "the remote procedural call between the MPS server and the MPS client failed";
-    MPS_SERVER_NOT_READY = 807, "MPS server is not ready to accept new MPS client requests";
-    MPS_MAX_CLIENTS_REACHED = 808, "the number of MPS clients has reached its limit";
-    MPS_MAX_CONNECTIONS_REACHED = 809, "the number of MPS connections has reached its limit";
-    MPS_CLIENT_TERMINATED = 810, "the MPS client has been terminated by the MPS server";
-    CDP_NOT_SUPPORTED = 811, "dynamic parallelism is not supported here";
-    CDP_VERSION_MISMATCH = 812, "dynamic parallelism versions do not match";
-    STREAM_CAPTURE_UNSUPPORTED = 900, "operation not permitted when stream is capturing";
-    STREAM_CAPTURE_INVALIDATED = 901, "operation failed due to a previous error during capture";
-    STREAM_CAPTURE_MERGE = 902, "operation would result in a merge of separate capture sequences";
-    STREAM_CAPTURE_UNMATCHED = 903, "capture was not ended in the same stream as it began";
-    STREAM_CAPTURE_UNJOINED = 904, "capturing stream has unjoined work";
-    STREAM_CAPTURE_ISOLATION = 905, "dependency created on uncaptured work in another stream";
-    STREAM_CAPTURE_IMPLICIT = 906, "operation would make the legacy stream depend on a capturing blocking stream";
-    CAPTURED_EVENT = 907, "operation not permitted on an event last recorded in a capturing stream";
-    STREAM_CAPTURE_WRONG_THREAD = 908, "attempt to terminate a thread-local capture sequence from another thread";
-    TIMEOUT = 909, "wait operation timed out";
-    GRAPH_EXEC_UPDATE_FAILURE = 910, "the graph update was not performed because it included changes which violated constraints";
-    EXTERNAL_DEVICE = 911, "an asynchronous error has occurred in an external device";
-    INVALID_CLUSTER_SIZE = 912, "a kernel launch error has occurred due to cluster misconfiguration";
-    FUNCTION_NOT_LOADED = 913, "function is not loaded";
-    INVALID_RESOURCE_TYPE = 914, "invalid resource type";
-    INVALID_RESOURCE_CONFIGURATION = 915, "invalid resource configuration";
-    KEY_ROTATION = 916, "a key rotation is in progress";
-    STREAM_DETACHED = 917, "stream is detached";
-    UNKNOWN = 999, "unknown error";
+    INVALID_VALUE = 1;
+    OUT_OF_MEMORY = 2;
+    NOT_INITIALIZED = 3;
+    DEINITIALIZED = 4;
+    PROFILER_DISABLED = 5;
+    PROFILER_NOT_INITIALIZED = 6;
+    PROFILER_ALREADY_STARTED = 7;
+    PROFILER_ALREADY_STOPPED = 8;
+    STUB_LIBRARY = 34;
+    DEVICE_UNAVAILABLE = 46;
+    NO_DEVICE = 100;
+    INVALID_DEVICE = 101;
+    DEVICE_NOT_LICENSED = 102;
+    INVALID_IMAGE = 200;
+    INVALID_CONTEXT = 201;
+    CONTEXT_ALREADY_CURRENT = 202;
+    MAP_FAILED = 205;
+    UNMAP_FAILED = 206;
+    ARRAY_IS_MAPPED = 207;
+    ALREADY_MAPPED = 208;
+    NO_BINARY_FOR_GPU = 209;
+    ALREADY_ACQUIRED = 210;
+    NOT_MAPPED = 211;
+    NOT_MAPPED_AS_ARRAY = 212;
+    NOT_MAPPED_AS_POINTER = 213;
+    ECC_UNCORRECTABLE = 214;
+    UNSUPPORTED_LIMIT = 215;
+    CONTEXT_ALREADY_IN_USE = 216;
+    PEER_ACCESS_UNSUPPORTED = 217;
+    INVALID_PTX = 218;
+    INVALID_GRAPHICS_CONTEXT = 219;
+    NVLINK_UNCORRECTABLE = 220;
+    JIT_COMPILER_NOT_FOUND = 221;
+    UNSUPPORTED_PTX_VERSION = 222;
+    JIT_COMPILATION_DISABLED = 223;
+    UNSUPPORTED_EXEC_AFFINITY = 224;
+    UNSUPPORTED_DEVSIDE_SYNC = 225;
+    CONTAINED = 226;
+    INVALID_SOURCE = 300;
+    FILE_NOT_FOUND = 301;
+    SHARED_OBJECT_SYMBOL_NOT_FOUND = 302;
+    SHARED_OBJECT_INIT_FAILED = 303;
+    OPERATING_SYSTEM = 304;
+    INVALID_HANDLE = 400;
+    ILLEGAL_STATE = 401;
+    LOSSY_QUERY = 402;
+    NOT_FOUND = 500;
+    NOT_READY = 600;
+    ILLEGAL_ADDRESS = 700;
+    LAUNCH_OUT_OF_RESOURCES = 701;
+    LAUNCH_TIMEOUT = 702;
+    LAUNCH_INCOMPATIBLE_TEXTURING = 703;
+    PEER_ACCESS_ALREADY_ENABLED = 704;
+    PEER_ACCESS_NOT_ENABLED = 705;
+    PRIMARY_CONTEXT_ACTIVE = 708;
+    CONTEXT_IS_DESTROYED = 709;
+    ASSERT = 710;
+    TOO_MANY_PEERS = 711;
+    HOST_MEMORY_ALREADY_REGISTERED = 712;
+    HOST_MEMORY_NOT_REGISTERED = 713;
+    HARDWARE_STACK_ERROR = 714;
+    ILLEGAL_INSTRUCTION = 715;
+    MISALIGNED_ADDRESS = 716;
+    INVALID_ADDRESS_SPACE = 717;
+    INVALID_PC = 718;
+    LAUNCH_FAILED = 719;
+    COOPERATIVE_LAUNCH_TOO_LARGE = 720;
+    TENSOR_MEMORY_LEAK = 721;
+    NOT_PERMITTED = 800;
+    NOT_SUPPORTED = 801;
+    SYSTEM_NOT_READY = 802;
+    SYSTEM_DRIVER_MISMATCH = 803;
+    COMPAT_NOT_SUPPORTED_ON_DEVICE = 804;
+    MPS_CONNECTION_FAILED = 805;
+    MPS_RPC_FAILURE = 806;
+    MPS_SERVER_NOT_READY = 807;
+    MPS_MAX_CLIENTS_REACHED = 808;
+    MPS_MAX_CONNECTIONS_REACHED = 809;
+    MPS_CLIENT_TERMINATED = 810;
+    CDP_NOT_SUPPORTED = 811;
+    CDP_VERSION_MISMATCH = 812;
+    STREAM_CAPTURE_UNSUPPORTED = 900;
+    STREAM_CAPTURE_INVALIDATED = 901;
+    STREAM_CAPTURE_MERGE = 902;
+    STREAM_CAPTURE_UNMATCHED = 903;
+    STREAM_CAPTURE_UNJOINED = 904;
+    STREAM_CAPTURE_ISOLATION = 905;
+    STREAM_CAPTURE_IMPLICIT = 906;
+    CAPTURED_EVENT = 907;
+    STREAM_CAPTURE_WRONG_THREAD = 908;
+    TIMEOUT = 909;
+    GRAPH_EXEC_UPDATE_FAILURE = 910;
+    EXTERNAL_DEVICE = 911;
+    INVALID_CLUSTER_SIZE = 912;
+    FUNCTION_NOT_LOADED = 913;
+    INVALID_RESOURCE_TYPE = 914;
+    INVALID_RESOURCE_CONFIGURATION = 915;
+    KEY_ROTATION = 916;
+    STREAM_DETACHED = 917;
+    UNKNOWN = 999;
 }
 
 /// Shorthand for `Err(CUresult::X)` at the end of a check.
