@@ -9,8 +9,22 @@
 //! passed with the launch. Generic addresses of shared, local and parameter memory lie in windows above any user
 //! address of the host ([`SHARED_WINDOW`], [`LOCAL_WINDOW`], [`PARAM_WINDOW`]).
 
+pub(crate) mod atomic;
+mod block;
+pub(crate) mod code;
+pub(crate) mod control;
+pub(crate) mod convert;
+pub(crate) mod float;
+mod grid;
 mod heap;
+pub(crate) mod int;
+pub(crate) mod lane;
+pub(crate) mod mem;
 mod memory_map;
+mod pool;
+pub(crate) mod system;
+mod warp;
+pub(crate) mod warp_ops;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,7 +115,7 @@ pub struct Kernel {
     /// `.reqntid`, if given.
     pub required_block: Option<[u32; 3]>,
     /// Code form; opaque.
-    pub(crate) code: Arc<crate::ir::Code>,
+    pub(crate) code: Arc<code::Code>,
 }
 
 impl fmt::Debug for Kernel {
@@ -350,14 +364,5 @@ impl std::error::Error for Fault {}
 /// # Errors
 /// The first fault; other blocks are stopped then.
 pub fn launch(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
-    Err(Box::new(Fault {
-        kind: FaultKind::IllegalInstruction,
-        kernel: args.kernel.name.clone(),
-        ptx_line: 0,
-        block: [0; 3],
-        thread: [0; 3],
-        address: None,
-        nearest: None,
-        message: "kernel execution is not available in this build".into(),
-    }))
+    grid::run(args)
 }

@@ -1,15 +1,18 @@
 //! From parsed PTX to decoded, register-allocated code.
+//!
+//! Each kernel is compiled together with the functions it can reach: [`function`] resolves names and turns statements
+//! into [`inst::Lowered`] instructions over virtual registers ([`arithmetic`], [`memory`], [`flow`] choose the
+//! operations), [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
+//! code that [`crate::exec`] runs.
 
-use crate::exec::{CompileError, CompileErrorKind, CompileOptions, Program};
-use crate::ptx;
+mod allocate;
+mod arithmetic;
+mod flow;
+mod function;
+mod inst;
+mod link;
+mod memory;
+mod module;
+mod operand;
 
-/// Decoded code of one kernel.
-pub(crate) struct Code {}
-
-pub(crate) fn compile(_modules: &[ptx::Module], _options: &CompileOptions) -> Result<Program, CompileError> {
-    Err(CompileError {
-        line: 0,
-        message: "PTX execution is not available in this build".into(),
-        kind: CompileErrorKind::Unsupported,
-    })
-}
+pub(crate) use module::compile;

@@ -1,0 +1,185 @@
+//! Atomic operations (PTX ISA 9.7.13.5 and 9.7.13.6).
+
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use super::code::{Inst, NONE, flag};
+use super::float::{from_half, to_half};
+use super::lane::{Lanes, Op, lane32, lane64, next, set_lane};
+use super::mem::{address, resolve};
+use super::warp::Warp;
+
+/// What an atomic does; the immediate offset lives in `imm`, so this is packed into `e`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum AtomicOp {
+    And,
+    Or,
+    Xor,
+    Exch,
+    Cas,
+    Add,
+    Inc,
+    Dec,
+    MinU,
+    MaxU,
+    MinS,
+    MaxS,
+    AddF,
+    AddH,
+    AddBf,
+    AddH2,
+    AddBf2,
+    MinH,
+    MaxH,
+}
+
+const OPS: [AtomicOp; 19] = {
+    use AtomicOp::*;
+    [And, Or, Xor, Exch, Cas, Add, Inc, Dec, MinU, MaxU, MinS, MaxS, AddF, AddH, AddBf, AddH2, AddBf2, MinH, MaxH]
+};
+
+/// The `e` field: operation, size in bytes, space.
+pub(crate) fn pack(op: AtomicOp, size: u32, space: u8) -> u32 {
+    op as u32 | size << 8 | u32::from(space) << 16
+}
+
+fn half_sum(a: u16, b: u16, bf: bool) -> u16 {
+    to_half(from_half(a, bf) + from_half(b, bf), bf)
+}
+
+fn apply32(op: AtomicOp, old: u32, b: u32, c: u32) -> u32 {
+    use AtomicOp::*;
+    match op {
+        And => old & b,
+        Or => old | b,
+        Xor => old ^ b,
+        Exch => b,
+        Cas => if old == b { c } else { old },
+        Add => old.wrapping_add(b),
+        Inc => if old >= b { 0 } else { old + 1 },
+        Dec => if old == 0 || old > b { b } else { old - 1 },
+        MinU => old.min(b),
+        MaxU => old.max(b),
+        MinS => (old as i32).min(b as i32) as u32,
+        MaxS => (old as i32).max(b as i32) as u32,
+        AddF => (f32::from_bits(old) + f32::from_bits(b)).to_bits(),
+        AddH2 | AddBf2 => {
+            let bf = op == AddBf2;
+            let part = |s: u32| u32::from(half_sum((old >> s) as u16, (b >> s) as u16, bf));
+            part(0) | part(16) << 16
+        }
+        AddH | AddBf | MinH | MaxH => u32::from(apply16(op, old as u16, b as u16, c as u16)),
+    }
+}
+
+fn apply16(op: AtomicOp, old: u16, b: u16, c: u16) -> u16 {
+    use AtomicOp::*;
+    match op {
+        AddH => half_sum(old, b, false),
+        AddBf => half_sum(old, b, true),
+        Exch => b,
+        Cas => if old == b { c } else { old },
+        _ => old,
+    }
+}
+
+fn apply64(op: AtomicOp, old: u64, b: u64, c: u64) -> u64 {
+    use AtomicOp::*;
+    match op {
+        And => old & b,
+        Or => old | b,
+        Xor => old ^ b,
+        Exch => b,
+        Cas => if old == b { c } else { old },
+        Add => old.wrapping_add(b),
+        Inc => if old >= b { 0 } else { old + 1 },
+        Dec => if old == 0 || old > b { b } else { old - 1 },
+        MinU => old.min(b),
+        MaxU => old.max(b),
+        MinS => (old as i64).min(b as i64) as u64,
+        MaxS => (old as i64).max(b as i64) as u64,
+        AddF => (f64::from_bits(old) + f64::from_bits(b)).to_bits(),
+        _ => old,
+    }
+}
+
+/// One atomic read-modify-write.
+///
+/// # Safety
+/// `p` is valid for `size` bytes and a multiple of it.
+unsafe fn perform(op: AtomicOp, size: u32, p: *mut u8, b: u64, c: u64) -> u64 {
+    use Ordering::SeqCst;
+    // SAFETY: caller.
+    unsafe {
+        match size {
+            4 => {
+                let a = AtomicU32::from_ptr(p.cast());
+                let b = b as u32;
+                u64::from(match op {
+                    AtomicOp::Add => a.fetch_add(b, SeqCst),
+                    AtomicOp::And => a.fetch_and(b, SeqCst),
+                    AtomicOp::Or => a.fetch_or(b, SeqCst),
+                    AtomicOp::Xor => a.fetch_xor(b, SeqCst),
+                    AtomicOp::Exch => a.swap(b, SeqCst),
+                    AtomicOp::Cas => a.compare_exchange(b, c as u32, SeqCst, SeqCst).unwrap_or_else(|o| o),
+                    _ => a.fetch_update(SeqCst, SeqCst, |o| Some(apply32(op, o, b, c as u32))).unwrap_or_else(|o| o),
+                })
+            }
+            8 => {
+                let a = AtomicU64::from_ptr(p.cast());
+                match op {
+                    AtomicOp::Add => a.fetch_add(b, SeqCst),
+                    AtomicOp::Exch => a.swap(b, SeqCst),
+                    AtomicOp::Cas => a.compare_exchange(b, c, SeqCst, SeqCst).unwrap_or_else(|o| o),
+                    _ => a.fetch_update(SeqCst, SeqCst, |o| Some(apply64(op, o, b, c))).unwrap_or_else(|o| o),
+                }
+            }
+            _ => {
+                let a = AtomicU16::from_ptr(p.cast());
+                u64::from(
+                    a.fetch_update(SeqCst, SeqCst, |o| Some(apply16(op, o, b as u16, c as u16))).unwrap_or_else(|o| o),
+                )
+            }
+        }
+    }
+}
+
+/// atom (d = old value) and red (d = NONE): address register a with offset imm, operands b and c.
+pub(super) struct Atomic;
+impl Op for Atomic {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: slots of the classes the flags and the size state; addresses are checked.
+        unsafe {
+            let op = OPS[(i.e & 255) as usize % OPS.len()];
+            let size = i.e >> 8 & 255;
+            let kind = (i.e >> 16) as u8;
+            let wide = size == 8;
+            for lane in Lanes(w.mask) {
+                let addr = address(w, i, lane);
+                let p = resolve(w, i, kind, lane, addr, size, true);
+                if p.is_null() {
+                    return std::ptr::null();
+                }
+                let get = |off: u32| {
+                    if off == NONE {
+                        0
+                    } else if wide {
+                        lane64(w, off, lane)
+                    } else {
+                        u64::from(lane32(w, off, lane))
+                    }
+                };
+                let old = perform(op, size, p, get(i.b), get(i.c));
+                if i.d != NONE {
+                    set_lane(w, i.d, i.flags & flag::D64 != 0, lane, old);
+                }
+            }
+            next(i)
+        }
+    }
+}
+
+pub(crate) fn atomic() -> super::code::OpFn {
+    super::lane::pick::<Atomic>()
+}

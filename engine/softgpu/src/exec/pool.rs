@@ -1,0 +1,122 @@
+//! The threads that run blocks.
+//!
+//! A launch is worked on by the calling thread and by helpers from one pool per process. The caller never waits for a
+//! helper that has not begun, so a launch cannot hang behind another launch that occupies the pool and waits for it
+//! in turn (which is why this is not a rayon scope).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+
+struct Job {
+    /// The work; its borrows are valid while `state.open` or a helper is counted in `state.active`.
+    work: &'static (dyn Fn() + Sync),
+    state: Mutex<JobState>,
+    idle: Condvar,
+}
+
+struct JobState {
+    open: bool,
+    active: u32,
+}
+
+struct Pool {
+    queue: Mutex<VecDeque<Arc<Job>>>,
+    wake: Condvar,
+    threads: usize,
+}
+
+/// Threads a launch may use, the caller included: RINGWAY_SOFTGPU_THREADS, else all processors.
+pub(super) fn thread_count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        std::env::var("RINGWAY_SOFTGPU_THREADS")
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .filter(|n| (1..=1024).contains(n))
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+    })
+}
+
+fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn pool() -> &'static Pool {
+    static POOL: OnceLock<&'static Pool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let helpers = thread_count() - 1;
+        let pool: &'static Pool =
+            Box::leak(Box::new(Pool { queue: Mutex::default(), wake: Condvar::new(), threads: helpers }));
+        let mut started = 0;
+        for k in 0..helpers {
+            let r = std::thread::Builder::new().name(format!("softgpu-{k}")).spawn(move || helper(pool));
+            started += usize::from(r.is_ok());
+        }
+        let _ = started;
+        pool
+    })
+}
+
+fn helper(pool: &'static Pool) {
+    loop {
+        let job = {
+            let mut q = lock(&pool.queue);
+            loop {
+                if let Some(j) = q.pop_front() {
+                    break j;
+                }
+                q = pool.wake.wait(q).unwrap_or_else(|e| e.into_inner());
+            }
+        };
+        {
+            let mut s = lock(&job.state);
+            if !s.open {
+                continue;
+            }
+            s.active += 1;
+        }
+        // The work reports its own errors; a panic must not take the helper thread with it.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)()));
+        let mut s = lock(&job.state);
+        s.active -= 1;
+        if s.active == 0 {
+            job.idle.notify_all();
+        }
+    }
+}
+
+/// Runs `work` on the calling thread and on up to `helpers` others; returns when every thread that began it is done.
+pub(super) fn run_on_many(helpers: usize, work: &(dyn Fn() + Sync)) {
+    if helpers == 0 {
+        work();
+        return;
+    }
+    let pool = pool();
+    // SAFETY: the job is closed and no helper is active any more when this function returns, also by panic (Close).
+    let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(work) };
+    let job = Arc::new(Job {
+        work: erased,
+        state: Mutex::new(JobState { open: true, active: 0 }),
+        idle: Condvar::new(),
+    });
+    struct Close(Arc<Job>);
+    impl Drop for Close {
+        fn drop(&mut self) {
+            let mut s = lock(&self.0.state);
+            s.open = false;
+            while s.active > 0 {
+                s = self.0.idle.wait(s).unwrap_or_else(|e| e.into_inner());
+            }
+        }
+    }
+    let close = Close(job.clone());
+    {
+        let mut q = lock(&pool.queue);
+        for _ in 0..helpers.min(pool.threads) {
+            q.push_back(job.clone());
+        }
+    }
+    pool.wake.notify_all();
+    work();
+    drop(close);
+}

@@ -1,0 +1,256 @@
+//! Operations between the lanes of a warp (PTX ISA 9.7.9.5 and 9.7.13).
+
+use super::code::{Inst, NONE, OpFn, flag};
+use super::lane::{Lanes, Op, lane32, lane64, next, pick, pred, set_lane, set_pred};
+use super::warp::{Wait, Warp};
+
+/// Member mask of every active lane together; register x, NONE for the forms without `.sync`.
+#[inline(always)]
+unsafe fn members(w: &Warp, i: &Inst) -> u32 {
+    if i.x == NONE {
+        return w.mask;
+    }
+    // SAFETY: x is a 32-bit slot.
+    unsafe {
+        let first = lane32(w, i.x, w.leader());
+        if first == !0 {
+            return first;
+        }
+        Lanes(w.mask).fold(0, |m, l| m | lane32(w, i.x, l))
+    }
+}
+
+/// Waits for the members that are elsewhere: Some(where to continue instead).
+#[inline(always)]
+unsafe fn gather(w: &mut Warp, i: &Inst) -> Option<*const Inst> {
+    // SAFETY: caller is an operation of this shape.
+    let member = unsafe { members(w, i) };
+    if member & !w.dead & !w.mask == 0 {
+        return None;
+    }
+    w.suspend(i, Wait::Sync(member));
+    Some(w.pick())
+}
+
+/// Member mask of one lane among the active ones.
+#[inline(always)]
+unsafe fn lane_members(w: &Warp, i: &Inst, lane: usize) -> u32 {
+    if i.x == NONE {
+        w.mask
+    } else {
+        // SAFETY: x is a 32-bit slot.
+        unsafe { lane32(w, i.x, lane) & w.mask }
+    }
+}
+
+/// shfl: d = value, e = predicate or NONE, a value, b lane or offset, c clamp; imm 0 up, 1 down, 2 bfly, 3 idx.
+struct Shuffle;
+impl Op for Shuffle {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: 32-bit slots, e a predicate slot.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let slot = |w: &Warp, off: u32| w.base.add(off as usize).cast::<[u32; 32]>().read();
+            let (a, b, c) = (slot(w, i.a), slot(w, i.b), slot(w, i.c));
+            let mut valid = 0u32;
+            let mut r = [0u32; 32];
+            for lane in 0..32u32 {
+                let (bv, cv) = (b[lane as usize] & 31, c[lane as usize]);
+                let segment = cv >> 8 & 31;
+                let max = lane & segment | cv & 31 & !segment;
+                let (j, ok) = match i.imm {
+                    0 => (lane.wrapping_sub(bv), lane as i32 - bv as i32 >= max as i32),
+                    1 => (lane + bv, lane + bv <= max),
+                    2 => (lane ^ bv, lane ^ bv <= max),
+                    _ => {
+                        let j = lane & segment | bv & !segment;
+                        (j, j <= max)
+                    }
+                };
+                let from = if ok { j } else { lane };
+                valid |= u32::from(ok) << lane;
+                r[lane as usize] = a[from as usize & 31];
+            }
+            if w.full() {
+                w.base.add(i.d as usize).cast::<[u32; 32]>().write(r);
+            } else {
+                for l in Lanes(w.mask) {
+                    set_lane(w, i.d, false, l, u64::from(r[l]));
+                }
+            }
+            set_pred(w, i.e, valid);
+            next(i)
+        }
+    }
+}
+
+/// vote: a predicate (e 1: negated); imm 0 all, 1 any, 2 uni, 3 ballot.
+struct Vote;
+impl Op for Vote {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: a is a predicate slot, d of the class the kind implies.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let p = pred(w, i.a) ^ i.e.wrapping_neg();
+            let mut bits = 0;
+            for lane in Lanes(w.mask) {
+                let m = lane_members(w, i, lane);
+                let yes = match i.imm {
+                    0 => p & m == m,
+                    1 => p & m != 0,
+                    2 => p & m == m || p & m == 0,
+                    _ => {
+                        set_lane(w, i.d, false, lane, u64::from(p & m));
+                        false
+                    }
+                };
+                bits |= u32::from(yes) << lane;
+            }
+            if i.imm != 3 {
+                set_pred(w, i.d, bits);
+            }
+            next(i)
+        }
+    }
+}
+
+/// match: a value (64-bit by flag), imm 0 any, 1 all; e predicate of all or NONE.
+struct Match;
+impl Op for Match {
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: a of the class the flags state.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let value = |w: &Warp, l: usize| {
+                if i.flags & flag::A64 != 0 { lane64(w, i.a, l) } else { u64::from(lane32(w, i.a, l)) }
+            };
+            let values: [u64; 32] = std::array::from_fn(|l| value(w, l));
+            let mut all = 0;
+            for lane in Lanes(w.mask) {
+                let m = lane_members(w, i, lane);
+                let same = Lanes(m).fold(0u32, |s, l| s | u32::from(values[l] == values[lane]) << l);
+                let r = if i.imm == 0 {
+                    same
+                } else if same == m {
+                    all |= 1 << lane;
+                    m
+                } else {
+                    0
+                };
+                if i.d != NONE {
+                    set_lane(w, i.d, false, lane, u64::from(r));
+                }
+            }
+            if i.imm == 1 {
+                set_pred(w, i.e, all);
+            }
+            next(i)
+        }
+    }
+}
+
+/// redux: imm 0 add, 1 min.u, 2 max.u, 3 min.s, 4 max.s, 5 and, 6 or, 7 xor, 8 min.f32, 9 max.f32 (bit 4 abs,
+/// bit 5 NaN wins).
+struct Redux;
+impl Op for Redux {
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: 32-bit slots.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let v: [u32; 32] = std::array::from_fn(|l| lane32(w, i.a, l));
+            let mut known = (0u32, 0u32);
+            for lane in Lanes(w.mask) {
+                let m = lane_members(w, i, lane);
+                if m != known.0 {
+                    let float = |x: u32| {
+                        let x = f32::from_bits(x);
+                        if i.imm & 16 != 0 { x.abs() } else { x }
+                    };
+                    let nan = i.imm & 32 != 0;
+                    let r = Lanes(m).map(|l| v[l]).reduce(|x, y| match i.imm & 15 {
+                        0 => x.wrapping_add(y),
+                        1 => x.min(y),
+                        2 => x.max(y),
+                        3 => (x as i32).min(y as i32) as u32,
+                        4 => (x as i32).max(y as i32) as u32,
+                        5 => x & y,
+                        6 => x | y,
+                        7 => x ^ y,
+                        k => {
+                            let (a, b) = (float(x), float(y));
+                            if nan && (a.is_nan() || b.is_nan()) {
+                                0x7fff_ffff
+                            } else if k == 8 {
+                                a.min(b).to_bits()
+                            } else {
+                                a.max(b).to_bits()
+                            }
+                        }
+                    });
+                    let r = r.unwrap_or(0);
+                    known = (m, if i.imm & 16 != 0 { float(r).to_bits() } else { r });
+                }
+                set_lane(w, i.d, false, lane, u64::from(known.1));
+            }
+            next(i)
+        }
+    }
+}
+
+/// elect.sync: d leader lane or NONE, e predicate.
+struct Elect;
+impl Op for Elect {
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: d a 32-bit slot or NONE, e a predicate slot.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let leader = (members(w, i) & w.mask).trailing_zeros() & 31;
+            if i.d != NONE {
+                for l in Lanes(w.mask) {
+                    set_lane(w, i.d, false, l, u64::from(leader));
+                }
+            }
+            set_pred(w, i.e, 1 << leader);
+            next(i)
+        }
+    }
+}
+
+/// activemask
+struct ActiveMask;
+impl Op for ActiveMask {
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: d is a 32-bit slot.
+        unsafe {
+            for l in Lanes(w.mask) {
+                set_lane(w, i.d, false, l, u64::from(w.mask));
+            }
+            next(i)
+        }
+    }
+}
+
+/// Warp operations by opcode.
+pub(crate) fn op(name: &str) -> Option<OpFn> {
+    Some(match name {
+        "shfl" => pick::<Shuffle>(),
+        "vote" => pick::<Vote>(),
+        "match" => pick::<Match>(),
+        "redux" => pick::<Redux>(),
+        "elect" => pick::<Elect>(),
+        "activemask" => pick::<ActiveMask>(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,847 @@
+//! Arithmetic, comparison, selection, conversion and moves.
+
+use super::function::{Lowerer, Opcode};
+use super::inst::{Class, Field, Lowered, V};
+use super::operand::{Result, class_of};
+use crate::exec::code::OpFn;
+use crate::exec::convert::{self, Cvt, CvtRound};
+use crate::exec::float::{self, FloatForm, Round};
+use crate::exec::int;
+use crate::ptx::{Operand, Type};
+
+fn round_of(op: &Opcode<'_>) -> Round {
+    match op.one_of(&["rn", "rz", "rm", "rp"]) {
+        Some("rz") => Round::Zero,
+        Some("rm") => Round::Down,
+        Some("rp") => Round::Up,
+        _ => Round::Nearest,
+    }
+}
+
+/// The unsigned type of the same width, which bit operations use.
+fn bits_type(ty: Type) -> Type {
+    match ty.size() {
+        1 => Type::U8,
+        2 => Type::U16,
+        4 => Type::U32,
+        _ => Type::U64,
+    }
+}
+
+impl Lowerer<'_, '_> {
+    fn need(&self, f: Option<OpFn>) -> Result<OpFn> {
+        match f {
+            Some(f) => Ok(f),
+            None => self.unsupported("this form is not implemented"),
+        }
+    }
+
+    fn need_scalar(&self, name: &str) -> Result<crate::exec::code::ScalarFn> {
+        match int::scalar(name).or_else(|| convert::scalar(name)) {
+            Some(f) => Ok(f),
+            None => self.unsupported("this form is not implemented"),
+        }
+    }
+
+    /// Reads operands `from..` with the given types.
+    fn sources(&mut self, o: &[Operand], from: usize, types: &[Type]) -> Result<Vec<V>> {
+        let mut v = Vec::with_capacity(types.len());
+        for (k, t) in types.iter().enumerate() {
+            v.push(self.source(self.operand(o, from + k)?, *t)?);
+        }
+        Ok(v)
+    }
+
+    pub(super) fn arithmetic_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let ty = match op.types.last() {
+            Some(t) => *t,
+            None if op.base == "mov" => Type::B64,
+            None => match op.base {
+                "cvt" => Type::B32,
+                _ => return self.unsupported("this instruction is not implemented"),
+            },
+        };
+        match op.base {
+            "mov" => self.mov(ty, o),
+            "cvt" => self.cvt(op, o),
+            "setp" => self.setp(op, o),
+            "set" => self.set(op, o),
+            "selp" => {
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, ty])?;
+                let (p, not) = self.predicate(self.operand(o, 3)?)?;
+                let (a, b) = if not { (v[1], v[0]) } else { (v[0], v[1]) };
+                self.emit3(int::select(class_of(ty) == Class::W64), d, &[a, b, p]);
+                Ok(())
+            }
+            "slct" => {
+                let [dt, ct] = op.types[..] else { return self.invalid("types") };
+                let d = self.destination(self.operand(o, 0)?, dt)?;
+                let v = self.sources(o, 1, &[dt, dt, ct])?;
+                let zero = self.bits(class_of(ct), 0);
+                let p = self.temp(Class::P);
+                let f = if ct == Type::F32 {
+                    float::compare("ge", ct, op.has("ftz"), false)
+                } else {
+                    int::compare("ge", ct, false)
+                };
+                let f = self.need(f)?;
+                self.emit3(f, p, &[v[2], zero]);
+                self.emit3(int::select(class_of(dt) == Class::W64), d, &[v[0], v[1], p]);
+                Ok(())
+            }
+            "and" | "or" | "xor" | "not" if ty == Type::Pred => {
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let (a, na) = self.predicate(self.operand(o, 1)?)?;
+                let kind = match op.base {
+                    "and" => 0,
+                    "or" => 1,
+                    "xor" => 2,
+                    _ => 3,
+                };
+                if kind == 3 {
+                    self.logic(3, d, a, None, u64::from(na));
+                } else {
+                    let (b, nb) = self.predicate(self.operand(o, 2)?)?;
+                    self.logic(kind, d, a, Some(b), u64::from(na) | u64::from(nb) << 1);
+                }
+                Ok(())
+            }
+            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "neg" | "abs" if ty.is_float() => {
+                self.float(op, ty, o)
+            }
+            "rcp" | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" => self.float(op, ty, o),
+            "testp" => {
+                let d = self.destination(self.operand(o, 0)?, Type::Pred)?;
+                let a = self.source(self.operand(o, 1)?, ty)?;
+                let names = ["finite", "infinite", "number", "notanumber", "normal", "subnormal"];
+                let Some(kind) = names.iter().position(|n| op.has(n)) else { return self.invalid("property") };
+                self.emit_scalar(float::test_property(), d, &[a], kind as u64 | u64::from(ty == Type::F64) << 8);
+                Ok(())
+            }
+            _ => self.integer(op, ty, o),
+        }
+    }
+
+    fn integer(&mut self, op: &Opcode<'_>, ty: Type, o: &[Operand]) -> Result<()> {
+        let bits = u64::from(ty.size()) * 8;
+        let sign = u64::from(ty.is_signed());
+        match op.base {
+            "add" | "sub" | "addc" | "subc" | "madc" => {
+                if op.has("cc") || op.base.ends_with('c') {
+                    return self.carry(op, ty, o);
+                }
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, ty])?;
+                let name = match (op.base, op.has("sat")) {
+                    ("add", true) => "add.sat",
+                    ("sub", true) => "sub.sat",
+                    (b, _) => b,
+                };
+                let packed = matches!(op.mods.last(), Some(&"u16x2" | &"s16x2"));
+                if packed {
+                    return self.unsupported("packed 16-bit integers");
+                }
+                let f = self.need(int::binary(name, ty))?;
+                self.emit3(f, d, &v);
+                Ok(())
+            }
+            "mul" | "mad" => {
+                let mode = op.one_of(&["lo", "hi", "wide"]);
+                let (d_ty, mode) = match mode {
+                    Some("wide") => (
+                        match ty {
+                            Type::U16 => Type::U32,
+                            Type::S16 => Type::S32,
+                            Type::U32 => Type::U64,
+                            Type::S32 => Type::S64,
+                            _ => return self.invalid("wide product of this type"),
+                        },
+                        "wide",
+                    ),
+                    Some(m) => (ty, m),
+                    None => return self.invalid("mul and mad of integers need lo, hi or wide"),
+                };
+                if op.has("cc") {
+                    return self.carry(op, ty, o);
+                }
+                let d = self.destination(self.operand(o, 0)?, d_ty)?;
+                if op.base == "mul" {
+                    let v = self.sources(o, 1, &[ty, ty])?;
+                    let f = self.need(int::binary(&format!("mul.{mode}"), ty))?;
+                    self.emit3(f, d, &v);
+                } else {
+                    let v = self.sources(o, 1, &[ty, ty, d_ty])?;
+                    if mode == "hi" {
+                        let s = self.need_scalar("mad.hi")?;
+                        self.emit_scalar(s, d, &v, bits | sign << 8 | u64::from(op.has("sat")) << 9);
+                    } else {
+                        let f = self.need(int::ternary(&format!("mad.{mode}"), ty))?;
+                        self.emit3(f, d, &v);
+                    }
+                }
+                Ok(())
+            }
+            "mul24" | "mad24" => {
+                if op.has("sat") {
+                    return self.unsupported("saturating form");
+                }
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let add = op.base == "mad24";
+                let v = self.sources(o, 1, &[ty; 3][..if add { 3 } else { 2 }])?;
+                let s = self.need_scalar("mul24")?;
+                self.emit_scalar(s, d, &v, u64::from(op.has("hi")) | sign << 1 | u64::from(add) << 2);
+                Ok(())
+            }
+            "div" | "rem" | "min" | "max" => {
+                if matches!(op.mods.last(), Some(&"u16x2" | &"s16x2")) || op.has("relu") {
+                    return self.unsupported("packed 16-bit integers");
+                }
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, ty])?;
+                let f = self.need(int::binary(op.base, ty))?;
+                self.emit3(f, d, &v);
+                Ok(())
+            }
+            "and" | "or" | "xor" => {
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, ty])?;
+                let f = self.need(int::binary(op.base, ty))?;
+                self.emit3(f, d, &v);
+                Ok(())
+            }
+            "shl" | "shr" => {
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, Type::U32])?;
+                let f = self.need(int::binary(op.base, ty))?;
+                self.emit3(f, d, &v);
+                Ok(())
+            }
+            "not" | "neg" | "abs" | "popc" | "clz" | "brev" | "cnot" => {
+                let dt = if matches!(op.base, "popc" | "clz") { Type::U32 } else { ty };
+                let d = self.destination(self.operand(o, 0)?, dt)?;
+                let a = self.source(self.operand(o, 1)?, ty)?;
+                if op.base == "cnot" {
+                    let zero = self.bits(class_of(ty), 0);
+                    let one = self.bits(class_of(ty), 1);
+                    let p = self.temp(Class::P);
+                    let f = self.need(int::compare("eq", bits_type(ty), false))?;
+                    self.emit3(f, p, &[a, zero]);
+                    self.emit3(int::select(class_of(ty) == Class::W64), d, &[one, zero, p]);
+                    return Ok(());
+                }
+                let f = self.need(int::unary(op.base, ty))?;
+                self.emit3(f, d, &[a]);
+                Ok(())
+            }
+            "shf" => {
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty, ty, Type::U32])?;
+                self.emit3(int::funnel(op.has("l"), op.has("wrap")), d, &v);
+                Ok(())
+            }
+            "lop3" => {
+                if !matches!(o.first(), Some(Operand::Name(..) | Operand::Sink)) || o.len() != 5 {
+                    return self.unsupported("lop3 with a predicate");
+                }
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let v = self.sources(o, 1, &[ty; 3])?;
+                let Operand::Int(table) = self.operand(o, 4)? else { return self.invalid("look-up table") };
+                let mut i = Lowered::new(int::lop3());
+                i.d = d.into();
+                (i.a, i.b, i.c) = (v[0].into(), v[1].into(), v[2].into());
+                i.imm = *table;
+                self.emit(i);
+                Ok(())
+            }
+            "bfe" | "bfi" | "bfind" | "bmsk" | "szext" | "prmt" | "sad" | "fns" => {
+                let (types, imm): (Vec<Type>, u64) = match op.base {
+                    "bfe" => (vec![ty, Type::U32, Type::U32], bits | sign << 8),
+                    "bfi" => (vec![ty, ty, Type::U32, Type::U32], bits),
+                    "bfind" => (vec![ty], bits | sign << 8 | u64::from(op.has("shiftamt")) << 9),
+                    "bmsk" => (vec![Type::U32; 2], u64::from(op.has("wrap"))),
+                    "szext" => (vec![ty, Type::U32], u64::from(op.has("wrap")) | sign << 1),
+                    "prmt" => {
+                        let modes = ["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"];
+                        (vec![Type::U32; 3], modes.iter().position(|m| op.has(m)).map_or(0, |k| k as u64 + 1))
+                    }
+                    "sad" => (vec![ty; 3], bits | sign << 8),
+                    _ => (vec![Type::U32; 3], 0),
+                };
+                let dt = if op.base == "bfind" { Type::U32 } else { ty };
+                let d = self.destination(self.operand(o, 0)?, dt)?;
+                let v = self.sources(o, 1, &types)?;
+                let s = self.need_scalar(op.base)?;
+                self.emit_scalar(s, d, &v, imm);
+                Ok(())
+            }
+            "dp4a" | "dp2a" => {
+                let [at, bt] = op.types[..] else { return self.invalid("types") };
+                let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+                let v = self.sources(o, 1, &[Type::B32; 3])?;
+                let imm = u64::from(at.is_signed())
+                    | u64::from(bt.is_signed()) << 1
+                    | u64::from(op.base == "dp2a") << 2
+                    | u64::from(op.has("hi")) << 3;
+                let s = self.need_scalar("dot")?;
+                self.emit_scalar(s, d, &v, imm);
+                Ok(())
+            }
+            base if base.starts_with('v') && (base.ends_with('4') || base.ends_with('2')) => {
+                let names = ["add", "sub", "avrg", "absdiff", "min", "max"];
+                let Some(kind) = names.iter().position(|n| base[1..base.len() - 1] == **n) else {
+                    return self.unsupported("video instruction");
+                };
+                let [dt, at, bt] = op.types[..] else { return self.invalid("types") };
+                if o.len() != 4 || o.iter().any(|x| matches!(x, Operand::Name(_, Some(_)))) {
+                    return self.unsupported("video instruction with masks or selectors");
+                }
+                let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+                let v = self.sources(o, 1, &[Type::B32; 3])?;
+                let imm = kind as u64
+                    | u64::from(at.is_signed()) << 8
+                    | u64::from(bt.is_signed()) << 9
+                    | u64::from(dt.is_signed()) << 10
+                    | u64::from(op.has("sat")) << 11
+                    | u64::from(op.mods.last() == Some(&"add")) << 12
+                    | u64::from(base.ends_with('2')) << 13;
+                let s = self.need_scalar("video")?;
+                self.emit_scalar(s, d, &v, imm);
+                Ok(())
+            }
+            _ => self.unsupported("this instruction is not implemented"),
+        }
+    }
+
+    /// add.cc, addc, sub.cc, subc, mad.cc, madc.
+    fn carry(&mut self, op: &Opcode<'_>, ty: Type, o: &[Operand]) -> Result<()> {
+        let d = self.destination(self.operand(o, 0)?, ty)?;
+        let kind = match op.base {
+            "add" | "addc" => 0,
+            "sub" | "subc" => 1,
+            _ if op.has("lo") => 2,
+            _ if op.has("hi") => 3,
+            _ => return self.invalid("lo or hi missing"),
+        };
+        let v = self.sources(o, 1, &[ty; 3][..if kind >= 2 { 3 } else { 2 }])?;
+        let mut i = Lowered::new(int::carry());
+        i.d = d.into();
+        (i.a, i.b) = (v[0].into(), v[1].into());
+        i.c = v.get(2).map_or(Field::None, |v| Field::Reg(*v));
+        i.imm = kind
+            | u64::from(op.base.ends_with('c')) << 2
+            | u64::from(op.has("cc")) << 3
+            | u64::from(ty.size() == 8) << 4
+            | u64::from(ty.is_signed()) << 5;
+        self.emit(i);
+        Ok(())
+    }
+
+    fn float(&mut self, op: &Opcode<'_>, ty: Type, o: &[Operand]) -> Result<()> {
+        use float::op as code;
+        let ftz = op.has("ftz");
+        let round = round_of(op);
+        let sat = op.has("sat");
+        let name = if op.base == "mad" { "fma" } else { op.base };
+        let arity = match name {
+            "fma" => 3,
+            "add" | "sub" | "mul" | "div" | "min" | "max" | "copysign" => 2,
+            _ => 1,
+        };
+        if o.len() != arity + 1 {
+            return self.unsupported(format!("{} operands", o.len()));
+        }
+        let d = self.destination(self.operand(o, 0)?, op.types[0])?;
+        let mut v;
+        let mut ty = ty;
+        if let [dt, at] = op.types[..]
+            && dt == Type::F32
+            && matches!(at, Type::F16 | Type::Bf16)
+        {
+            // Mixed precision: all operands but the last are of the narrow type.
+            v = Vec::new();
+            let narrow = if name == "fma" { 2 } else { 1 };
+            for k in 0..arity {
+                let x = self.source(self.operand(o, k + 1)?, if k < narrow { at } else { dt })?;
+                if k < narrow {
+                    let t = self.temp(Class::W32);
+                    self.convert(t, x, Cvt { dst: dt, src: at, round: CvtRound::None, sat: false, ftz: false, relu: false, register_bits: 32 })?;
+                    v.push(t);
+                } else {
+                    v.push(x);
+                }
+            }
+            ty = dt;
+        } else {
+            if op.types.len() != 1 {
+                return self.unsupported("mixed types");
+            }
+            v = self.sources(o, 1, &[ty; 3][..arity])?;
+        }
+        if ty == Type::F64 && op.has("approx") {
+            let imm = match name {
+                "rcp" => 0,
+                "rsqrt" => 1,
+                _ => return self.unsupported("approximation in double precision"),
+            } | u64::from(ftz) << 1
+                | u64::from(name == "rsqrt" && !ftz) << 2;
+            self.emit_scalar(float::approx64(), d, &v, imm);
+            return Ok(());
+        }
+        let special = op.has("relu") || op.has("NaN") || op.has("xorsign") || op.has("oob");
+        if op.has("oob") {
+            return self.unsupported("out-of-bounds form");
+        }
+        if round == Round::Nearest
+            && !special
+            && let Some(f) = float::vector(name, ty, ftz)
+        {
+            if sat {
+                let t = self.temp(class_of(ty));
+                self.emit3(f, t, &v);
+                return self.convert(d, t, Cvt { dst: ty, src: ty, round: CvtRound::None, sat: true, ftz, relu: false, register_bits: 32 });
+            }
+            self.emit3(f, d, &v);
+            return Ok(());
+        }
+        let half = matches!(ty, Type::F16 | Type::F16x2 | Type::Bf16 | Type::Bf16x2);
+        let number = match name {
+            "add" => code::ADD,
+            "sub" => code::SUB,
+            "mul" => code::MUL,
+            "div" => code::DIV,
+            "sqrt" => code::SQRT,
+            "fma" => code::FMA,
+            "min" => code::MIN,
+            "max" => code::MAX,
+            "neg" => code::NEG,
+            "abs" => code::ABS,
+            "rcp" => code::RCP,
+            "copysign" => code::COPYSIGN,
+            "ex2" if half => code::EX2,
+            "tanh" if half => code::TANH,
+            _ => return self.unsupported("this form is not implemented"),
+        };
+        if half && round != Round::Nearest {
+            return self.unsupported("directed rounding of half precision");
+        }
+        if ty == Type::F64 && number == code::FMA && round != Round::Nearest && !float::has_directed_fma64() {
+            return self.unsupported("directed rounding of fused multiply-add on this processor");
+        }
+        let form = FloatForm {
+            round,
+            ftz,
+            sat,
+            relu: op.has("relu"),
+            nan: op.has("NaN"),
+            xorsign: op.has("xorsign"),
+            packed: matches!(ty, Type::F16x2 | Type::Bf16x2),
+            bf16: matches!(ty, Type::Bf16 | Type::Bf16x2),
+            op: number,
+        };
+        match float::scalar(ty) {
+            Some(s) => {
+                self.emit_scalar(s, d, &v, form.pack());
+                Ok(())
+            }
+            None => self.unsupported("floating-point type"),
+        }
+    }
+
+    fn convert(&mut self, d: V, a: V, c: Cvt) -> Result<()> {
+        if let Some(f) = c.vector() {
+            self.emit3(f, d, &[a]);
+            return Ok(());
+        }
+        let Some(imm) = c.pack() else { return self.unsupported("conversion between these types") };
+        let s = self.need_scalar("any")?;
+        self.emit_scalar(s, d, &[a], imm);
+        Ok(())
+    }
+
+    fn cvt(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let round = match op.one_of(&["rni", "rzi", "rmi", "rpi", "rna", "rn", "rz", "rm", "rp"]) {
+            Some("rni") => CvtRound::Rni,
+            Some("rzi") => CvtRound::Rzi,
+            Some("rmi") => CvtRound::Rmi,
+            Some("rpi") => CvtRound::Rpi,
+            Some("rna") => CvtRound::Rna,
+            Some("rn") => CvtRound::Rn,
+            Some("rz") => CvtRound::Rz,
+            Some("rm") => CvtRound::Rm,
+            Some("rp") => CvtRound::Rp,
+            _ => CvtRound::None,
+        };
+        let (ftz, relu) = (op.has("ftz"), op.has("relu"));
+        if op.has("rs") || op.has("pack") {
+            return self.unsupported("this conversion is not implemented");
+        }
+        // Eight-bit floats.
+        if let Some(k) = op.mods.iter().position(|m| matches!(*m, "e4m3x2" | "e5m2x2")) {
+            let e5 = u64::from(op.mods[k] == "e5m2x2");
+            let imm = e5 | u64::from(relu) << 1;
+            let to_half = op.mods.iter().position(|m| *m == "f16x2").is_some_and(|h| h < k);
+            if to_half {
+                let d = self.destination(self.operand(o, 0)?, Type::F16x2)?;
+                let a = self.source(self.operand(o, 1)?, Type::B16)?;
+                let s = self.need_scalar("unpack8")?;
+                self.emit_scalar(s, d, &[a], imm);
+            } else {
+                let d = self.destination(self.operand(o, 0)?, Type::B16)?;
+                let s = self.need_scalar("pack8")?;
+                match op.types.last() {
+                    Some(Type::F32) => {
+                        let v = self.sources(o, 1, &[Type::F32; 2])?;
+                        self.emit_scalar(s, d, &v, imm);
+                    }
+                    Some(Type::F16x2) => {
+                        let v = self.sources(o, 1, &[Type::F16x2])?;
+                        self.emit_scalar(s, d, &v, imm | 4);
+                    }
+                    _ => return self.unsupported("this conversion is not implemented"),
+                }
+            }
+            return Ok(());
+        }
+        let [dt, st] = op.types[..] else { return self.unsupported("this conversion is not implemented") };
+        match (dt, st) {
+            (Type::F16x2 | Type::Bf16x2, Type::F32) => {
+                if !matches!(round, CvtRound::Rn | CvtRound::Rz) || op.has("satfinite") {
+                    return self.unsupported("this conversion is not implemented");
+                }
+                let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+                let v = self.sources(o, 1, &[Type::F32; 2])?;
+                let imm = u64::from(dt == Type::Bf16x2)
+                    | u64::from(relu) << 1
+                    | u64::from(round == CvtRound::Rz) << 2
+                    | u64::from(ftz) << 3;
+                let s = self.need_scalar("pack")?;
+                // `pack` names both the integer and the floating-point form; this is the latter.
+                let s = convert::scalar("pack").unwrap_or(s);
+                self.emit_scalar(s, d, &v, imm);
+                Ok(())
+            }
+            (Type::Tf32, Type::F32) => {
+                let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+                let v = self.sources(o, 1, &[Type::F32])?;
+                let imm = match round {
+                    CvtRound::Rn => 1,
+                    CvtRound::Rz => 2,
+                    _ => 0,
+                } | u64::from(relu) << 2;
+                let s = self.need_scalar("tf32")?;
+                self.emit_scalar(s, d, &v, imm);
+                Ok(())
+            }
+            _ => {
+                if op.has("satfinite") {
+                    return self.unsupported("satfinite");
+                }
+                // Registers may be wider than the types; what counts is the low part.
+                let (d, d_reg) = match self.operand(o, 0)? {
+                    Operand::Sink => (self.temp(class_of(dt)), dt),
+                    x => self.destination_any(x)?,
+                };
+                let (mut a, a_reg) = self.source_any(self.operand(o, 1)?, st)?;
+                if class_of(a_reg) != class_of(st) {
+                    if class_of(a_reg) != Class::W64 {
+                        return self.invalid("source register is too narrow");
+                    }
+                    let t = self.temp(Class::W32);
+                    self.emit3(int::half64(false), t, &[a]);
+                    a = t;
+                }
+                let cvt = Cvt {
+                    dst: if dt == Type::B8 { Type::U8 } else { dt },
+                    src: st,
+                    round,
+                    sat: op.has("sat"),
+                    ftz,
+                    relu,
+                    register_bits: d_reg.size() * 8,
+                };
+                if class_of(d_reg) == class_of(dt) {
+                    return self.convert(d, a, cvt);
+                }
+                if class_of(d_reg) != Class::W64 || dt.is_float() {
+                    return self.invalid("destination register does not fit");
+                }
+                // An integer of at most 32 bits into a 64-bit register: convert, then extend.
+                let t = self.temp(Class::W32);
+                self.convert(t, a, Cvt { register_bits: 32, ..cvt })?;
+                let (src, dst) = if dt.is_signed() { (Type::S32, Type::S64) } else { (Type::U32, Type::U64) };
+                self.convert(d, t, Cvt { dst, src, round: CvtRound::None, sat: false, ftz: false, relu: false, register_bits: 64 })
+            }
+        }
+    }
+
+    /// Emits d (and its complement q) = a `cmp` b for any type.
+    fn comparison(&mut self, cmp: &str, ty: Type, ftz: bool, d: V, q: Option<V>, a: V, b: V) -> Result<()> {
+        let f = match ty {
+            Type::F32 | Type::F64 => float::compare(cmp, ty, ftz, false),
+            t if t.is_float() => None,
+            t => int::compare(cmp, t, false),
+        };
+        if let Some(f) = f {
+            let mut i = Lowered::new(f);
+            i.d = d.into();
+            (i.a, i.b) = (a.into(), b.into());
+            if let Some(q) = q {
+                i.e = q.into();
+                i.e_def = true;
+            }
+            self.emit(i);
+            return Ok(());
+        }
+        let (Type::F16 | Type::Bf16, Some(code)) = (ty, float::compare_code(cmp)) else {
+            return self.unsupported("comparison");
+        };
+        let imm = code | u64::from(ty == Type::Bf16) << 8 | u64::from(ftz) << 9;
+        self.emit_scalar(float::half_compare(), d, &[a, b], imm);
+        if let Some(q) = q {
+            self.logic(3, q, d, None, 0);
+        }
+        Ok(())
+    }
+
+    fn setp(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let Some(cmp) = op.mods.first().copied() else { return self.invalid("comparison missing") };
+        let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
+        let ftz = op.has("ftz");
+        let (p, q) = match self.operand(o, 0)? {
+            Operand::Pair(p, q) => {
+                let (p, q) = ((**p).clone(), (**q).clone());
+                (self.destination(&p, Type::Pred)?, Some(self.destination(&q, Type::Pred)?))
+            }
+            x => (self.destination(x, Type::Pred)?, None),
+        };
+        let v = self.sources(o, 1, &[ty, ty])?;
+        let join = match op.mods.get(1).copied() {
+            Some("and") => Some(0),
+            Some("or") => Some(1),
+            Some("xor") => Some(2),
+            _ => None,
+        };
+        if matches!(ty, Type::F16x2 | Type::Bf16x2) {
+            // p for the lower halves, q for the upper ones.
+            let (Some(q), Some(code), None) = (q, float::compare_code(cmp), join) else {
+                return self.unsupported("comparison");
+            };
+            for (d, shift) in [(p, 0u64), (q, 16)] {
+                let imm = code | u64::from(ty == Type::Bf16x2) << 8 | u64::from(ftz) << 9 | shift << 16;
+                self.emit_scalar(float::half_compare(), d, &v, imm);
+            }
+            return Ok(());
+        }
+        let Some(join) = join else { return self.comparison(cmp, ty, ftz, p, q, v[0], v[1]) };
+        let (c, not) = self.predicate(self.operand(o, 3)?)?;
+        let f = match ty {
+            Type::F32 | Type::F64 => float::compare(cmp, ty, ftz, true),
+            t if t.is_float() => None,
+            t => int::compare(cmp, t, true),
+        };
+        if let Some(f) = f {
+            let mut i = Lowered::new(f);
+            i.d = p.into();
+            (i.a, i.b, i.c) = (v[0].into(), v[1].into(), c.into());
+            i.imm = join | u64::from(not) << 2;
+            if let Some(q) = q {
+                i.e = q.into();
+                i.e_def = true;
+            }
+            self.emit(i);
+            return Ok(());
+        }
+        let t = self.temp(Class::P);
+        self.comparison(cmp, ty, ftz, t, None, v[0], v[1])?;
+        let keep = self.temp(Class::P);
+        self.logic(4, keep, c, None, u64::from(not));
+        self.logic(join, p, t, Some(keep), 0);
+        if let Some(q) = q {
+            self.logic(join, q, t, Some(keep), 1);
+        }
+        Ok(())
+    }
+
+    /// set: a comparison whose result is a number.
+    fn set(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let Some(cmp) = op.mods.first().copied() else { return self.invalid("comparison missing") };
+        let [dt, st] = op.types[..] else { return self.invalid("types") };
+        let ftz = op.has("ftz");
+        let d = self.destination(self.operand(o, 0)?, dt)?;
+        let v = self.sources(o, 1, &[st, st])?;
+        let join = match op.mods.get(1).copied() {
+            Some("and") => Some(0),
+            Some("or") => Some(1),
+            Some("xor") => Some(2),
+            _ => None,
+        };
+        let extra = match join {
+            Some(k) => Some((k, self.predicate(self.operand(o, 3)?)?)),
+            None => None,
+        };
+        let truth = |t: Type| match t {
+            Type::F32 => Some(0x3f80_0000u64),
+            Type::F16 | Type::F16x2 => Some(0x3c00),
+            Type::Bf16 | Type::Bf16x2 => Some(0x3f80),
+            Type::U16 | Type::S16 => Some(0xffff),
+            Type::U32 | Type::S32 => Some(0xffff_ffff),
+            _ => None,
+        };
+        let Some(one) = truth(dt) else { return self.unsupported("result type") };
+        let zero = self.bits(Class::W32, 0);
+        let packed = matches!(st, Type::F16x2 | Type::Bf16x2);
+        let mut parts = Vec::new();
+        for half in 0..if packed { 2u64 } else { 1 } {
+            let mut p = self.temp(Class::P);
+            if packed {
+                let Some(code) = float::compare_code(cmp) else { return self.unsupported("comparison") };
+                let imm = code | u64::from(st == Type::Bf16x2) << 8 | u64::from(ftz) << 9 | (half * 16) << 16;
+                self.emit_scalar(float::half_compare(), p, &v, imm);
+            } else {
+                self.comparison(cmp, st, ftz, p, None, v[0], v[1])?;
+            }
+            if let Some((k, (c, not))) = extra {
+                let r = self.temp(Class::P);
+                self.logic(k, r, p, Some(c), u64::from(not) << 1);
+                p = r;
+            }
+            let value = if packed && !dt.is_float() { (one & 0xffff) << (16 * half) } else { one << (16 * half) };
+            let yes = self.bits(Class::W32, value & 0xffff_ffff);
+            let r = self.temp(Class::W32);
+            self.emit3(int::select(false), r, &[yes, zero, p]);
+            parts.push(r);
+        }
+        if let [lo, hi] = parts[..] {
+            let f = self.need(int::binary("or", Type::U32))?;
+            self.emit3(f, d, &[lo, hi]);
+        } else {
+            self.copy(d, parts[0]);
+        }
+        Ok(())
+    }
+
+    fn mov(&mut self, ty: Type, o: &[Operand]) -> Result<()> {
+        let (d, a) = (self.operand(o, 0)?, self.operand(o, 1)?);
+        if ty == Type::Pred {
+            let d = self.destination(d, ty)?;
+            if let Operand::Int(v) = a {
+                let mut i = Lowered::new(int::pred_set());
+                i.d = d.into();
+                i.imm = u64::from(*v != 0);
+                self.emit(i);
+            } else {
+                let (p, not) = self.predicate(a)?;
+                self.logic(4, d, p, None, u64::from(not));
+            }
+            return Ok(());
+        }
+        let wide = ty == Type::B128;
+        match (d, a) {
+            (Operand::Vector(parts), _) if !matches!(a, Operand::Vector(_)) && !wide => self.unpack(ty, parts, a),
+            (_, Operand::Vector(parts)) if !matches!(d, Operand::Vector(_)) && !wide => self.pack(ty, d, parts),
+            (Operand::Vector(_), _) | (_, Operand::Vector(_)) => {
+                // 128-bit values, and vectors, register by register; through temporaries, as they may overlap.
+                let to = self.register_list(d)?;
+                let from = self.register_list(a)?;
+                if to.len() != from.len() {
+                    return self.invalid("vectors of different lengths");
+                }
+                self.move_list(&to, &from)
+            }
+            _ if wide => {
+                let to = self.register_list(d)?;
+                let from = self.register_list(a)?;
+                if to.len() != from.len() {
+                    return self.invalid("a 128-bit register belongs here");
+                }
+                self.move_list(&to, &from)
+            }
+            _ => {
+                // Vector registers move whole.
+                if let (Operand::Name(_, None), Operand::Name(n, None)) = (d, a)
+                    && !n.starts_with('%')
+                    && let Ok(list) = self.register_list(a)
+                    && list.len() > 1
+                {
+                    let to = self.register_list(d)?;
+                    return self.move_list(&to, &list);
+                }
+                let d = self.destination(d, ty)?;
+                let (v, found) = self.source_any(a, ty)?;
+                if class_of(found) == class_of(ty) {
+                    self.copy(d, v);
+                } else if class_of(found) == Class::W64 && class_of(ty) == Class::W32 {
+                    self.emit3(int::half64(false), d, &[v]);
+                } else if class_of(found) == Class::W32 && class_of(ty) == Class::W64 {
+                    // Special registers of 32 bits may be read as 64.
+                    let zero = self.bits(Class::W32, 0);
+                    self.emit3(int::pack64(), d, &[v, zero]);
+                } else {
+                    return self.invalid("operand type");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn move_list(&mut self, to: &[(Option<V>, Type)], from: &[(Option<V>, Type)]) -> Result<()> {
+        let mut held = Vec::new();
+        for ((d, dt), (s, st)) in to.iter().zip(from) {
+            let (Some(d), Some(s)) = (d, s) else { continue };
+            if class_of(*dt) != class_of(*st) {
+                return self.invalid("vector elements of different widths");
+            }
+            let t = self.temp(class_of(*st));
+            self.copy(t, *s);
+            held.push((*d, t));
+        }
+        for (d, t) in held {
+            self.copy(d, t);
+        }
+        Ok(())
+    }
+
+    /// mov.b64 {lo, hi}, a and the like.
+    fn unpack(&mut self, ty: Type, parts: &[Operand], a: &Operand) -> Result<()> {
+        let a = self.source(a, ty)?;
+        let width = ty.size() * 8 / parts.len() as u32;
+        for (k, p) in parts.iter().enumerate() {
+            if *p == Operand::Sink {
+                continue;
+            }
+            let (d, _) = self.destination_any(p)?;
+            if width == 32 && ty.size() == 8 {
+                self.emit3(int::half64(k == 1), d, &[a]);
+            } else {
+                let s = self.need_scalar("unpack")?;
+                self.emit_scalar(s, d, &[a], u64::from(width) | (k as u64 * u64::from(width)) << 8);
+            }
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, ty: Type, d: &Operand, parts: &[Operand]) -> Result<()> {
+        let width = ty.size() * 8 / parts.len() as u32;
+        let part_ty = match width {
+            8 => Type::B8,
+            16 => Type::B16,
+            32 => Type::B32,
+            _ => return self.invalid("vector elements"),
+        };
+        let mut v = Vec::new();
+        for p in parts {
+            v.push(self.source(p, part_ty)?);
+        }
+        let d = self.destination(d, ty)?;
+        if width == 32 {
+            self.emit3(int::pack64(), d, &v);
+        } else if v.len() <= 4 {
+            let Some(s) = int::scalar("pack") else { return self.unsupported("pack") };
+            self.emit_scalar(s, d, &v, u64::from(width));
+        } else {
+            return self.unsupported("more than four elements");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Joins the functions of one kernel into executable code.
+
+use super::allocate::{Frame, allocate};
+use super::function::LoweredFunction;
+use super::inst::{Class, Field, Flow, Patch, V};
+use super::module::KernelBuild;
+use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
+use crate::exec::lane;
+
+fn no_scalar(_: &[u64; 4], _: u64) -> u64 {
+    0
+}
+
+/// Local memory of the deepest chain of calls; None if there is a cycle.
+fn deepest(at: usize, functions: &[FunctionInfo], edges: &[(u32, u32)], path: &mut Vec<bool>, memo: &mut [Option<u32>]) -> Option<u32> {
+    if path[at] {
+        return None;
+    }
+    if let Some(m) = memo[at] {
+        return Some(m);
+    }
+    path[at] = true;
+    let own = functions[at].local_bytes.next_multiple_of(16);
+    let mut most = 0;
+    for (a, b) in edges {
+        if *a as usize == at {
+            // 32 bytes per activation, as calls are charged at run time.
+            most = most.max(deepest(*b as usize, functions, edges, path, memo)? + 32);
+        }
+    }
+    path[at] = false;
+    memo[at] = Some(own + most);
+    memo[at]
+}
+
+/// The code, and an estimate of the registers a thread uses.
+pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<LoweredFunction>, taken: Vec<(u32, u32)>) -> (Code, u32) {
+    let mut edges = build.edges.clone();
+    edges.sort_unstable();
+    edges.dedup();
+    let static_shared_bytes = build.shared_bytes;
+    let dynamic_shared_at = u64::from(static_shared_bytes.next_multiple_of(16));
+    let guarded = lane::guarded();
+    let no_scalar: ScalarFn = no_scalar;
+    let mut code = Code {
+        insts: Vec::new(),
+        lines: Vec::new(),
+        side: Vec::new(),
+        consts: Vec::new(),
+        symbols: build.symbols,
+        functions: Vec::new(),
+        function_addresses: taken,
+        calls: build.calls,
+        local_bytes: 0,
+        dynamic_stack: build.dynamic_stack || build.has_indirect || lowered.iter().any(|f| f.uses_alloca),
+        has_alloca: build.dynamic_stack || lowered.iter().any(|f| f.uses_alloca),
+        static_shared_bytes,
+    };
+    let mut pressure = 0;
+    for (f, name) in lowered.iter().zip(names) {
+        let fixed: Vec<V> = f.fixed.iter().map(|(v, _)| *v).collect();
+        let frame: Frame = allocate(&f.code, &f.classes, &f.temporary, &fixed, f.labels);
+        pressure = pressure.max(frame.pressure);
+        let base = code.insts.len() as u32;
+        let mut label_at = vec![0u32; f.labels];
+        for (k, i) in f.code.iter().enumerate() {
+            if let Flow::Label(l) = i.flow {
+                // Branches go past the join, having made its test themselves.
+                label_at[l.0 as usize] = base + k as u32 + 1;
+            }
+        }
+        let slot = |v: V| frame.slots[v.0 as usize];
+        for i in &f.code {
+            let mut out = i.finish(slot, guarded, no_scalar);
+            match &i.flow {
+                Flow::Branch(l) | Flow::BranchIf(l) => out.x = label_at[l.0 as usize],
+                Flow::Indexed(list) => {
+                    out.x = code.side.len() as u32;
+                    code.side.extend(list.iter().map(|l| label_at[l.0 as usize]));
+                }
+                _ => {}
+            }
+            if !i.side.is_empty() {
+                debug_assert_eq!(i.x, Field::None);
+                out.x = code.side.len() as u32;
+                code.side.extend(i.side.iter().map(|v| v.map_or(NONE, slot)));
+            }
+            if i.patch == Patch::DynamicShared {
+                out.imm = out.imm.wrapping_add(dynamic_shared_at);
+            }
+            code.insts.push(out);
+            code.lines.push(i.line);
+        }
+        for (v, value) in &f.fixed {
+            let wide = f.classes[v.0 as usize] == Class::W64;
+            code.consts.push(ConstSlot { offset: slot(*v), wide, value: value.clone() });
+        }
+        code.functions.push(FunctionInfo {
+            name,
+            entry: base,
+            frame_bytes: frame.bytes,
+            local_bytes: f.local_bytes,
+            returns: f.returns.clone(),
+            params: f.params.clone(),
+        });
+    }
+    let n = code.functions.len();
+    let known = deepest(0, &code.functions, &edges, &mut vec![false; n], &mut vec![None; n]);
+    match known {
+        Some(bytes) => code.local_bytes = bytes,
+        None => {
+            code.dynamic_stack = true;
+            code.local_bytes = code.functions.iter().map(|f| f.local_bytes.next_multiple_of(16) + 32).sum();
+        }
+    }
+    (code, pressure.clamp(8, 255))
+}

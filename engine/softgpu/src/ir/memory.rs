@@ -1,0 +1,305 @@
+//! Loads, stores, atomics and addresses.
+
+use super::function::{Lowerer, Opcode};
+use super::inst::{Class, Field, Lowered, V};
+use super::operand::{Place, Result, class_of};
+use crate::exec::atomic::{self, AtomicOp};
+use crate::exec::code::flag;
+use crate::exec::mem::{self, Access, space};
+use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, int};
+use crate::ptx::{Operand, Type};
+
+/// The state space an opcode names; None for generic addresses.
+fn space_of(op: &Opcode<'_>) -> Option<&'static str> {
+    for m in &op.mods {
+        return Some(match *m {
+            "global" => "global",
+            "shared" | "shared::cta" => "shared",
+            "shared::cluster" => "shared",
+            "local" => "local",
+            "const" => "const",
+            "param" | "param::entry" | "param::func" => "param",
+            _ => continue,
+        });
+    }
+    None
+}
+
+impl Lowerer<'_, '_> {
+    /// Moves one value between a register and the activation's local memory.
+    pub(super) fn frame_access(&mut self, store: bool, v: V, ty: Type, at: u32) {
+        let wide = self.classes[v.0 as usize] == Class::W64;
+        let mut i = Lowered::new(mem::op(if store { "store" } else { "load" }));
+        i.imm = u64::from(at);
+        let access = Access { count: 1, size: ty.size(), signed: false, wide, register_bits: 64, space: space::FRAME };
+        i.e = Field::Raw(access.pack());
+        i.side = vec![Some(v)];
+        i.side_def = !store;
+        self.emit(i);
+    }
+
+    pub(super) fn memory_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        match op.base {
+            "ld" | "ldu" => self.access(op, self.operand(o, 0)?, self.operand(o, 1)?, false),
+            "st" if !op.has("async") && !op.has("bulk") => self.access(op, self.operand(o, 1)?, self.operand(o, 0)?, true),
+            "atom" | "red" if !op.has("async") => self.atomic(op, o),
+            "cvta" => self.cvta(op, o),
+            "isspacep" => {
+                let d = self.destination(self.operand(o, 0)?, Type::Pred)?;
+                let a = self.source(self.operand(o, 1)?, Type::U64)?;
+                let imm = match space_of(op) {
+                    Some("shared") => space::SHARED,
+                    Some("local") => space::LOCAL,
+                    Some("param") => space::PARAM,
+                    Some("global") => space::GLOBAL,
+                    _ => return self.unsupported("space"),
+                };
+                self.emit_scalar(mem::is_space_fn(), d, &[a], u64::from(imm));
+                Ok(())
+            }
+            "alloca" => {
+                let ty = op.types.first().copied().unwrap_or(Type::U64);
+                let mut i = Lowered::new(mem::op("alloca"));
+                i.d = self.destination(self.operand(o, 0)?, ty)?.into();
+                let size = self.source(self.operand(o, 1)?, ty)?;
+                i.a = size.into();
+                i.flags = if class_of(ty) == Class::W64 { flag::A64 | flag::D64 } else { 0 };
+                i.imm = match o.get(2) {
+                    Some(Operand::Int(v)) if v.is_power_of_two() && *v <= 4096 => *v,
+                    None => 8,
+                    _ => return self.invalid("alignment"),
+                };
+                self.kernel.dynamic_stack = true;
+                self.emit(i);
+                Ok(())
+            }
+            "stacksave" => {
+                let ty = op.types.first().copied().unwrap_or(Type::U64);
+                let mut i = Lowered::new(mem::op("stack"));
+                i.d = self.destination(self.operand(o, 0)?, ty)?.into();
+                i.flags = if class_of(ty) == Class::W64 { flag::D64 } else { 0 };
+                self.emit(i);
+                Ok(())
+            }
+            "stackrestore" => {
+                let ty = op.types.first().copied().unwrap_or(Type::U64);
+                let mut i = Lowered::new(mem::op("stack"));
+                i.a = self.source(self.operand(o, 0)?, ty)?.into();
+                i.flags = if class_of(ty) == Class::W64 { flag::A64 } else { 0 };
+                i.imm = 1;
+                self.emit(i);
+                Ok(())
+            }
+            _ => self.unsupported("this operation is not implemented"),
+        }
+    }
+
+    /// Space, address register and offset of an access; `bytes` for the check of constant places.
+    fn resolve_place(&mut self, op: &Opcode<'_>, address: &Operand) -> Result<(u8, Option<V>, u64)> {
+        let named = space_of(op);
+        let place = self.place(address)?;
+        let kind = match named {
+            Some("global" | "const") => space::GLOBAL,
+            Some("shared") => space::SHARED,
+            Some("local") => space::LOCAL,
+            // Parameters of functions, and of calls, lie in local memory.
+            Some("param") if self.is_entry => space::PARAM,
+            Some("param") => space::LOCAL,
+            _ => space::GENERIC,
+        };
+        Ok(match place {
+            Place::Register(v, t, off) => {
+                if t.size() < 4 || t == Type::Pred {
+                    return self.invalid("address register of a narrow type");
+                }
+                if class_of(t) == Class::W32 && matches!(kind, space::GLOBAL | space::GENERIC) {
+                    return self.unsupported("32-bit addresses of global memory");
+                }
+                (kind, Some(v), off as u64)
+            }
+            Place::Frame(off, _) => (space::FRAME, None, off as u64),
+            Place::Param(off) => (space::PARAM, None, off as u64),
+            Place::Constant(v, off) => {
+                let wide = self.classes[v.0 as usize] == Class::W64;
+                let kind = if wide { if kind == space::GENERIC { space::GENERIC } else { space::GLOBAL } } else { space::SHARED };
+                (kind, Some(v), off as u64)
+            }
+            Place::Absolute(a) => {
+                if kind == space::PARAM || kind == space::FRAME {
+                    (kind, None, a)
+                } else {
+                    let v = self.bits(Class::W64, a);
+                    (kind, Some(v), 0)
+                }
+            }
+        })
+    }
+
+    /// ld and st.
+    fn access(&mut self, op: &Opcode<'_>, value: &Operand, address: &Operand, store: bool) -> Result<()> {
+        let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
+        let count = match op.one_of(&["v2", "v4", "v8"]) {
+            Some("v2") => 2,
+            Some("v4") => 4,
+            Some(_) => 8,
+            None => 1,
+        };
+        // 128-bit values are pairs of 64-bit registers.
+        let (count, ty) = if ty == Type::B128 { (count * 2, Type::B64) } else { (count, ty) };
+        let (kind, base, offset) = self.resolve_place(op, address)?;
+        let registers: Vec<(Option<V>, Type)> = if store {
+            match value {
+                Operand::Vector(list) => {
+                    let mut r = Vec::new();
+                    for x in list {
+                        let (v, t) = self.source_any(x, ty)?;
+                        r.push((Some(v), t));
+                    }
+                    r
+                }
+                Operand::Name(..) if count == 1 => {
+                    let (v, t) = self.source_any(value, ty)?;
+                    vec![(Some(v), t)]
+                }
+                Operand::Name(..) => self.register_list(value)?,
+                _ => {
+                    let (v, t) = self.source_any(value, ty)?;
+                    vec![(Some(v), t)]
+                }
+            }
+        } else {
+            self.register_list(value)?
+        };
+        if registers.len() != count {
+            return self.invalid(format!("{} registers for {count} elements", registers.len()));
+        }
+        let wide_address = base.is_some_and(|v| self.classes[v.0 as usize] == Class::W64);
+        let first = registers.iter().find_map(|(v, t)| v.map(|_| *t)).unwrap_or(ty);
+        let wide = class_of(first) == Class::W64;
+        if registers.iter().any(|(v, t)| v.is_some() && (class_of(*t) == Class::W64) != wide) || first == Type::Pred {
+            return self.invalid("registers of different widths");
+        }
+        let size = ty.size();
+        if size > first.size() {
+            return self.invalid(format!("{ty} does not fit a register of type {first}"));
+        }
+        let signed = ty.is_signed() && !store && size < first.size();
+        if let [(Some(v), _)] = registers[..] {
+            let fast = match (kind, base) {
+                (space::PARAM, None) if !store && !signed => {
+                    let end = offset.checked_add(u64::from(size));
+                    match end {
+                        Some(end) if end <= u64::from(self.kernel.param_bytes) => mem::param(size, wide),
+                        _ => return self.invalid("parameter access out of bounds"),
+                    }
+                }
+                (_, Some(_)) if !signed => mem::fast(store, size, wide, wide_address, kind),
+                _ => None,
+            };
+            if let Some(f) = fast {
+                let mut i = Lowered::new(f);
+                i.a = base.map_or(Field::None, Field::Reg);
+                i.imm = offset;
+                i.flags = if wide_address { flag::A64 } else { 0 };
+                if store { i.b = v.into() } else { i.d = v.into() }
+                self.emit(i);
+                return Ok(());
+            }
+        }
+        let mut i = Lowered::new(mem::op(if store { "store" } else { "load" }));
+        i.a = base.map_or(Field::None, Field::Reg);
+        i.imm = offset;
+        i.flags = if wide_address { flag::A64 } else { 0 };
+        let access = Access {
+            count: count as u32,
+            size,
+            signed,
+            wide,
+            register_bits: first.size() * 8,
+            space: kind,
+        };
+        i.e = Field::Raw(access.pack());
+        i.side = registers.into_iter().map(|(v, _)| v).collect();
+        i.side_def = !store;
+        self.emit(i);
+        Ok(())
+    }
+
+    fn atomic(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        use AtomicOp::*;
+        let red = op.base == "red";
+        let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
+        if op.one_of(&["v2", "v4", "v8"]).is_some() {
+            return self.unsupported("vector atomics");
+        }
+        let name = op.one_of(&["and", "or", "xor", "exch", "cas", "add", "inc", "dec", "min", "max"]);
+        let signed = ty.is_signed();
+        let kind = match (name, ty) {
+            (Some("add"), Type::F16) => AddH,
+            (Some("add"), Type::Bf16) => AddBf,
+            (Some("add"), Type::F16x2) => AddH2,
+            (Some("add"), Type::Bf16x2) => AddBf2,
+            (Some("add"), Type::F32 | Type::F64) => AddF,
+            (Some("exch"), _) => Exch,
+            (Some("cas"), _) => Cas,
+            (Some(_), t) if t.is_float() || t.size() < 4 => return self.unsupported("type of this atomic"),
+            (Some("and"), _) => And,
+            (Some("or"), _) => Or,
+            (Some("xor"), _) => Xor,
+            (Some("add"), _) => Add,
+            (Some("inc"), _) => Inc,
+            (Some("dec"), _) => Dec,
+            (Some("min"), _) => if signed { MinS } else { MinU },
+            (Some("max"), _) => if signed { MaxS } else { MaxU },
+            _ => return self.unsupported("this atomic operation"),
+        };
+        if !matches!(ty.size(), 2 | 4 | 8) {
+            return self.unsupported("width of this atomic");
+        }
+        let k = usize::from(!red);
+        let mut i = Lowered::new(atomic::atomic());
+        let (space, base, offset) = self.resolve_place(op, self.operand(o, k)?)?;
+        i.a = base.map_or(Field::None, Field::Reg);
+        i.imm = offset;
+        if base.is_some_and(|v| self.classes[v.0 as usize] == Class::W64) {
+            i.flags |= flag::A64;
+        }
+        i.b = self.source(self.operand(o, k + 1)?, ty)?.into();
+        if kind == Cas {
+            i.c = self.source(self.operand(o, k + 2)?, ty)?.into();
+        }
+        if !red && *self.operand(o, 0)? != Operand::Sink {
+            i.d = self.destination(self.operand(o, 0)?, ty)?.into();
+            if class_of(ty) == Class::W64 {
+                i.flags |= flag::D64;
+            }
+        }
+        i.e = Field::Raw(atomic::pack(kind, ty.size(), space));
+        self.emit(i);
+        Ok(())
+    }
+
+    fn cvta(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        if op.types.first() != Some(&Type::U64) {
+            return self.unsupported("32-bit generic addresses");
+        }
+        let d = self.destination(self.operand(o, 0)?, Type::U64)?;
+        let a = self.source(self.operand(o, 1)?, Type::U64)?;
+        let window = match space_of(op) {
+            Some("shared") => SHARED_WINDOW,
+            Some("local") => LOCAL_WINDOW,
+            Some("param") if self.is_entry => PARAM_WINDOW,
+            Some("param") => LOCAL_WINDOW,
+            _ => 0,
+        };
+        if window == 0 {
+            self.copy(d, a);
+            return Ok(());
+        }
+        let w = self.bits(Class::W64, window);
+        let name = if op.has("to") { "sub" } else { "add" };
+        let Some(f) = int::binary(name, Type::U64) else { return self.unsupported("operation") };
+        self.emit3(f, d, &[a, w]);
+        Ok(())
+    }
+}
