@@ -20,7 +20,7 @@ use ringway_wire::layout::*;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Raw memory to send from or receive into.
 pub(crate) type Bytes = (*mut u8, usize);
@@ -43,6 +43,8 @@ pub(crate) trait Pipe: Send + Sync {
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> bool;
     fn wake(&self, sleeper: Sleeper);
     fn close(&self);
+    /// Nanoseconds since the stream was made.
+    fn now_ns(&self) -> u64;
 }
 
 /// A commit sends whatever is under way once so many bytes wait.
@@ -106,7 +108,6 @@ pub(crate) struct Framed<P> {
     outgoing_key: u64,
     /// The ring the peer fills.
     incoming: Span,
-    started: Instant,
 
     sender: Mutex<Sender>,
     /// There may be something to send that the holder of `sender` has not seen.
@@ -204,7 +205,6 @@ impl<P: Pipe> Framed<P> {
             outgoing,
             outgoing_key,
             incoming,
-            started: Instant::now(),
             sender: Mutex::new(sender),
             send_wanted: AtomicBool::new(false),
             send_blocked: AtomicBool::new(false),
@@ -219,10 +219,6 @@ impl<P: Pipe> Framed<P> {
             receiver: Mutex::new(receiver),
             received: CachePadded::new(AtomicU64::new(0)),
         }
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
     }
 
     /// How far this end has released what it receives; the word lies in the shadow, nobody else writes it.
@@ -386,7 +382,7 @@ impl<P: Pipe> Framed<P> {
             );
             self.sent.store(from + len, Ordering::Release);
             if !self.server {
-                self.sent_at_ns.store(self.now_ns(), Ordering::Relaxed);
+                self.sent_at_ns.store(self.pipe.now_ns(), Ordering::Relaxed);
             }
         }
         !sender.small.is_empty()
@@ -658,6 +654,7 @@ impl<P: Pipe> Link for Framed<P> {
         if !under_way
             || end.saturating_sub(sent) >= UNSENT_MAX
             || self
+                .pipe
                 .now_ns()
                 .saturating_sub(self.sent_at_ns.load(Ordering::Relaxed))
                 >= UNSENT_NS_MAX

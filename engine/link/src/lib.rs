@@ -14,6 +14,7 @@ mod link;
 mod payload;
 mod server;
 pub mod shm;
+pub mod sim;
 mod sleep;
 mod spin;
 pub mod tcp;

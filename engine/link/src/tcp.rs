@@ -9,7 +9,7 @@ use crate::{LaneConfig, LinkError, LinkKind, Result};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A host that is silent for so long, seconds, is taken for gone. (A process that ends is noticed at once.)
 /// The kernel asks the peer's kernel once a second, so an idle session costs neither process anything.
@@ -30,6 +30,7 @@ pub fn client(socket: TcpStream, config: &LaneConfig) -> Result<ClientLane> {
 struct TcpPipe {
     socket: TcpStream,
     wakers: Wakers,
+    made: Instant,
 }
 
 impl TcpPipe {
@@ -65,6 +66,7 @@ impl TcpPipe {
         Ok(TcpPipe {
             socket,
             wakers: Wakers::new()?,
+            made: Instant::now(),
         })
     }
 }
@@ -133,6 +135,10 @@ impl Pipe for TcpPipe {
 
     fn wake(&self, sleeper: Sleeper) {
         self.wakers.of(sleeper).wake();
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.made.elapsed().as_nanos() as u64
     }
 
     fn close(&self) {

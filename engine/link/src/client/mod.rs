@@ -104,6 +104,49 @@ impl ClientLane {
         }
     }
 
+    /// As [`ClientLane::reserve`], but never waits.
+    /// Errors: `Full`, and those of `reserve` but `Timeout`.
+    pub fn try_reserve(&self, tag: u32, payload_len: usize) -> Result<Reservation<'_>> {
+        self.link.health().check()?;
+        let error = match self.producer.try_reserve(tag, payload_len) {
+            Ok(reserved) => {
+                return Ok(Reservation {
+                    lane: self,
+                    reserved: Some(reserved),
+                });
+            }
+            Err(error) => error,
+        };
+        if error == ReserveError::Full {
+            self.link.flush();
+            self.pump();
+            self.link.health().check()?;
+        }
+        match self.producer.try_reserve(tag, payload_len) {
+            Ok(reserved) => Ok(Reservation {
+                lane: self,
+                reserved: Some(reserved),
+            }),
+            Err(error) => Err(self.reserve_error(error, payload_len)),
+        }
+    }
+
+    #[cold]
+    fn reserve_error(&self, error: ReserveError, len: usize) -> LinkError {
+        match error {
+            ReserveError::Full => LinkError::Full,
+            ReserveError::TooLarge => LinkError::TooLarge {
+                len,
+                max: self.producer.payload_max(),
+            },
+            ReserveError::BadTag => LinkError::Misuse("the tag of padding"),
+            ReserveError::PeerReleasedTooMuch => self
+                .link
+                .health()
+                .misbehaved("W7", "released what was never written"),
+        }
+    }
+
     #[cold]
     fn reserve_slowly(
         &self,
@@ -125,21 +168,8 @@ impl ClientLane {
         };
         let mut naps = 0;
         loop {
-            match error {
-                ReserveError::Full => {}
-                ReserveError::TooLarge => {
-                    return Err(LinkError::TooLarge {
-                        len: payload_len,
-                        max: self.producer.payload_max(),
-                    });
-                }
-                ReserveError::BadTag => return Err(LinkError::Misuse("the tag of padding")),
-                ReserveError::PeerReleasedTooMuch => {
-                    return Err(self
-                        .link
-                        .health()
-                        .misbehaved("W7", "released what was never written"));
-                }
+            if error != ReserveError::Full {
+                return Err(self.reserve_error(error, payload_len));
             }
             self.link.flush();
             self.pump();

@@ -32,6 +32,8 @@ pub(super) struct Notices {
     consumer: Mutex<Consumer>,
     /// The consumer's head, for those without the lock.
     drained: CachePadded<AtomicU64>,
+    /// How much was received when the drainer last found nothing whole. Only where bytes travel.
+    looked_at: AtomicU64,
     sink: OnceLock<NoticeSink>,
     service: Mutex<Option<Thread>>,
     service_state: AtomicU32,
@@ -46,6 +48,7 @@ impl Notices {
             ring,
             key,
             drained: CachePadded::new(AtomicU64::new(0)),
+            looked_at: AtomicU64::new(0),
             sink: OnceLock::new(),
             service: Mutex::new(None),
             service_state: AtomicU32::new(AWAKE),
@@ -93,7 +96,7 @@ impl ClientLane {
         let notices = &self.notices;
         let drained = notices.drained.load(Ordering::Relaxed);
         is_committed(&notices.ring, notices.key, drained)
-            && self.link.received() > drained
+            && self.link.received() > drained.max(notices.looked_at.load(Ordering::Relaxed))
             && notices.sink.get().is_some()
     }
 
@@ -119,7 +122,8 @@ impl ClientLane {
         };
         let mut count = 0;
         while count < DRAIN_BATCH {
-            match consumer.poll(self.link.received()) {
+            let received = self.link.received();
+            match consumer.poll(received) {
                 Ok(Some(record)) => {
                     let ptr = consumer.span().ptr(record.payload_offset);
                     // SAFETY: the consumer checked that the payload lies in the ring, which is mapped while `self`
@@ -139,6 +143,10 @@ impl ClientLane {
                     count += 1;
                 }
                 Ok(None) => {
+                    if received != u64::MAX {
+                        // A record may be there in part: nothing to do until more of it comes.
+                        self.notices.looked_at.store(received, Ordering::Relaxed);
+                    }
                     // Also past padding.
                     self.notices
                         .drained

@@ -2,7 +2,7 @@
 
 mod suite;
 
-use ringway_link::{ClientLane, LaneConfig, ServerLane, shm, tcp};
+use ringway_link::{ClientLane, LaneConfig, ServerLane, shm, sim, tcp};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
@@ -21,6 +21,11 @@ fn tcp_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
         tcp::client(client, config).expect("client"),
         tcp::server(server, config).expect("server"),
     )
+}
+
+fn sim_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let (client, server, _) = sim::pair(config, sim::Network::from_seed(11)).expect("pair");
+    (client, server)
 }
 
 macro_rules! conformance {
@@ -58,3 +63,4 @@ macro_rules! every_test {
 
 every_test!(over_shm, crate::shm_pair);
 every_test!(over_tcp, crate::tcp_pair);
+every_test!(over_sim, crate::sim_pair);

@@ -83,6 +83,17 @@ fn pattern(n: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
+/// What the client's service thread does, until the lane is down.
+fn tend(client: &ClientLane) {
+    while client.wait_notices(PATIENCE).is_ok() {}
+}
+
+/// Closes the server's end, which ends `tend`.
+fn close_after(server: &ServerLane, tending: std::thread::ScopedJoinHandle<'_, ()>) {
+    server.close();
+    tending.join().expect("client's thread");
+}
+
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -188,7 +199,10 @@ pub fn a_full_ring_times_out_and_recovers(pair: &Pair) {
 
     // A producer that waits gets its space when the server goes on.
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| post(&client, &pattern(posted, 1000)));
+        let waiting = scope.spawn(|| {
+            post(&client, &pattern(posted, 1000));
+            tend(&client);
+        });
         let mut read = 0;
         let start = Instant::now();
         while read <= posted {
@@ -204,8 +218,9 @@ pub fn a_full_ring_times_out_and_recovers(pair: &Pair) {
                 server.park(Duration::from_millis(10)).expect("park");
             }
         }
-        waiting.join().expect("producer");
+        close_after(&server, waiting);
     });
+    let (client, _server) = pair(&config(SMALL, SMALL));
     let too_long = client.payload_max() + 1;
     assert!(matches!(
         client.reserve(POST, too_long, PATIENCE),
@@ -320,6 +335,7 @@ pub fn payloads_stay_until_released(pair: &Pair) {
     let start = Instant::now();
     while held.len() < 40 {
         assert!(start.elapsed() < PATIENCE);
+        client.drain_notices().expect("the client's end moves on");
         match server.poll().expect("poll") {
             Some(record) => held.push((record.position_end, record.payload.as_ptr() as usize)),
             None => server.park(Duration::from_millis(10)).expect("park"),
@@ -344,7 +360,10 @@ pub fn payloads_stay_until_released(pair: &Pair) {
     }
     server.flush().expect("flush");
     std::thread::scope(|scope| {
-        let producer = scope.spawn(|| post(&client, &[1; 1000]));
+        let producer = scope.spawn(|| {
+            post(&client, &[1; 1000]);
+            tend(&client);
+        });
         let mut read = 0;
         while read < 25 {
             assert!(start.elapsed() < PATIENCE);
@@ -357,7 +376,7 @@ pub fn payloads_stay_until_released(pair: &Pair) {
                 None => server.park(Duration::from_millis(10)).expect("park"),
             }
         }
-        producer.join().expect("producer");
+        close_after(&server, producer);
     });
 }
 
@@ -441,8 +460,13 @@ pub fn notices_are_flow_controlled(pair: &Pair) {
             }
         });
         let start = Instant::now();
-        while sent < 500 {
+        while sent < 500 || got.load(Ordering::Relaxed) < 500 {
             assert!(start.elapsed() < PATIENCE);
+            if sent == 500 {
+                assert!(server.poll().expect("poll").is_none());
+                std::thread::sleep(Duration::from_micros(100));
+                continue;
+            }
             match server.try_notice(sent, &[&payload]) {
                 Ok(_) => sent += 1,
                 Err(LinkError::Full) => {
