@@ -362,6 +362,8 @@ impl Server {
             driver: self.driver.clone(),
             gpus: state.inventory.status(),
             leases,
+            boot_id: self.boot_id.clone(),
+            unix_path: self.unix_path.clone(),
         }
     }
 

@@ -210,6 +210,10 @@ pub enum Reply {
         gpus: Vec<GpuStatus>,
         /// Its leases.
         leases: Vec<LeaseStatus>,
+        /// Identity of the server's running kernel.
+        boot_id: String,
+        /// Path of the server's Unix socket, where it has one.
+        unix_path: Option<String>,
     },
     /// Not granted.
     Refused {

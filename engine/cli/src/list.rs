@@ -1,0 +1,121 @@
+//! `ringway list` and `ringway version`.
+
+use crate::Failure;
+use crate::run::{Link, ask, choose_link};
+use ringway_pool::endpoint::Endpoint;
+use ringway_wire::control::{GpuStatus, LeaseStatus, PROTOCOL_VERSION, Reply, Request};
+use std::process::ExitCode;
+
+/// Options of `ringway list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Server to ask (HOST:PORT or unix:/PATH); may be given several times.
+    #[arg(long, env = "RINGWAY_SERVER", value_delimiter = ',', required = true, value_name = "ADDR")]
+    server: Vec<Endpoint>,
+    /// Shared secret of the servers.
+    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    token: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `ringway version`.
+#[derive(Debug, clap::Args)]
+pub struct VersionArgs {
+    /// Server to ask as well.
+    #[arg(long, value_name = "ADDR")]
+    server: Option<Endpoint>,
+    /// Shared secret of the server.
+    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    token: String,
+}
+
+struct Found {
+    server: String,
+    version: String,
+    driver: String,
+    gpus: Vec<GpuStatus>,
+    leases: Vec<LeaseStatus>,
+    link: String,
+    why: String,
+}
+
+fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
+    let (_, reply) = ask(endpoint, &Request::Inventory { token: token.to_owned() })?;
+    let Reply::Inventory { server, version, driver, gpus, leases, boot_id, unix_path } = reply else {
+        return Err(Failure::new(format!("{endpoint}: the server answered with something else than its inventory")));
+    };
+    let (link, _, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), None)?;
+    let link = if link == Link::Shm { "shm" } else { "tcp" };
+    Ok(Found { server, version, driver, gpus, leases, link: link.into(), why })
+}
+
+/// Shows what servers have.
+pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
+    let mut all = Vec::new();
+    let mut failed = false;
+    for endpoint in &args.server {
+        match question(endpoint, &args.token) {
+            Ok(found) => all.push((endpoint, found)),
+            Err(failure) => {
+                eprintln!("ringway: {}", failure.message);
+                failed = true;
+            }
+        }
+    }
+    if args.json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|(endpoint, found)| {
+                serde_json::json!({
+                    "address": endpoint.to_string(), "server": found.server, "version": found.version, "driver": found.driver,
+                    "link": found.link, "link_reason": found.why, "gpus": found.gpus, "leases": found.leases,
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        for (endpoint, found) in &all {
+            println!("{} at {endpoint}  link {} ({})  driver {}", found.server, found.link, found.why, found.driver);
+            println!("  {:>3}  {:<32} {:>5} {:>12} {:>12} {:>7}", "GPU", "name", "cc", "memory MiB", "free MiB", "leases");
+            for gpu in &found.gpus {
+                println!(
+                    "  {:>3}  {:<32} {:>3}.{} {:>12} {:>12} {:>7}",
+                    gpu.ordinal,
+                    gpu.name,
+                    gpu.compute_capability.0,
+                    gpu.compute_capability.1,
+                    gpu.memory_bytes >> 20,
+                    (gpu.memory_bytes - gpu.memory_bytes_leased.min(gpu.memory_bytes)) >> 20,
+                    gpu.leases
+                );
+            }
+            for lease in &found.leases {
+                let slices: Vec<String> =
+                    lease.slices.iter().map(|slice| format!("GPU {} {} MiB", slice.server_ordinal, slice.memory_bytes >> 20)).collect();
+                println!(
+                    "  lease {} {}@{} {} s, {} sessions, {}: {}",
+                    lease.lease,
+                    lease.identity.user,
+                    lease.identity.host,
+                    lease.age_s,
+                    lease.sessions,
+                    slices.join(" + "),
+                    lease.identity.program
+                );
+            }
+        }
+    }
+    Ok(if failed { ExitCode::from(crate::EXIT_RINGWAY) } else { ExitCode::SUCCESS })
+}
+
+/// Shows versions.
+pub fn version(args: &VersionArgs) -> Result<ExitCode, Failure> {
+    println!("ringway {} (protocol {PROTOCOL_VERSION})", env!("CARGO_PKG_VERSION"));
+    if let Some(endpoint) = &args.server {
+        let found = question(endpoint, &args.token)?;
+        println!("{} at {endpoint}: ringway {}, driver {}", found.server, found.version, found.driver);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,347 @@
+//! `ringway run`: lease, run, release.
+
+use crate::Failure;
+use crate::libraries::{Libraries, Names, PrivateDir};
+use crate::serve::{driver_file, host_name};
+use crate::signals;
+use ringway_pool::endpoint::{Connection, Endpoint};
+use ringway_pool::server::boot_id;
+use ringway_wire::control::{self, Identity, MemoryAsk, Reply, Request, Slice};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// Bound on connecting to a server and getting its answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Options of `ringway run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// GPUs to lease.
+    #[arg(short = 'n', long = "gpus", default_value_t = 1, value_name = "N")]
+    gpus: u32,
+    /// Fraction of the memory of each GPU, as 0.25.
+    #[arg(short = 'p', long = "fraction", value_name = "FRACTION", conflicts_with = "memory")]
+    fraction: Option<f64>,
+    /// MiB of memory of each GPU.
+    #[arg(short = 'm', long = "memory", value_name = "MIB")]
+    memory: Option<u64>,
+    /// Server to lease from (HOST:PORT or unix:/PATH); without one an embedded server is started on this machine.
+    #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDR")]
+    server: Option<Endpoint>,
+    /// Shared secret of the server.
+    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    token: String,
+    /// Link to use instead of the best one.
+    #[arg(long, value_enum)]
+    link: Option<Link>,
+    /// GPU of the embedded server: `auto`, `softgpu`, or a libcuda.so.1.
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    driver: String,
+    /// Run on this machine's libcuda (or the software GPU) without Ringway in between; for comparison.
+    #[arg(long, conflicts_with_all = ["server", "link", "stats", "fraction", "memory"])]
+    direct: bool,
+    /// Write the session's statistics to FILE as JSON.
+    #[arg(long, value_name = "FILE")]
+    stats: Option<PathBuf>,
+    /// Do not print the line that names the GPUs and the link.
+    #[arg(short, long)]
+    quiet: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+/// A link by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Link {
+    /// Shared memory on one host.
+    Shm,
+    /// TCP.
+    Tcp,
+}
+
+/// Who this process is, for the server's records.
+pub fn identity(command: &[String]) -> Identity {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
+        // SAFETY: getuid cannot fail.
+        format!("uid {}", unsafe { libc::getuid() })
+    });
+    let program: String = command.join(" ").chars().take(120).collect();
+    Identity { user, host: host_name(), program, pid: std::process::id() }
+}
+
+struct Embedded {
+    child: Child,
+    endpoint: Endpoint,
+}
+
+impl Embedded {
+    fn start(socket: &Path, driver: &Path, tcp: bool) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--announce", "--until-eof", "--driver"]).arg(driver);
+        if tcp {
+            command.args(["--listen", "127.0.0.1:0"]);
+        } else {
+            command.arg("--listen").arg(format!("unix:{}", socket.display()));
+        }
+        // Its own process group: a terminal's Ctrl-C is for the program, not for the server.
+        command.env("RINGWAY_EMBEDDED", "1").env_remove("RINGWAY_TOKEN").stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out).read_line(&mut line)?;
+        }
+        let Some(address) = line.trim().strip_prefix("ready ") else {
+            let status = child.wait()?;
+            return Err(Failure::new(format!("the embedded server did not start ({status}); its own words are above")));
+        };
+        Ok(Self { child, endpoint: address.parse()? })
+    }
+
+    fn stop(mut self) {
+        // Closing its standard input ends it.
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A lease that lives as long as its connection.
+pub struct Held {
+    _connection: Connection,
+    lease: String,
+    secret: String,
+    slices: Vec<Slice>,
+    server: String,
+    endpoint: Endpoint,
+    link: Link,
+    why: String,
+}
+
+fn connect(endpoint: &Endpoint) -> Result<Connection, Failure> {
+    endpoint.connect(ANSWER_TIMEOUT).map_err(|error| {
+        Failure::new(format!(
+            "cannot reach the server at {endpoint}: {error}; check the address and that `ringway serve` runs there (and no firewall is between)"
+        ))
+    })
+}
+
+/// Asks a server something and gets its answer.
+pub fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Failure> {
+    let mut connection = connect(endpoint)?;
+    control::send(&mut connection, request)?;
+    let reply = control::receive_reply(&mut connection).map_err(|error| Failure::new(format!("{endpoint}: {error}")))?;
+    Ok((connection, reply))
+}
+
+/// The link between this machine and a server: which, to where, and why not a better one.
+pub fn choose_link(endpoint: &Endpoint, boot: &str, unix_path: Option<&str>, forced: Option<Link>) -> Result<(Link, Endpoint, String), Failure> {
+    let same_host = !boot.is_empty() && boot == boot_id();
+    let shm = match endpoint {
+        Endpoint::Unix(_) => Ok(endpoint.clone()),
+        Endpoint::Tcp(..) if !same_host => Err("the server is another host".to_owned()),
+        Endpoint::Tcp(..) => match unix_path {
+            None => Err("the server has no Unix socket (its --listen names none)".to_owned()),
+            Some(path) => match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => Ok(Endpoint::Unix(path.into())),
+                Err(error) => Err(format!("the server's socket {path} cannot be opened: {error}")),
+            },
+        },
+    };
+    match (forced, shm, endpoint) {
+        (None | Some(Link::Shm), Ok(socket), _) => Ok((Link::Shm, socket, "same host".into())),
+        (Some(Link::Shm), Err(why), _) => Err(Failure::new(format!("--link shm cannot be had: {why}"))),
+        (Some(Link::Tcp), _, Endpoint::Unix(_)) => {
+            Err(Failure::new("--link tcp cannot be had over a Unix socket; name the server's TCP address with --server"))
+        }
+        (Some(Link::Tcp), ..) => Ok((Link::Tcp, endpoint.clone(), "asked for".into())),
+        (None, Err(why), _) => {
+            let rdma = ringway_link::why_not_rdma();
+            Ok((Link::Tcp, endpoint.clone(), format!("{why}; no RDMA: {rdma}")))
+        }
+    }
+}
+
+fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
+    let memory = match (args.fraction, args.memory) {
+        (Some(fraction), _) => MemoryAsk::Fraction(fraction),
+        (None, Some(mib)) => MemoryAsk::Mib(mib),
+        (None, None) => MemoryAsk::Fraction(1.0),
+    };
+    let request = Request::Lease { token: args.token.clone(), gpus: args.gpus, memory, identity: identity(&args.command) };
+    let (connection, reply) = ask(endpoint, &request)?;
+    let Reply::Leased { lease, secret, slices, server, boot_id, unix_path } = reply else {
+        return Err(Failure::new(format!("{endpoint}: the server answered with something else than a lease")));
+    };
+    connection.set_read_timeout(None)?;
+    let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
+    Ok(Held { _connection: connection, lease, secret, slices, server, endpoint, link, why })
+}
+
+fn announce(held: &Held) {
+    let gpus: Vec<String> = held
+        .slices
+        .iter()
+        .map(|slice| {
+            if slice.memory_bytes == slice.memory_bytes_total {
+                format!("{} ({} MiB)", slice.name, slice.memory_bytes >> 20)
+            } else {
+                format!("{} ({} of {} MiB)", slice.name, slice.memory_bytes >> 20, slice.memory_bytes_total >> 20)
+            }
+        })
+        .collect();
+    let link = match held.link {
+        Link::Shm => "shm",
+        Link::Tcp => "tcp",
+    };
+    eprintln!("ringway: {} on {} by {link} ({})", gpus.join(" + "), held.server, held.why);
+}
+
+/// Checks that the program can be started before anything is leased, as a shell would.
+fn check_command(program: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![program.into()]
+    } else {
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|dir| dir.join(program)).collect()).unwrap_or_default()
+    };
+    let mut found = false;
+    for candidate in candidates {
+        if let Ok(meta) = candidate.metadata() {
+            if meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+                return Ok(());
+            }
+            found = true;
+        }
+    }
+    if found {
+        Err(Failure::with_code(format!("{program}: is not executable; chmod +x it, or name its interpreter"), 126))
+    } else {
+        Err(Failure::with_code(format!("{program}: command not found"), 127))
+    }
+}
+
+/// Runs the program and releases the lease.
+pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    check_command(&args.command[0])?;
+    let libraries = Libraries::find()?;
+    let private = PrivateDir::create("run")?;
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    if args.direct {
+        let driver = driver_file(&args.driver, &libraries)?;
+        let names = Names::for_program(private.path(), &driver, &libraries.shim)?;
+        command.env("RINGWAY_DIRECT", &driver);
+        prepare(&mut command, &names, &libraries);
+        if !args.quiet {
+            eprintln!("ringway: directly on {}", driver.display());
+        }
+        return Ok(supervise(command)?.into());
+    }
+    let embedded = match &args.server {
+        Some(_) => None,
+        None => {
+            let driver = driver_file(&args.driver, &libraries)?;
+            Some(Embedded::start(&private.path().join("serve.sock"), &driver, args.link == Some(Link::Tcp))?)
+        }
+    };
+    let endpoint = match (&args.server, &embedded) {
+        (Some(endpoint), _) => endpoint,
+        (None, Some(embedded)) => &embedded.endpoint,
+        (None, None) => return Err(Failure::new("no server")),
+    };
+    let outcome = lease(&args, endpoint).and_then(|held| {
+        if !args.quiet {
+            announce(&held);
+        }
+        let names = Names::for_program(private.path(), &libraries.shim, &libraries.shim)?;
+        prepare(&mut command, &names, &libraries);
+        let link = if held.link == Link::Shm { "shm" } else { "tcp" };
+        command.env("RINGWAY_LEASE", format!("{}|{}|{}|{link}", held.endpoint, held.lease, held.secret));
+        let stats_dir = private.path().join("stats");
+        if args.stats.is_some() {
+            std::fs::create_dir(&stats_dir)?;
+            command.env("RINGWAY_STATS_DIR", &stats_dir);
+        }
+        let started = Instant::now();
+        let code = supervise_status(command)?;
+        if let Some(file) = &args.stats {
+            write_stats(file, &stats_dir, link, started.elapsed())?;
+        }
+        Ok(code)
+    });
+    if let Some(embedded) = embedded {
+        embedded.stop();
+    }
+    drop(private);
+    outcome.map(|status| ExitCode::from(signals::end_like(status)))
+}
+
+fn prepare(command: &mut Command, names: &Names, libraries: &Libraries) {
+    command.env("LD_LIBRARY_PATH", names.library_path());
+    // Programs that name our libraries by path or RPATH reach them through the auditor.
+    let mut audit = libraries.audit.clone().into_os_string();
+    if let Some(old) = std::env::var_os("LD_AUDIT").filter(|old| !old.is_empty()) {
+        audit.push(":");
+        audit.push(old);
+    }
+    command.env("LD_AUDIT", audit).env("RINGWAY_AUDIT", names.audit_map());
+}
+
+fn supervise_status(mut command: Command) -> Result<std::process::ExitStatus, Failure> {
+    let mut child = command.spawn().map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+        Failure::with_code(format!("cannot start the program: {error}"), code)
+    })?;
+    signals::pass_to(child.id())?;
+    Ok(child.wait()?)
+}
+
+fn supervise(command: Command) -> Result<u8, Failure> {
+    Ok(signals::end_like(supervise_status(command)?))
+}
+
+/// Adds up what each process of the program left.
+fn write_stats(file: &Path, dir: &Path, link: &str, wall: Duration) -> Result<(), Failure> {
+    use serde_json::{Map, Value, json};
+    fn add(into: &mut Map<String, Value>, from: &Map<String, Value>) {
+        for (key, value) in from {
+            match (into.get_mut(key), value) {
+                (None, value) => {
+                    into.insert(key.clone(), value.clone());
+                }
+                (Some(Value::Object(a)), Value::Object(b)) => add(a, b),
+                (Some(slot), Value::Number(b)) => {
+                    if let (Some(a), Some(b)) = (slot.as_u64(), b.as_u64()) {
+                        *slot = json!(a + b);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut sum = Map::new();
+    let mut processes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let text = std::fs::read(entry?.path())?;
+        if let Value::Object(one) = serde_json::from_slice(&text)? {
+            add(&mut sum, &one);
+            processes += 1;
+        }
+    }
+    sum.insert("link".into(), json!(link));
+    sum.insert("processes".into(), json!(processes));
+    sum.insert("wall_s".into(), json!(wall.as_secs_f64()));
+    let text = serde_json::to_string_pretty(&Value::Object(sum))?;
+    std::fs::write(file, text + "\n").map_err(|error| Failure::new(format!("--stats {}: {error}", file.display())))
+}

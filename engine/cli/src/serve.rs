@@ -1,0 +1,114 @@
+//! `ringway serve`: options of the daemon.
+
+use crate::Failure;
+use crate::libraries::{self, Libraries, Names, PrivateDir};
+use ringway_pool::endpoint::{DEFAULT_PORT, Endpoint};
+use ringway_pool::server::{ServeOptions, Server, bound};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Options of `ringway serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Address to listen on: HOST:PORT or unix:/PATH; may be given several times.
+    /// Without it: 127.0.0.1:7766 and a Unix socket in the runtime folder.
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Endpoint>,
+    /// Shared secret that programs must bring.
+    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Allow addresses beyond loopback, unencrypted; needs --token.
+    #[arg(long)]
+    trusted_network: bool,
+    /// `auto` (this machine's GPU, else the software GPU), `softgpu`, or the folder or file of a libcuda.so.1.
+    #[arg(long, default_value = "auto", value_name = "WHICH")]
+    driver: String,
+    /// Cores that GPU threads are pinned to, one after the other, as 0,2,4.
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<u32>,
+    /// Name shown to users.
+    #[arg(long)]
+    name: Option<String>,
+    /// Print `ready` and the addresses on standard output once programs can connect.
+    #[arg(long)]
+    announce: bool,
+    /// End when standard input ends (used by `ringway run` for its embedded server).
+    #[arg(long, hide = true)]
+    until_eof: bool,
+}
+
+/// Which libcuda: the file.
+pub fn driver_file(which: &str, libraries: &Libraries) -> Result<PathBuf, Failure> {
+    match which {
+        "auto" => Ok(libraries::own_driver().unwrap_or_else(|| libraries.softgpu.clone())),
+        "softgpu" => Ok(libraries.softgpu.clone()),
+        path => {
+            let path = PathBuf::from(path);
+            let file = if path.is_dir() { path.join("libcuda.so.1") } else { path };
+            file.canonicalize().map_err(|error| {
+                Failure::new(format!("--driver: {}: {error}; name a libcuda.so.1, its folder, 'softgpu' or 'auto'", file.display()))
+            })
+        }
+    }
+}
+
+/// The host's name.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "localhost".into())
+}
+
+/// Runs the daemon.
+pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let libraries = Libraries::find()?;
+    let private = PrivateDir::create("serve")?;
+    let driver = driver_file(&args.driver, &libraries)?;
+    let names = Names::for_worker(private.path(), &driver)?;
+    let listen = if args.listen.is_empty() {
+        vec![Endpoint::Tcp("127.0.0.1".into(), DEFAULT_PORT), Endpoint::Unix(private.path().join("serve.sock"))]
+    } else {
+        args.listen
+    };
+    let options = ServeOptions {
+        listen,
+        token: args.token,
+        trusted_network: args.trusted_network,
+        driver_dir: Some(names.dir().to_path_buf()),
+        worker_exe: std::env::current_exe()?,
+        name: args.name.unwrap_or_else(host_name),
+        cores: args.cores,
+    };
+    let (server, listeners) = Server::start(options)?;
+    let addresses = bound(&listeners)?;
+    tracing::info!("{}; listening on {}", server.describe(), addresses.join(", "));
+    if args.announce {
+        let mut out = std::io::stdout();
+        writeln!(out, "ready {}", addresses.join(" "))?;
+        out.flush()?;
+    }
+    let sockets: Vec<PathBuf> = addresses.iter().filter_map(|a| a.strip_prefix("unix:")).map(PathBuf::from).collect();
+    let folder = private.path().to_path_buf();
+    let clean = move || {
+        for socket in &sockets {
+            let _ = std::fs::remove_file(socket);
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+    };
+    if args.until_eof {
+        let clean = clean.clone();
+        std::thread::Builder::new().name("until-eof".into()).spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            clean();
+            std::process::exit(0);
+        })?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            clean();
+            std::process::exit(128 + signal);
+        }
+    })?;
+    server.run(listeners);
+    Ok(ExitCode::SUCCESS)
+}
