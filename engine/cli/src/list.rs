@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::run::{Link, ask, choose_link};
-use ringway_pool::endpoint::Endpoint;
+use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{GpuStatus, LeaseStatus, PROTOCOL_VERSION, Reply, Request};
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
 use crate::signals;
-use ringway_pool::endpoint::{Connection, Endpoint};
+use ringway_link::endpoint::{Connection, Endpoint};
 use ringway_pool::server::boot_id;
 use ringway_wire::control::{self, Identity, MemoryAsk, Reply, Request, Slice};
 use std::io::{BufRead, BufReader};

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
-use ringway_pool::endpoint::{DEFAULT_PORT, Endpoint};
+use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
 use ringway_pool::server::{ServeOptions, Server, bound};
 use std::io::Write;
 use std::path::PathBuf;

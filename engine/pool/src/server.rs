@@ -4,7 +4,7 @@
 //! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
 //! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
-use crate::endpoint::Endpoint;
+use ringway_link::endpoint::Endpoint;
 use crate::lease::Inventory;
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_wire::control::{

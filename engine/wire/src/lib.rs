@@ -3,3 +3,5 @@ pub mod codec;
 pub mod control;
 pub mod frame;
 pub mod layout;
+pub mod ids;
+pub mod call;

@@ -1,1 +1,38 @@
-//! Part of Ringway; see ARCHITECTURE.md.
+//! The process that serves one session: started by `ringway serve`, it is the only caller of libcuda.
+//!
+//! Standard input is the connection to serve, over which orders and the client's connections come. Each connection
+//! becomes a lane with a GPU thread of its own (`gpu_loop`); what may wait in the driver runs on waiter threads
+//! (`waiters`). The process ends when the client is gone.
+
+mod cx;
+mod downloads;
+mod generated;
+mod gpu_loop;
+mod handlers;
+mod handles;
+mod internal;
+mod inventory;
+mod orders;
+mod output;
+mod session;
+mod waiters;
+
+pub use inventory::print_inventory;
+pub use orders::serve_session;
+
+/// Why a worker could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// No libcuda, or none that works.
+    #[error("{0}")]
+    Driver(String),
+    /// Serve's orders make no sense.
+    #[error("orders from ringway serve: {0}")]
+    Orders(#[from] ringway_wire::control::ControlError),
+    /// A lane could not be established.
+    #[error("link: {0}")]
+    Link(#[from] ringway_link::LinkError),
+    /// A system call failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,243 @@
+//! Copies from the device to the client.
+//!
+//! The driver copies into pinned staging memory, in stream order, piece by piece with an event after each; a waiter
+//! thread sends each piece as a notice when its event has come. A synchronisation that covers a copy must not be answered
+//! before the copy's bytes were sent: [`Downloads::deliver`] sees to that.
+
+use crate::driver_call;
+use crate::generated::Driver;
+use ringway_api::CudaError;
+use parking_lot::{Condvar, Mutex};
+use ringway_link::ServerHandle;
+use ringway_wire::call::{COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END};
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Staging memory that is kept for the next copy, in bytes.
+const STAGING_KEPT_MAX: usize = 128 << 20;
+/// Smallest staging buffer in bytes.
+const STAGING_MIN: usize = 64 * 1024;
+/// Events between pieces: one every this many bytes.
+const STRIDE: usize = 4 * COPY_PIECE_BYTES;
+/// The client must take a piece within this time; a client that does not is gone or stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING`.
+const EVENT_FLAGS: u32 = 1 | 2;
+
+/// Pinned memory of the driver.
+#[derive(Debug)]
+struct Staging {
+    at: u64,
+    bytes: usize,
+}
+
+/// One copy under way.
+#[derive(Debug)]
+pub struct Download {
+    id: u64,
+    context: u64,
+    staging: Staging,
+    bytes: usize,
+    /// Event after each [`STRIDE`] bytes, the last one after all.
+    events: Vec<u64>,
+    delivered: Mutex<bool>,
+    delivery: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: Vec<Arc<Download>>,
+    staging: Vec<Staging>,
+    staging_bytes: usize,
+    events: Vec<(u64, u64)>,
+}
+
+/// All copies under way, and staging memory for the next.
+#[derive(Debug, Default)]
+pub struct Downloads {
+    state: Mutex<State>,
+    abandoned: AtomicBool,
+}
+
+impl Downloads {
+    fn staging(&self, driver: &Driver, bytes: usize) -> Result<Staging, CudaError> {
+        let size = bytes.next_power_of_two().max(STAGING_MIN);
+        {
+            let mut state = self.state.lock();
+            if let Some(index) = state.staging.iter().position(|kept| kept.bytes == size) {
+                state.staging_bytes -= size;
+                return Ok(state.staging.swap_remove(index));
+            }
+        }
+        let mut at = 0u64;
+        // CU_MEMHOSTALLOC_PORTABLE: pinned for every context.
+        driver_call!(driver, cuMemHostAlloc((&raw mut at).cast(), size, 1))?;
+        Ok(Staging { at, bytes: size })
+    }
+
+    fn keep_staging(&self, driver: &Driver, staging: Staging) {
+        let mut state = self.state.lock();
+        if state.staging_bytes + staging.bytes <= STAGING_KEPT_MAX {
+            state.staging_bytes += staging.bytes;
+            state.staging.push(staging);
+            return;
+        }
+        drop(state);
+        if let Err(code) = driver_call!(driver, cuMemFreeHost(staging.at as *mut c_void)) {
+            tracing::warn!("cuMemFreeHost of staging memory: {code}");
+        }
+    }
+
+    /// An event of `context` (the driver's handle), which must be current.
+    ///
+    /// # Errors
+    /// What cuEventCreate says.
+    pub fn event(&self, driver: &Driver, context: u64) -> Result<u64, CudaError> {
+        {
+            let mut state = self.state.lock();
+            if let Some(index) = state.events.iter().rposition(|(of, _)| *of == context) {
+                return Ok(state.events.swap_remove(index).1);
+            }
+        }
+        let mut event = 0u64;
+        driver_call!(driver, cuEventCreate(&raw mut event, EVENT_FLAGS))?;
+        Ok(event)
+    }
+
+    fn keep_event(&self, context: u64, event: u64) {
+        self.state.lock().events.push((context, event));
+    }
+
+    /// The events of a context that is being destroyed are forgotten with it.
+    pub fn forget_context(&self, context: u64) {
+        self.state.lock().events.retain(|(of, _)| *of != context);
+    }
+
+    /// Asks the driver to copy `bytes` at `source` in stream order; the context (the driver's handle) is current.
+    ///
+    /// # Errors
+    /// What the driver says; then nothing is under way.
+    pub fn begin(&self, driver: &Driver, context: u64, id: u64, source: u64, bytes: usize, stream: u64) -> Result<Arc<Download>, CudaError> {
+        let staging = self.staging(driver, bytes)?;
+        let mut events = Vec::with_capacity(bytes.div_ceil(STRIDE));
+        let mut offset = 0;
+        let mut result = Ok(());
+        while offset < bytes && result.is_ok() {
+            let piece = (bytes - offset).min(STRIDE);
+            result = driver_call!(driver, cuMemcpyDtoHAsync((staging.at + offset as u64) as *mut c_void, source + offset as u64, piece, stream))
+                .and_then(|()| self.event(driver, context))
+                .and_then(|event| {
+                    events.push(event);
+                    driver_call!(driver, cuEventRecord(event, stream))
+                });
+            offset += piece;
+        }
+        if let Err(code) = result {
+            // What was asked for already must end before the memory can serve another copy.
+            if !events.is_empty() {
+                let _ = driver_call!(driver, cuStreamSynchronize(stream));
+            }
+            for event in events {
+                self.keep_event(context, event);
+            }
+            self.keep_staging(driver, staging);
+            return Err(code);
+        }
+        let download = Arc::new(Download { id, context, staging, bytes, events, delivered: Mutex::new(false), delivery: Condvar::new() });
+        self.state.lock().under_way.push(Arc::clone(&download));
+        Ok(download)
+    }
+
+    /// Whether the device has done its part of a short copy (one event).
+    pub fn is_ready(&self, driver: &Driver, download: &Download) -> bool {
+        download.events.len() == 1 && driver_call!(driver, cuEventQuery(download.events[0])) != Err(CudaError::NOT_READY)
+    }
+
+    /// Waits for the device and sends the bytes; for a waiter thread. Gives the copy's result.
+    pub fn send(&self, driver: &Driver, lane: &ServerHandle, download: &Arc<Download>) -> Result<(), CudaError> {
+        let mut result = Ok(());
+        for (index, event) in download.events.iter().enumerate() {
+            if let Err(failed) = driver_call!(driver, cuEventSynchronize(*event)) {
+                result = Err(failed);
+                break;
+            }
+            let start = index * STRIDE;
+            let end = download.bytes.min(start + STRIDE);
+            for offset in (start..end).step_by(COPY_PIECE_BYTES) {
+                let piece = (end - offset).min(COPY_PIECE_BYTES);
+                // SAFETY: inside the staging memory, which the driver has filled up to `end` (its event came) and which
+                // nobody writes until the download is delivered.
+                let bytes = unsafe { std::slice::from_raw_parts((download.staging.at as *const u8).add(offset), piece) };
+                if self.abandoned.load(Ordering::Acquire)
+                    || lane
+                        .notice(NOTICE_DATA, &[&download.id.to_le_bytes(), &(offset as u64).to_le_bytes(), bytes], PATIENCE)
+                        .is_err()
+                {
+                    self.finish(driver, download);
+                    return Err(CudaError::UNKNOWN);
+                }
+            }
+        }
+        // A client that is gone needs no word of it.
+        let _ = lane.notice(NOTICE_DATA_END, &[&download.id.to_le_bytes(), &result.err().map_or(0, CudaError::code).to_le_bytes()], PATIENCE);
+        self.finish(driver, download);
+        result
+    }
+
+    /// For a short copy that is ready: its bytes, at most `limit`, to be sent inside the reply.
+    pub fn take_inline(&self, driver: &Driver, download: &Arc<Download>, limit: usize) -> Option<Result<Vec<u8>, CudaError>> {
+        if download.bytes > limit || download.events.len() != 1 {
+            return None;
+        }
+        let result = match driver_call!(driver, cuEventQuery(download.events[0])) {
+            Err(CudaError::NOT_READY) => return None,
+            Err(code) => Err(code),
+            Ok(()) => {
+                // SAFETY: the driver has filled the staging memory: its event came.
+                Ok(unsafe { std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes) }.to_vec())
+            }
+        };
+        self.finish(driver, download);
+        Some(result)
+    }
+
+    fn finish(&self, driver: &Driver, download: &Arc<Download>) {
+        let mut delivered = download.delivered.lock();
+        if *delivered {
+            return;
+        }
+        *delivered = true;
+        download.delivery.notify_all();
+        drop(delivered);
+        self.state.lock().under_way.retain(|other| !Arc::ptr_eq(other, download));
+        for event in &download.events {
+            self.keep_event(download.context, *event);
+        }
+        self.keep_staging(driver, Staging { at: download.staging.at, bytes: download.staging.bytes });
+    }
+
+    /// Whether a copy is under way.
+    pub fn any(&self) -> bool {
+        !self.state.lock().under_way.is_empty()
+    }
+
+    /// Waits until every copy that the device has done is sent: after a synchronisation those are all that it covers.
+    /// For a waiter thread.
+    pub fn deliver(&self, driver: &Driver) {
+        let under_way = self.state.lock().under_way.clone();
+        for download in under_way {
+            let mut delivered = download.delivered.lock();
+            let done = download.events.last().is_none_or(|event| *delivered || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY));
+            while done && !*delivered && !self.abandoned.load(Ordering::Acquire) {
+                download.delivery.wait_for(&mut delivered, Duration::from_millis(200));
+            }
+        }
+    }
+
+    /// The client is gone: nothing is sent any more.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,188 @@
+//! The loop of a GPU thread: poll the ring, execute, answer; poll what is waited for; spin, then park.
+//!
+//! It never waits inside the driver: what does not come soon is given to a waiter thread.
+
+use crate::cx::{Cx, Outcome, Pending, Target};
+use crate::session::Session;
+use crate::{driver_call, generated, internal};
+use ringway_api::{CudaError};
+use ringway_link::{LinkError, RecordView, ServerHandle, ServerLane};
+use ringway_wire::call::{Status, TAG_INTERNAL};
+use ringway_wire::codec::{CallHeader, Malformed, Reader};
+use ringway_wire::layout::REPLY_INLINE_MAX;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Sleep between looks at the ring while nothing comes; a doorbell ends it at once.
+const PARK: Duration = Duration::from_secs(5);
+/// Bytes of a record that are copied out before they are decoded; what follows in a record is bulk data, read in place.
+const DECODED_BYTES_MAX: usize = 64 * 1024;
+
+/// The same for records that carry bulk data.
+const BULK_HEAD_BYTES: usize = 128;
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The lane is down: the client closed it, died, or broke a rule.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A record made no sense.
+    #[error("the client's record (opcode {opcode}) is malformed: {cause}")]
+    Malformed {
+        /// Its opcode.
+        opcode: u32,
+        /// What is wrong.
+        cause: Malformed,
+    },
+}
+
+/// Serves one lane until the client goes; `spin` is how long to look before sleeping.
+pub fn run(session: &Arc<Session>, mut lane: ServerLane, spin: Duration) -> End {
+    let handle = lane.handle().clone();
+    let mut pending: Vec<Pending> = Vec::new();
+    let mut current = 0u64;
+    let mut decoded = vec![0u8; DECODED_BYTES_MAX].into_boxed_slice();
+    loop {
+        let mut quiet_since: Option<Instant> = None;
+        loop {
+            let mut busy = false;
+            match lane.poll() {
+                Ok(Some(record)) => {
+                    let position = record.position_end;
+                    if let Err(end) = execute(session, &handle, record, &mut decoded, &mut pending, &mut current) {
+                        return end;
+                    }
+                    lane.release(position);
+                    handle.set_executed(position);
+                    busy = true;
+                }
+                Ok(None) => {}
+                Err(error) => return error.into(),
+            }
+            busy |= advance(session, &mut pending, &mut current);
+            if busy {
+                quiet_since = None;
+            } else if quiet_since.get_or_insert_with(Instant::now).elapsed() > spin {
+                break;
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        hand_over(session, &mut pending);
+        if let Err(error) = lane.park(PARK) {
+            return error.into();
+        }
+    }
+}
+
+/// Executes one record.
+fn execute(
+    session: &Arc<Session>,
+    lane: &ServerHandle,
+    record: RecordView<'_>,
+    decoded: &mut [u8],
+    pending: &mut Vec<Pending>,
+    current: &mut u64,
+) -> Result<(), End> {
+    let opcode = record.tag;
+    let limit = if internal::is_bulk(opcode) { BULK_HEAD_BYTES } else { decoded.len() };
+    let length = record.payload.len().min(limit);
+    let bytes = &mut decoded[..length];
+    let copied = record.payload.read_at(0, bytes);
+    let mut reader = Reader::new(bytes);
+    let malformed = |cause| End::Malformed { opcode, cause };
+    let header = match CallHeader::read(&mut reader) {
+        Ok(header) if copied => header,
+        Ok(_) => return Err(malformed(Malformed::Trailing(length))),
+        Err(cause) => return Err(malformed(cause)),
+    };
+    let mut cx = Cx {
+        session,
+        header,
+        payload: record.payload,
+        driver: &session.driver,
+        reply: Cx::answer(),
+        pending,
+        lane,
+        position: record.position_end,
+        opcode,
+        current,
+    };
+    let handled = if opcode >= TAG_INTERNAL {
+        internal::dispatch(&mut cx, opcode, &mut reader)
+    } else {
+        match cx.enter() {
+            Ok(()) => generated::dispatch(&mut cx, opcode, &mut reader),
+            Err(code) => Outcome::Failed(code),
+        }
+    };
+    let reply = cx.reply_to();
+    match handled {
+        Outcome::Later => {}
+        Outcome::Done => reply.send(session, Status::of(0), cx.reply.as_slice()),
+        Outcome::Failed(code) => reply.send(session, Status::of(code.code()), &[]),
+        Outcome::Malformed(cause) => return Err(malformed(cause)),
+    }
+    Ok(())
+}
+
+/// Looks at each wait once; says whether one came to its end.
+fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64) -> bool {
+    let mut any = false;
+    pending.retain(|wait| {
+        if *current != wait.context && driver_call!(session.driver, cuCtxSetCurrent(wait.context)).is_ok() {
+            *current = wait.context;
+        }
+        let result = match &wait.target {
+            Target::Stream(stream) => driver_call!(session.driver, cuStreamQuery(*stream)),
+            Target::Event(event) => driver_call!(session.driver, cuEventQuery(*event)),
+            Target::Context(streams) => {
+                streams.iter().map(|stream| driver_call!(session.driver, cuStreamQuery(*stream))).find(Result::is_err).unwrap_or(Ok(()))
+            }
+            Target::Copy(copy) => {
+                let Some(bytes) = session.downloads.take_inline(&session.driver, copy, REPLY_INLINE_MAX) else { return true };
+                any = true;
+                match bytes {
+                    Ok(bytes) => wait.reply.send_synchronised(session, Ok(()), &bytes),
+                    Err(code) => wait.reply.send_synchronised(session, Err(code), &[]),
+                }
+                return false;
+            }
+        };
+        if result == Err(CudaError::NOT_READY) {
+            return true;
+        }
+        any = true;
+        answer(session, wait, result);
+        false
+    });
+    any
+}
+
+/// Answers a wait whose target is reached, on a waiter thread if copies must be delivered first.
+fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>) {
+    if session.downloads.any() {
+        let (session, reply) = (Arc::clone(session), wait.reply.clone());
+        Arc::clone(&session).waiters.run(move || reply.send_synchronised(&session, result, &[]));
+    } else {
+        wait.reply.send_synchronised(session, result, &[]);
+    }
+}
+
+/// Gives every wait to a thread of its own.
+fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
+    for wait in pending.drain(..) {
+        let session = Arc::clone(session);
+        Arc::clone(&session).waiters.run(move || {
+            let driver = &session.driver;
+            let result = driver_call!(driver, cuCtxSetCurrent(wait.context)).and_then(|()| match &wait.target {
+                Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
+                Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
+                Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
+                Target::Copy(copy) => session.downloads.send(driver, wait.reply.lane(), copy),
+            });
+            wait.reply.send_synchronised(&session, result, &[]);
+        });
+    }
+}

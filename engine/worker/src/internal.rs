@@ -1,0 +1,60 @@
+//! Records that are no CUDA function: blobs, host functions, the ping.
+
+use crate::cx::{Cx, Failure, Outcome};
+use ringway_api::{CudaError, op};
+use ringway_wire::call::{
+    COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END, TAG_BLOB, TAG_FETCH_BLOB, TAG_HOST_FUNCTION_DONE, TAG_PING, Status,
+};
+use ringway_wire::codec::{CallHeader, Malformed, Reader};
+use std::time::Duration;
+
+/// Whether a record's payload is data behind a short head.
+pub fn is_bulk(opcode: u32) -> bool {
+    opcode == TAG_BLOB || opcode == op::CU_MEMCPY_HTOD || opcode == op::CU_MEMCPY_HTOD_ASYNC
+}
+
+/// Executes one.
+pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
+    match tag {
+        TAG_BLOB => blob(cx, r).into(),
+        TAG_HOST_FUNCTION_DONE => host_function_done(cx, r).into(),
+        TAG_PING => Outcome::Done,
+        TAG_FETCH_BLOB => fetch(cx, r).into(),
+        unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
+    }
+}
+
+fn blob(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let hash = r.array::<32>()?;
+    let total = r.u64()?;
+    let offset = r.u64()?;
+    let head = CallHeader::SIZE + 32 + 16;
+    let piece = cx.payload.from_offset(head).map(|piece| piece.to_vec()).unwrap_or_default();
+    cx.session.blob_piece(hash, total, offset, &piece).map_err(|why| {
+        tracing::warn!("refused: {why}");
+        Malformed::Value(total).into()
+    })
+}
+
+fn host_function_done(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    cx.session.host_function_returned(r.u64()?);
+    Ok(r.end()?)
+}
+
+fn fetch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<Outcome, Failure> {
+    let hash = r.array::<32>()?;
+    let download = r.u64()?;
+    r.end()?;
+    let blob = cx.session.blob(&hash).ok_or(CudaError::INVALID_VALUE)?;
+    Ok(cx.offload(move |session, reply| {
+        let patience = Duration::from_secs(60);
+        for (index, piece) in blob.chunks(COPY_PIECE_BYTES).enumerate() {
+            let offset = (index * COPY_PIECE_BYTES) as u64;
+            if reply.lane().notice(NOTICE_DATA, &[&download.to_le_bytes(), &offset.to_le_bytes(), piece], patience).is_err() {
+                return;
+            }
+        }
+        let _ = reply.lane().notice(NOTICE_DATA_END, &[&download.to_le_bytes(), &0u32.to_le_bytes()], patience);
+        reply.send(session, Status::of(0), &[]);
+    })?)
+}

@@ -1,0 +1,100 @@
+//! Loading the driver, and what its devices are.
+
+use crate::WorkerError;
+use crate::driver_call;
+use crate::generated::Driver;
+use cudarc::driver::sys;
+use ringway_api::CudaError;
+use ringway_wire::control::{DeviceSnapshot, Slice};
+use std::ffi::{CStr, c_char, c_void};
+use std::io::Write;
+
+/// One more than the largest CUdevice_attribute that is asked for.
+const ATTRIBUTES: i32 = 160;
+
+/// Loads libcuda (which one: `LD_LIBRARY_PATH`) through cudarc and calls cuInit.
+///
+/// # Errors
+/// [`WorkerError::Driver`] that says what is missing or what cuInit gave.
+pub fn load_driver() -> Result<Driver, WorkerError> {
+    // SAFETY: loads a shared library and runs its initialisers, which is what a worker is for.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(WorkerError::Driver("no libcuda.so.1 was found".into()));
+    }
+    // SAFETY: the library stays loaded for the life of the process, and each symbol is asked for under its own name.
+    let driver = unsafe {
+        let library = sys::culib();
+        Driver::load(|symbol| library.get::<*const c_void>(symbol.as_bytes()).ok().map(|found| *found))
+    };
+    driver_call!(driver, cuInit(0)).map_err(|code| WorkerError::Driver(format!("cuInit of libcuda.so.1 gave {code}")))?;
+    Ok(driver)
+}
+
+/// What there is to know about one device of the driver.
+fn snapshot(driver: &Driver, ordinal: i32) -> Result<DeviceSnapshot, CudaError> {
+    let mut device = 0i32;
+    driver_call!(driver, cuDeviceGet(&raw mut device, ordinal))?;
+    let mut name = [0 as c_char; 256];
+    driver_call!(driver, cuDeviceGetName(name.as_mut_ptr().cast(), 256, device))?;
+    let mut uuid = [0u8; 16];
+    driver_call!(driver, cuDeviceGetUuid(uuid.as_mut_ptr().cast(), device))?;
+    let mut memory_bytes = 0usize;
+    driver_call!(driver, cuDeviceTotalMem(&raw mut memory_bytes, device))?;
+    let mut bus = [0 as c_char; 64];
+    driver_call!(driver, cuDeviceGetPCIBusId(bus.as_mut_ptr().cast(), 64, device))?;
+    let attributes = (0..ATTRIBUTES)
+        .map(|attribute| {
+            let mut value = 0i32;
+            // 0 is no attribute.
+            (attribute > 0).then(|| driver_call!(driver, cuDeviceGetAttribute(&raw mut value, attribute, device)).ok().map(|()| value)).flatten()
+        })
+        .collect();
+    // SAFETY: both arrays are zero-terminated: they were zero and the driver writes a terminated string.
+    let text = |array: &[c_char]| unsafe { CStr::from_ptr(array.as_ptr()) }.to_string_lossy().into_owned();
+    Ok(DeviceSnapshot { name: text(&name), uuid, pci_bus_id: text(&bus), memory_bytes: memory_bytes as u64, attributes, stream_priorities: (0, 0) })
+}
+
+/// All devices of the driver.
+///
+/// # Errors
+/// [`WorkerError::Driver`].
+pub fn all(driver: &Driver) -> Result<(String, Vec<DeviceSnapshot>), WorkerError> {
+    let fail = |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
+    let mut version = 0i32;
+    driver_call!(driver, cuDriverGetVersion(&raw mut version)).map_err(fail)?;
+    let mut count = 0i32;
+    driver_call!(driver, cuDeviceGetCount(&raw mut count)).map_err(fail)?;
+    let devices = (0..count).map(|ordinal| snapshot(driver, ordinal)).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    Ok((format!("CUDA {}.{}", version / 1000, version % 1000 / 10), devices))
+}
+
+/// The devices of a lease, with the slices' memory.
+///
+/// # Errors
+/// [`WorkerError::Driver`].
+pub fn leased(driver: &Driver, slices: &[Slice]) -> Result<(i32, Vec<DeviceSnapshot>), WorkerError> {
+    let fail = |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
+    let mut version = 0i32;
+    driver_call!(driver, cuDriverGetVersion(&raw mut version)).map_err(fail)?;
+    let devices = slices
+        .iter()
+        .map(|slice| {
+            let mut found = snapshot(driver, slice.server_ordinal as i32)?;
+            found.memory_bytes = slice.memory_bytes;
+            Ok(found)
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fail)?;
+    Ok((version, devices))
+}
+
+/// `ringway worker --inventory`: prints the driver's version and devices as JSON.
+///
+/// # Errors
+/// [`WorkerError`].
+pub fn print_inventory() -> Result<(), WorkerError> {
+    let found = all(&load_driver()?)?;
+    let text = serde_json::to_string(&found).map_err(std::io::Error::other)?;
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The worker's main thread: takes orders and connections from `ringway serve`.
+
+use crate::session::Session;
+use crate::{WorkerError, gpu_loop, inventory, output::Output};
+use ringway_link::account::Account;
+use ringway_link::{LaneConfig, ServerLane, shm, tcp};
+use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
+use ringway_wire::layout::Geometry;
+use sendfd::RecvWithFd;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::TcpStream;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a GPU thread looks at its ring before it sleeps, in microseconds, unless `RINGWAY_SPIN_US` says otherwise.
+const SPIN_US: u64 = 50;
+
+/// Serves one session; ends when the client is gone.
+///
+/// # Errors
+/// [`WorkerError`] when the session could not be begun.
+pub fn serve_session() -> Result<(), WorkerError> {
+    let stdin = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
+    let orders = UnixStream::from(stdin);
+    let output = Output::capture()?;
+    let (first, account) = next(&orders)?;
+    let WorkerOrder::Configure { session: number, secret, slices, account_slot, cores } = first else {
+        return Err(ControlError::Unexpected("an order before the configuration".into()).into());
+    };
+    let account = Account::map(account, slices.len() as u32)?;
+    let driver = inventory::load_driver()?;
+    let (driver_version, devices) = inventory::leased(&driver, &slices)?;
+    let session = Arc::new(Session::new(driver, slices, account, account_slot, output));
+    let lanes = session.slices.len();
+    let mut taken = vec![false; lanes];
+    loop {
+        let (order, connection) = match next(&orders) {
+            Ok(order) => order,
+            Err(error) => {
+                // Serve is gone. The session goes on: its GPU threads end the process when the client does.
+                tracing::warn!("ringway serve is gone ({error}); the session goes on without it");
+                loop {
+                    std::thread::park();
+                }
+            }
+        };
+        let WorkerOrder::Attach { lane, link } = order else {
+            tracing::error!("a second configuration was ignored");
+            continue;
+        };
+        let lane = lane as usize;
+        if lane >= lanes || std::mem::replace(&mut taken[lane], true) {
+            tracing::warn!("lane {lane} is not free; the connection was closed");
+            continue;
+        }
+        let mut key = [0u8; 8];
+        File::open("/dev/urandom")?.read_exact(&mut key)?;
+        let ring_key = u64::from_le_bytes(key);
+        let opened = Opened {
+            session: number,
+            secret: secret.clone(),
+            ring_key,
+            driver_version,
+            devices: if lane == 0 { devices.clone() } else { Vec::new() },
+        };
+        let established = establish(connection, link, opened, ring_key);
+        let server_lane = match established {
+            Ok(server_lane) => server_lane,
+            Err(error) if lane == 0 => return Err(error),
+            Err(error) => {
+                tracing::warn!("lane {lane}: {error}");
+                taken[lane] = false;
+                continue;
+            }
+        };
+        if lane == 0 {
+            session.output.send_to(server_lane.handle().clone());
+        }
+        let core = (!cores.is_empty()).then(|| cores[lane % cores.len()]);
+        let session = Arc::clone(&session);
+        std::thread::Builder::new().name(format!("gpu{lane}")).spawn(move || gpu_thread(&session, server_lane, core))?;
+    }
+}
+
+fn gpu_thread(session: &Arc<Session>, lane: ServerLane, core: Option<u32>) {
+    if let Some(core) = core
+        && !core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
+    {
+        tracing::warn!("the GPU thread could not be pinned to core {core}");
+    }
+    let spin = std::env::var("RINGWAY_SPIN_US").ok().and_then(|text| text.parse().ok()).unwrap_or(SPIN_US);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu_loop::run(session, lane, Duration::from_micros(spin))));
+    session.end();
+    let code = match ended {
+        Ok(gpu_loop::End::Link(ringway_link::LinkError::Down(ringway_link::DownCause::PeerClosed))) => 0,
+        Ok(end) => {
+            tracing::warn!("session ended: {end}");
+            3
+        }
+        Err(_) => 101,
+    };
+    // One lane's end is the session's: the client is gone or broke a rule. The kernel frees everything that the process
+    // had, the driver's memory included.
+    std::process::exit(code);
+}
+
+fn establish(connection: OwnedFd, link: LinkAsk, opened: Opened, ring_key: u64) -> Result<ServerLane, WorkerError> {
+    let config = LaneConfig { geometry: Geometry::DEFAULT, lane_key: ring_key };
+    let reply = Reply::Opened(Box::new(opened));
+    Ok(match link {
+        LinkAsk::Shm => {
+            let mut stream = UnixStream::from(connection);
+            control::send(&mut stream, &reply)?;
+            stream.set_read_timeout(None)?;
+            stream.set_write_timeout(None)?;
+            shm::offer(stream, &config)?
+        }
+        LinkAsk::Tcp => {
+            let mut stream = TcpStream::from(connection);
+            control::send(&mut stream, &reply)?;
+            stream.set_read_timeout(None)?;
+            stream.set_write_timeout(None)?;
+            tcp::server(stream, &config)?
+        }
+    })
+}
+
+/// One order with its descriptor.
+fn next(orders: &UnixStream) -> Result<(WorkerOrder, OwnedFd), ControlError> {
+    let mut byte = [0u8];
+    let mut fds: [RawFd; 1] = [-1];
+    let (bytes, count) = orders.recv_with_fd(&mut byte, &mut fds)?;
+    if bytes == 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    if count != 1 {
+        return Err(ControlError::Unexpected("an order without its connection".into()));
+    }
+    // SAFETY: the kernel just made this descriptor for us; nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fds[0]) };
+    Ok((control::receive(&mut &*orders)?, fd))
+}

@@ -1,0 +1,106 @@
+//! Host functions in a stream: the stream stalls at the server, the function runs here, the stream goes on.
+
+use crate::contexts::Target;
+use crate::say::Line;
+use crate::session::block_signals;
+use crate::submit::{flush, posted};
+use parking_lot::Mutex;
+use ringway_wire::call::TAG_HOST_FUNCTION_DONE;
+use ringway_wire::codec::Writer as _;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+/// `CUhostFn`.
+pub type HostFn = unsafe extern "C" fn(*mut std::ffi::c_void);
+/// `CUstreamCallback`.
+pub type StreamCallback = unsafe extern "C" fn(u64, u32, *mut std::ffi::c_void);
+
+/// What to call.
+#[derive(Debug, Clone, Copy)]
+pub enum Function {
+    /// cuLaunchHostFunc: not called if an error came before.
+    Host(HostFn, usize),
+    /// cuStreamAddCallback: always called, with the stream's status.
+    Callback(StreamCallback, u64, usize),
+}
+
+struct Registered {
+    function: Function,
+    /// In a graph: called at each launch.
+    repeats: bool,
+}
+
+struct Job {
+    lane: u32,
+    /// The number of this call, by which the server knows that it has returned.
+    call: u64,
+    function: Option<Function>,
+    status: u32,
+}
+
+static REGISTERED: Mutex<Option<HashMap<u64, Registered>>> = Mutex::new(None);
+static NEXT: AtomicU64 = AtomicU64::new(1);
+static RUNNER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
+static NO_THREAD: Line = Line::new();
+
+/// Registers a function and gives the number under which the server asks for it.
+pub fn register(function: Function, repeats: bool) -> u64 {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    REGISTERED.lock().get_or_insert_default().insert(id, Registered { function, repeats });
+    id
+}
+
+/// Forgets a function that will not be asked for.
+pub fn forget(id: u64) {
+    if let Some(registered) = REGISTERED.lock().as_mut() {
+        registered.remove(&id);
+    }
+}
+
+/// The server asks for a call: it is made on a thread of its own, so that no lane waits for the program's code.
+pub fn run(lane: u32, word: u64, status: u32) {
+    // The word holds the function's number below and the number of the call above.
+    let (id, call) = (word & 0xffff_ffff, word);
+    let function = {
+        let mut all = REGISTERED.lock();
+        let all = all.get_or_insert_default();
+        match all.get(&id) {
+            Some(found) if found.repeats => Some(found.function),
+            Some(_) => all.remove(&id).map(|found| found.function),
+            None => None,
+        }
+    };
+    let mut runner = RUNNER.lock();
+    if runner.is_none() {
+        let (sender, jobs) = channel::<Job>();
+        let started = std::thread::Builder::new().name("ringway-host".into()).spawn(move || {
+            block_signals();
+            for job in jobs {
+                call_one(&job);
+            }
+        });
+        if let Err(error) = started {
+            NO_THREAD.say(format_args!("no thread for host functions could be started: {error}"));
+            return;
+        }
+        *runner = Some(sender);
+    }
+    if let Some(sender) = runner.as_ref() {
+        // The receiving thread lives as long as the process.
+        let _ = sender.send(Job { lane, call, function, status });
+    }
+}
+
+fn call_one(job: &Job) {
+    match job.function {
+        // SAFETY: the program gave the function and its argument for this very call (CUDA driver API, cuLaunchHostFunc).
+        Some(Function::Host(function, data)) if job.status == 0 => unsafe { function(data as *mut std::ffi::c_void) },
+        // SAFETY: as above (cuStreamAddCallback).
+        Some(Function::Callback(function, stream, data)) => unsafe { function(stream, job.status, data as *mut std::ffi::c_void) },
+        _ => {}
+    }
+    let target = Target { context: 0, lane: job.lane };
+    // A link that is lost is reported by the program's own calls.
+    let _ = posted(TAG_HOST_FUNCTION_DONE, target, 8, |w| w.u64(job.call)).and_then(|()| flush(target));
+}
