@@ -134,6 +134,11 @@ impl ReplyTo {
         }
     }
 
+    /// Answers with a result and nothing else.
+    pub fn result(&self, session: &Session, result: Result<(), CudaError>) {
+        self.send(session, Status::of(result.err().map_or(0, CudaError::code)), &[]);
+    }
+
     /// Answers a synchronising call: everything that it covers is delivered first, and a kept error of its context is
     /// reported if the call itself has none. May block: for a waiter thread, or when no copy is under way.
     pub fn send_synchronised(&self, session: &Session, result: Result<(), CudaError>, bytes: &[u8]) {

@@ -103,6 +103,11 @@ impl Handles {
         Ok(pack(kind, 0, index as u32))
     }
 
+    /// Every handle of a kind that belongs to `context`.
+    pub fn of_context(&self, kind: Kind, context: u32) -> Vec<u64> {
+        self.tables[kind as usize].read().iter().flatten().filter(|entry| entry.context == context).map(|entry| entry.raw).collect()
+    }
+
     /// Every handle of a kind that belongs to `context`, forgotten here.
     pub fn take_context(&self, kind: Kind, context: u32) -> Vec<u64> {
         let mut gone = Vec::new();

@@ -18,7 +18,10 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
     match tag {
         TAG_BLOB => blob(cx, r).into(),
         TAG_HOST_FUNCTION_DONE => host_function_done(cx, r).into(),
-        TAG_PING => Outcome::Done,
+        TAG_PING => {
+            cx.reply_to().send_synchronised(cx.session, Ok(()), &[]);
+            Outcome::Later
+        }
         TAG_FETCH_BLOB => fetch(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
@@ -46,7 +49,7 @@ fn fetch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<Outcome, Failure> {
     let download = r.u64()?;
     r.end()?;
     let blob = cx.session.blob(&hash).ok_or(CudaError::INVALID_VALUE)?;
-    Ok(cx.offload(move |session, reply| {
+    cx.offload(move |session, reply| {
         let patience = Duration::from_secs(60);
         for (index, piece) in blob.chunks(COPY_PIECE_BYTES).enumerate() {
             let offset = (index * COPY_PIECE_BYTES) as u64;
@@ -56,5 +59,5 @@ fn fetch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<Outcome, Failure> {
         }
         let _ = reply.lane().notice(NOTICE_DATA_END, &[&download.to_le_bytes(), &0u32.to_le_bytes()], patience);
         reply.send(session, Status::of(0), &[]);
-    })?)
+    })
 }

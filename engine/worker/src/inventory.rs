@@ -10,7 +10,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::io::Write;
 
 /// One more than the largest CUdevice_attribute that is asked for.
-const ATTRIBUTES: i32 = 160;
+const ATTRIBUTES: u32 = 160;
 
 /// Loads libcuda (which one: `LD_LIBRARY_PATH`) through cudarc and calls cuInit.
 ///

@@ -72,11 +72,11 @@ struct Blobs {
 #[derive(Debug, Clone, Copy)]
 struct Charge {
     gpu: usize,
+    context: u32,
     bytes: u64,
 }
 
 /// The state of a session.
-#[derive(Debug)]
 pub struct Session {
     /// The driver's functions.
     pub driver: Driver,
@@ -161,11 +161,6 @@ impl Session {
         self.contexts.lock().remove(&id).ok_or(CudaError::INVALID_CONTEXT)
     }
 
-    /// Numbers of the contexts on `gpu`.
-    pub fn contexts_of(&self, gpu: usize) -> Vec<u32> {
-        self.contexts.lock().iter().filter(|(_, context)| context.gpu == gpu).map(|(id, _)| *id).collect()
-    }
-
     /// Keeps the first error of a posted call in a context.
     pub fn keep(&self, context: u32, code: CudaError, opcode: u32) {
         self.kept.lock().entry(context).or_insert(Kept { code, opcode });
@@ -192,8 +187,8 @@ impl Session {
     }
 
     /// Notes which address (or handle) the reserved memory belongs to.
-    pub fn charge(&self, address: u64, gpu: usize, bytes: u64) {
-        self.charges.lock().insert(address, Charge { gpu, bytes });
+    pub fn charge(&self, address: u64, context: u32, gpu: usize, bytes: u64) {
+        self.charges.lock().insert(address, Charge { gpu, context, bytes });
     }
 
     /// The memory of `address` was freed.
@@ -203,13 +198,13 @@ impl Session {
         }
     }
 
-    /// Everything on `gpu` was freed (its context is gone).
-    pub fn discharge_gpu(&self, gpu: usize) {
+    /// Everything in a context was freed: it is gone.
+    pub fn discharge_context(&self, context: u32) {
         self.charges.lock().retain(|_, charge| {
-            if charge.gpu == gpu {
-                self.account.release(gpu, self.account_slot, charge.bytes);
+            if charge.context == context {
+                self.account.release(charge.gpu, self.account_slot, charge.bytes);
             }
-            charge.gpu != gpu
+            charge.context != context
         });
     }
 

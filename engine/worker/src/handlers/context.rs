@@ -1,0 +1,112 @@
+//! Contexts.
+
+use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::driver_call;
+use crate::session::{Context, Session};
+use ringway_api::{CudaError, Kind};
+use ringway_wire::codec::Reader;
+
+/// Contexts are numbered by the client below this.
+const NUMBERS: u32 = 4096;
+
+fn number(r: &mut Reader<'_>) -> Result<u32, Failure> {
+    let number = r.u32()?;
+    if number == 0 || number >= NUMBERS {
+        return Err(CudaError::INVALID_CONTEXT.into());
+    }
+    Ok(number)
+}
+
+pub fn cuDevicePrimaryCtxRetain(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        let ordinal = r.i32()?;
+        let device = cx.device(ordinal)?;
+        let (number, flags) = (number(r)?, r.u32()?);
+        r.end()?;
+        if flags != 0 {
+            // Refused where the context is active already with others; CUDA's own rule, and no reason to fail here.
+            let _ = driver_call!(cx.driver, cuDevicePrimaryCtxSetFlags(device, flags));
+        }
+        let mut raw = 0u64;
+        driver_call!(cx.driver, cuDevicePrimaryCtxRetain(&raw mut raw, device))?;
+        cx.session.put_context(number, Context { raw, gpu: ordinal as usize, primary: true });
+        Ok(())
+    };
+    body(cx, r).into()
+}
+
+/// What lived in a context is forgotten with it.
+fn forget(session: &Session, number: u32, context: &Context) {
+    for kind in Kind::ALL {
+        session.handles.take_context(kind, number);
+    }
+    session.downloads.forget_context(context.raw);
+    session.discharge_context(number);
+}
+
+pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
+        let device = cx.device(r.i32()?)?;
+        let number = number(r)?;
+        r.end()?;
+        let context = cx.session.take_context(number)?;
+        *cx.current = 0;
+        cx.offload(move |session, reply| {
+            // Retained once by this session; reset ends it whatever else holds it.
+            let result = driver_call!(session.driver, cuDevicePrimaryCtxReset(device))
+                .and_then(|()| driver_call!(session.driver, cuDevicePrimaryCtxRelease(device)));
+            forget(session, number, &context);
+            reply.result(session, result);
+        })
+    };
+    body(cx, r).into()
+}
+
+pub fn cuCtxCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        let ordinal = r.i32()?;
+        let device = cx.device(ordinal)?;
+        let (number, flags) = (number(r)?, r.u32()?);
+        r.end()?;
+        let mut raw = 0u64;
+        driver_call!(cx.driver, cuCtxCreate(&raw mut raw, flags, device))?;
+        // Creation pushed it on this thread.
+        *cx.current = raw;
+        cx.session.put_context(number, Context { raw, gpu: ordinal as usize, primary: false });
+        Ok(())
+    };
+    body(cx, r).into()
+}
+
+pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
+        let number = number(r)?;
+        r.end()?;
+        let context = cx.session.take_context(number)?;
+        if context.primary {
+            cx.session.put_context(number, context);
+            return Err(CudaError::INVALID_CONTEXT.into());
+        }
+        *cx.current = 0;
+        driver_call!(cx.driver, cuCtxSetCurrent(0))?;
+        cx.offload(move |session, reply| {
+            let result = driver_call!(session.driver, cuCtxDestroy(context.raw));
+            forget(session, number, &context);
+            reply.result(session, result);
+        })
+    };
+    body(cx, r).into()
+}
+
+pub fn cuCtxSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
+        r.end()?;
+        let context = cx.context()?;
+        let mut streams = cx.session.handles.of_context(Kind::Stream, cx.header.ctx);
+        streams.push(0);
+        let reply = cx.reply_to();
+        cx.pending.push(Pending { target: Target::Context(streams), context: context.raw, reply });
+        Ok(Outcome::Later)
+    };
+    body(cx, r).into()
+}

@@ -1,0 +1,401 @@
+//! Copies. Host memory is read when the call is made, so a copy to the device is always posted; a copy to the host is
+//! posted where the destination is pinned and the call asynchronous, else waited for.
+
+use super::stream::cuStreamSynchronize;
+use core::ffi::c_void;
+use ringway_api::{CudaError, op};
+use ringway_client::memory::{self, Place};
+use ringway_client::notices;
+use ringway_client::objects::Object;
+use ringway_client::{called, posted, stats, stream};
+use ringway_wire::call::COPY_PIECE_BYTES;
+use ringway_wire::codec::Writer as _;
+
+/// Bytes of one copy to the host: the server stages it whole.
+const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
+/// Copies of at most this many bytes to the host come inside the reply.
+const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
+
+fn default_stream(per_thread: bool) -> u64 {
+    if per_thread { 2 } else { 0 }
+}
+
+/// Whether an address is device memory.
+fn is_device(address: u64) -> bool {
+    memory::find(address).is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
+}
+
+unsafe fn to_device(opcode: u32, dst: u64, src: *const u8, bytes: usize, stream: Object) -> Result<(), CudaError> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    if src.is_null() || memory::exceeds(dst, bytes as u64) || memory::exceeds(src as u64, bytes as u64) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    stats::up(bytes);
+    let mut offset = 0;
+    while offset < bytes {
+        let piece = (bytes - offset).min(COPY_PIECE_BYTES);
+        // SAFETY: inside the source that the program described.
+        let data = unsafe { core::slice::from_raw_parts(src.add(offset), piece) };
+        posted(opcode, stream.target, 16 + piece, |w| {
+            w.u64(stream.id);
+            w.u64(dst + offset as u64);
+            w.put(data);
+        })?;
+        offset += piece;
+    }
+    Ok(())
+}
+
+unsafe fn to_host(opcode: u32, dst: *mut u8, src: u64, bytes: usize, stream: Object, asynchronous: bool) -> Result<(), CudaError> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    if dst.is_null() || memory::exceeds(src, bytes as u64) || memory::exceeds(dst as u64, bytes as u64) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    stats::down(bytes);
+    let pinned = memory::find(dst as u64).is_some_and(|found| matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_)));
+    let wait = !(asynchronous && pinned);
+    let mut offset = 0;
+    while offset < bytes {
+        let part = (bytes - offset).min(DOWNLOAD_BYTES_MAX);
+        // SAFETY: inside the destination that the program described.
+        let to = unsafe { dst.add(offset) };
+        // SAFETY: writable until the copy has ended: CUDA's own rule.
+        let id = unsafe { notices::begin_download(to, part) };
+        let write = |w: &mut ringway_wire::codec::SliceWriter<'_>| {
+            w.u64(stream.id);
+            w.u64(src + offset as u64);
+            w.usize(part);
+            w.u64(id);
+        };
+        let result = if wait {
+            called(opcode, stream.target, 32, write, |r| {
+                if part <= INLINE_BYTES_MAX && r.left() == part {
+                    notices::inline_download(id, r.take(part)?);
+                }
+                Ok(())
+            })
+        } else {
+            posted(opcode, stream.target, 32, write)
+        };
+        if wait || result.is_err() {
+            notices::end_download(id);
+        }
+        result?;
+        offset += part;
+    }
+    Ok(())
+}
+
+fn on_device(opcode: u32, dst: u64, src: u64, bytes: usize, stream: Object) -> Result<(), CudaError> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    if memory::exceeds(dst, bytes as u64) || memory::exceeds(src, bytes as u64) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    posted(opcode, stream.target, 32, |w| {
+        w.u64(stream.id);
+        w.u64(dst);
+        w.u64(src);
+        w.usize(bytes);
+    })
+}
+
+/// A copy whose direction the addresses tell (unified addressing).
+unsafe fn any(dst: u64, src: u64, bytes: usize, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
+    let on = stream(hStream)?;
+    match (is_device(dst), is_device(src)) {
+        (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on),
+        (true, false) => unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on) },
+        (false, true) => unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dst as *mut u8, src, bytes, on, asynchronous) },
+        (false, false) => {
+            if bytes > 0 && (dst == 0 || src == 0) {
+                return Err(CudaError::INVALID_VALUE);
+            }
+            // Ordered after what the stream does; CUDA too makes such a copy synchronous.
+            unsafe { cuStreamSynchronize(hStream) }?;
+            unsafe { core::ptr::copy(src as *const u8, dst as *mut u8, bytes) };
+            Ok(())
+        }
+    }
+}
+
+pub unsafe fn cuMemcpy(dst: u64, src: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+    unsafe { any(dst, src, ByteCount, default_stream(per_thread), false) }
+}
+
+pub unsafe fn cuMemcpyAsync(dst: u64, src: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+    unsafe { any(dst, src, ByteCount, hStream, true) }
+}
+
+pub unsafe fn cuMemcpyHtoD(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+    unsafe { to_device(op::CU_MEMCPY_HTOD, dstDevice, srcHost.cast(), ByteCount, stream(default_stream(per_thread))?) }
+}
+
+pub unsafe fn cuMemcpyHtoDAsync(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+    unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dstDevice, srcHost.cast(), ByteCount, stream(hStream)?) }
+}
+
+pub unsafe fn cuMemcpyDtoH(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+    unsafe { to_host(op::CU_MEMCPY_DTOH, dstHost.cast_mut().cast(), srcDevice, ByteCount, stream(default_stream(per_thread))?, false) }
+}
+
+pub unsafe fn cuMemcpyDtoHAsync(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+    unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dstHost.cast_mut().cast(), srcDevice, ByteCount, stream(hStream)?, true) }
+}
+
+pub unsafe fn cuMemcpyDtoD(dstDevice: u64, srcDevice: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+    on_device(op::CU_MEMCPY_DTOD, dstDevice, srcDevice, ByteCount, stream(default_stream(per_thread))?)
+}
+
+pub unsafe fn cuMemcpyDtoDAsync(dstDevice: u64, srcDevice: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+    on_device(op::CU_MEMCPY_DTOD_ASYNC, dstDevice, srcDevice, ByteCount, stream(hStream)?)
+}
+
+pub unsafe fn cuMemcpyPeer(dst: u64, dstContext: u64, src: u64, srcContext: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+    unsafe { cuMemcpyPeerAsync(dst, dstContext, src, srcContext, ByteCount, default_stream(per_thread)) }
+}
+
+pub unsafe fn cuMemcpyPeerAsync(dst: u64, dstContext: u64, src: u64, srcContext: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+    use ringway_client::contexts::number;
+    let (to, from) = (number(dstContext)?, number(srcContext)?);
+    let on = stream(hStream)?;
+    if memory::exceeds(dst, ByteCount as u64) || memory::exceeds(src, ByteCount as u64) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    posted(op::CU_MEMCPY_PEER_ASYNC, on.target, 40, |w| {
+        w.u64(on.id);
+        w.u64(dst);
+        w.u32(to);
+        w.u64(src);
+        w.u32(from);
+        w.usize(ByteCount);
+    })
+}
+
+/// `CU_MEMORYTYPE_*`.
+const HOST: u32 = 1;
+const DEVICE: u32 = 2;
+const UNIFIED: u32 = 4;
+
+/// One side of a copy of up to three dimensions.
+#[derive(Clone, Copy)]
+struct Side {
+    x: usize,
+    y: usize,
+    z: usize,
+    kind: u32,
+    host: u64,
+    device: u64,
+    pitch: usize,
+    height: usize,
+}
+
+impl Side {
+    /// Address of the first byte, and whether it is device memory; None for arrays.
+    fn start(&self) -> Option<(u64, bool)> {
+        let (base, device) = match self.kind {
+            HOST => (self.host, false),
+            DEVICE => (self.device, true),
+            UNIFIED => (self.device, is_device(self.device)),
+            _ => return None,
+        };
+        let rows = self.z.checked_mul(self.height)?.checked_add(self.y)?;
+        let offset = rows.checked_mul(self.pitch)?.checked_add(self.x)?;
+        Some((base.checked_add(offset as u64)?, device))
+    }
+}
+
+/// `CUDA_MEMCPY2D`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Memcpy2D {
+    srcXInBytes: usize,
+    srcY: usize,
+    srcMemoryType: u32,
+    srcHost: u64,
+    srcDevice: u64,
+    srcArray: u64,
+    srcPitch: usize,
+    dstXInBytes: usize,
+    dstY: usize,
+    dstMemoryType: u32,
+    dstHost: u64,
+    dstDevice: u64,
+    dstArray: u64,
+    dstPitch: usize,
+    WidthInBytes: usize,
+    Height: usize,
+}
+
+/// `CUDA_MEMCPY3D` (and, with contexts in the places that are reserved here, `CUDA_MEMCPY3D_PEER`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Memcpy3D {
+    srcXInBytes: usize,
+    srcY: usize,
+    srcZ: usize,
+    srcLOD: usize,
+    srcMemoryType: u32,
+    srcHost: u64,
+    srcDevice: u64,
+    srcArray: u64,
+    reserved0: u64,
+    srcPitch: usize,
+    srcHeight: usize,
+    dstXInBytes: usize,
+    dstY: usize,
+    dstZ: usize,
+    dstLOD: usize,
+    dstMemoryType: u32,
+    dstHost: u64,
+    dstDevice: u64,
+    dstArray: u64,
+    reserved1: u64,
+    dstPitch: usize,
+    dstHeight: usize,
+    WidthInBytes: usize,
+    Height: usize,
+    Depth: usize,
+}
+
+/// A box of bytes: both sides' addresses, pitches, and its size.
+#[derive(Clone, Copy)]
+pub(crate) struct Region {
+    pub dst: u64,
+    pub dst_device: bool,
+    pub dst_pitch: usize,
+    pub dst_height: usize,
+    pub src: u64,
+    pub src_device: bool,
+    pub src_pitch: usize,
+    pub src_height: usize,
+    pub width: usize,
+    pub height: usize,
+    pub depth: usize,
+}
+
+fn region(dst: Side, src: Side, width: usize, height: usize, depth: usize) -> Result<Region, CudaError> {
+    // A copy to or from an array (texture memory).
+    let (to, dst_device) = dst.start().ok_or(CudaError::NOT_SUPPORTED)?;
+    let (from, src_device) = src.start().ok_or(CudaError::NOT_SUPPORTED)?;
+    let fits = |side: &Side| {
+        (height <= 1 && depth <= 1 || side.pitch >= width.saturating_add(side.x)) && (depth <= 1 || side.height >= height.saturating_add(side.y))
+    };
+    if !fits(&dst) || !fits(&src) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    Ok(Region {
+        dst: to,
+        dst_device,
+        dst_pitch: dst.pitch,
+        dst_height: dst.height,
+        src: from,
+        src_device,
+        src_pitch: src.pitch,
+        src_height: src.height,
+        width,
+        height,
+        depth,
+    })
+}
+
+fn region_2d(c: &Memcpy2D) -> Result<Region, CudaError> {
+    let side = |x, y, kind, host, device, pitch| Side { x, y, z: 0, kind, host, device, pitch: if pitch == 0 { c.WidthInBytes } else { pitch }, height: c.Height };
+    let dst = side(c.dstXInBytes, c.dstY, c.dstMemoryType, c.dstHost, c.dstDevice, c.dstPitch);
+    let src = side(c.srcXInBytes, c.srcY, c.srcMemoryType, c.srcHost, c.srcDevice, c.srcPitch);
+    region(dst, src, c.WidthInBytes, c.Height, 1)
+}
+
+pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
+    let side = |x, y, z, kind, host, device, pitch, height| Side {
+        x,
+        y,
+        z,
+        kind,
+        host,
+        device,
+        pitch: if pitch == 0 { c.WidthInBytes } else { pitch },
+        height: if height == 0 { c.Height } else { height },
+    };
+    let dst = side(c.dstXInBytes, c.dstY, c.dstZ, c.dstMemoryType, c.dstHost, c.dstDevice, c.dstPitch, c.dstHeight);
+    let src = side(c.srcXInBytes, c.srcY, c.srcZ, c.srcMemoryType, c.srcHost, c.srcDevice, c.srcPitch, c.srcHeight);
+    region(dst, src, c.WidthInBytes, c.Height, c.Depth)
+}
+
+unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
+    if r.width == 0 || r.height == 0 || r.depth == 0 {
+        return Ok(());
+    }
+    let on = stream(hStream)?;
+    if r.dst_device && r.src_device {
+        return posted(op::CU_MEMCPY3D_ASYNC, on.target, 80, |w| {
+            w.u64(on.id);
+            for word in [r.dst, r.dst_pitch as u64, r.dst_height as u64, r.src, r.src_pitch as u64, r.src_height as u64] {
+                w.u64(word);
+            }
+            w.usize(r.width);
+            w.usize(r.height);
+            w.usize(r.depth);
+        });
+    }
+    if !r.dst_device && !r.src_device {
+        unsafe { cuStreamSynchronize(hStream) }?;
+    }
+    // Rows without a gap are one run.
+    let run = |pitch: usize, rows: usize| pitch == r.width && rows == r.height;
+    let whole = run(r.dst_pitch, r.dst_height) && run(r.src_pitch, r.src_height);
+    let (width, height, depth) = if whole { (r.width * r.height * r.depth, 1, 1) } else { (r.width, r.height, r.depth) };
+    for z in 0..depth {
+        for y in 0..height {
+            let dst = r.dst + ((z * r.dst_height + y) * r.dst_pitch) as u64;
+            let src = r.src + ((z * r.src_height + y) * r.src_pitch) as u64;
+            match (r.dst_device, r.src_device) {
+                (true, _) => unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on) }?,
+                (_, true) => unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dst as *mut u8, src, width, on, asynchronous) }?,
+                _ => unsafe { core::ptr::copy(src as *const u8, dst as *mut u8, width) },
+            }
+        }
+    }
+    Ok(())
+}
+
+pub unsafe fn cuMemcpy2D(pCopy: *const c_void, per_thread: bool) -> Result<(), CudaError> {
+    if pCopy.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let copy = unsafe { pCopy.cast::<Memcpy2D>().read_unaligned() };
+    unsafe { copy_region(&region_2d(&copy)?, default_stream(per_thread), false) }
+}
+
+pub unsafe fn cuMemcpy2DUnaligned(pCopy: *const c_void, per_thread: bool) -> Result<(), CudaError> {
+    unsafe { cuMemcpy2D(pCopy, per_thread) }
+}
+
+pub unsafe fn cuMemcpy2DAsync(pCopy: *const c_void, hStream: u64) -> Result<(), CudaError> {
+    if pCopy.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let copy = unsafe { pCopy.cast::<Memcpy2D>().read_unaligned() };
+    unsafe { copy_region(&region_2d(&copy)?, hStream, true) }
+}
+
+pub unsafe fn cuMemcpy3D(pCopy: *const c_void, per_thread: bool) -> Result<(), CudaError> {
+    if pCopy.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let copy = unsafe { pCopy.cast::<Memcpy3D>().read_unaligned() };
+    unsafe { copy_region(&region_3d(&copy)?, default_stream(per_thread), false) }
+}
+
+pub unsafe fn cuMemcpy3DAsync(pCopy: *const c_void, hStream: u64) -> Result<(), CudaError> {
+    if pCopy.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let copy = unsafe { pCopy.cast::<Memcpy3D>().read_unaligned() };
+    unsafe { copy_region(&region_3d(&copy)?, hStream, true) }
+}

@@ -1,0 +1,260 @@
+//! Launches: parameters are copied by the kernel's layout, which was learnt when it was looked up. Nothing is waited for.
+
+use core::ffi::c_void;
+use ringway_api::{CudaError, op};
+use ringway_client::functions::{self, Function};
+use ringway_client::host_functions::{self, Function as HostFunction, HostFn};
+use ringway_client::objects::Object;
+use ringway_client::{posted, session, stream};
+use ringway_wire::codec::{SliceWriter, Writer as _};
+
+/// `CU_LAUNCH_PARAM_*`.
+const PARAM_END: usize = 0;
+const PARAM_BUFFER_POINTER: usize = 1;
+const PARAM_BUFFER_SIZE: usize = 2;
+/// The largest parameter buffer (CUDA C++ Programming Guide, "Technical Specifications").
+const PARAM_BYTES_MAX: usize = 32764;
+
+/// Limits of a device, by the numbers of their attributes.
+const MAX_GRID: [u32; 3] = [5, 6, 7];
+const MAX_BLOCK: [u32; 3] = [2, 3, 4];
+const MAX_THREADS: u32 = 1;
+
+/// Where the parameters of a launch are.
+#[derive(Clone, Copy)]
+pub(crate) enum Params {
+    /// One pointer a parameter.
+    Each(*const *const u8),
+    /// A packed buffer.
+    Packed(*const u8, usize),
+    /// None given.
+    None,
+}
+
+impl Params {
+    /// From the two last arguments of cuLaunchKernel.
+    pub(crate) unsafe fn read(kernel_params: *mut c_void, extra: *mut c_void) -> Result<Self, CudaError> {
+        if !kernel_params.is_null() {
+            return if extra.is_null() { Ok(Self::Each(kernel_params.cast::<*const u8>())) } else { Err(CudaError::INVALID_VALUE) };
+        }
+        if extra.is_null() {
+            return Ok(Self::None);
+        }
+        let words = extra.cast::<usize>();
+        let (mut buffer, mut size) = (core::ptr::null(), 0);
+        let mut index = 0;
+        loop {
+            // SAFETY: the program ends the list with PARAM_END; it is bounded all the same.
+            match unsafe { words.add(index).read_unaligned() } {
+                PARAM_END => break,
+                PARAM_BUFFER_POINTER => buffer = unsafe { words.add(index + 1).read_unaligned() } as *const u8,
+                PARAM_BUFFER_SIZE => size = unsafe { (words.add(index + 1).read_unaligned() as *const usize).read_unaligned() },
+                _ => return Err(CudaError::INVALID_VALUE),
+            }
+            index += 2;
+            if index > 16 {
+                return Err(CudaError::INVALID_VALUE);
+            }
+        }
+        if size > PARAM_BYTES_MAX || buffer.is_null() && size > 0 {
+            return Err(CudaError::INVALID_VALUE);
+        }
+        Ok(Self::Packed(buffer, size))
+    }
+
+    /// Bytes of the packed parameters.
+    pub(crate) fn bytes(self, function: &Function) -> Result<usize, CudaError> {
+        match self {
+            Self::Each(_) => Ok(function.param_bytes),
+            Self::Packed(_, size) => Ok(size),
+            Self::None if function.params.is_empty() => Ok(0),
+            Self::None => Err(CudaError::INVALID_VALUE),
+        }
+    }
+
+    /// Writes the packed parameters; `bytes` of them.
+    pub(crate) unsafe fn write(self, function: &Function, bytes: usize, w: &mut SliceWriter<'_>) {
+        match self {
+            Self::Packed(buffer, size) if size > 0 => w.put(unsafe { core::slice::from_raw_parts(buffer, size) }),
+            Self::Each(each) => {
+                const ZEROS: [u8; 256] = [0; 256];
+                let mut at = 0;
+                for (index, param) in function.params.iter().enumerate() {
+                    let gap = (param.offset as usize).saturating_sub(at);
+                    if gap > 0 {
+                        w.put(&ZEROS[..gap.min(256)]);
+                    }
+                    // SAFETY: the program gives a pointer to each parameter of the kernel.
+                    w.put(unsafe { core::slice::from_raw_parts(each.add(index).read(), param.bytes as usize) });
+                    at = (param.offset + param.bytes) as usize;
+                }
+                debug_assert_eq!(at, bytes);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Shape of a launch.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub shared: u32,
+}
+
+impl Shape {
+    /// Rejects what CUDA rejects at once.
+    pub(crate) fn check(&self, function: &Function, lane: u32) -> Result<(), CudaError> {
+        let device = &session()?.devices[lane as usize];
+        let limit = |attribute: u32| device.attributes.get(attribute as usize).copied().flatten().unwrap_or(i32::MAX) as u32;
+        let mut threads = 1u64;
+        for axis in 0..3 {
+            let (grid, block) = (self.grid[axis], self.block[axis]);
+            if grid == 0 || block == 0 || grid > limit(MAX_GRID[axis]) || block > limit(MAX_BLOCK[axis]) {
+                return Err(CudaError::INVALID_VALUE);
+            }
+            threads *= u64::from(block);
+        }
+        if threads > u64::from(limit(MAX_THREADS)) {
+            return Err(CudaError::INVALID_VALUE);
+        }
+        // A kernel's own limit (its registers, or .maxntid) is CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
+        if function.attribute(0).is_ok_and(|most| threads > most as u64) {
+            return Err(CudaError::LAUNCH_OUT_OF_RESOURCES);
+        }
+        // Dynamic shared memory within what the kernel was allowed (8), static (1) counted apart.
+        if let Ok(most) = function.attribute(8)
+            && self.shared > most as u32
+        {
+            return Err(CudaError::INVALID_VALUE);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, w: &mut SliceWriter<'_>) {
+        for word in self.grid.iter().chain(&self.block) {
+            w.u32(*word);
+        }
+        w.u32(self.shared);
+    }
+
+    /// Bytes that `write` writes.
+    pub(crate) const BYTES: usize = 28;
+}
+
+unsafe fn launch(opcode: u32, f: u64, shape: Shape, on: Object, cooperative: bool, params: Params) -> Result<(), CudaError> {
+    let function = functions::get(f)?;
+    shape.check(function, on.target.lane)?;
+    let bytes = params.bytes(function)?;
+    posted(opcode, on.target, 8 + 8 + 4 + Shape::BYTES + 4 + bytes, |w| {
+        w.u64(f);
+        w.u64(on.id);
+        w.u32(u32::from(cooperative));
+        shape.write(w);
+        w.u32(bytes as u32);
+        unsafe { params.write(function, bytes, w) };
+    })
+}
+
+pub unsafe fn cuLaunchKernel(
+    f: u64,
+    gridDimX: u32,
+    gridDimY: u32,
+    gridDimZ: u32,
+    blockDimX: u32,
+    blockDimY: u32,
+    blockDimZ: u32,
+    sharedMemBytes: u32,
+    hStream: u64,
+    kernelParams: *mut c_void,
+    extra: *mut c_void,
+) -> Result<(), CudaError> {
+    let shape = Shape { grid: [gridDimX, gridDimY, gridDimZ], block: [blockDimX, blockDimY, blockDimZ], shared: sharedMemBytes };
+    let params = unsafe { Params::read(kernelParams, extra) }?;
+    unsafe { launch(op::CU_LAUNCH_KERNEL, f, shape, stream(hStream)?, false, params) }
+}
+
+pub unsafe fn cuLaunchCooperativeKernel(
+    f: u64,
+    gridDimX: u32,
+    gridDimY: u32,
+    gridDimZ: u32,
+    blockDimX: u32,
+    blockDimY: u32,
+    blockDimZ: u32,
+    sharedMemBytes: u32,
+    hStream: u64,
+    kernelParams: *mut c_void,
+) -> Result<(), CudaError> {
+    let shape = Shape { grid: [gridDimX, gridDimY, gridDimZ], block: [blockDimX, blockDimY, blockDimZ], shared: sharedMemBytes };
+    let params = unsafe { Params::read(kernelParams, core::ptr::null_mut()) }?;
+    unsafe { launch(op::CU_LAUNCH_COOPERATIVE_KERNEL, f, shape, stream(hStream)?, true, params) }
+}
+
+/// `CUlaunchConfig`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LaunchConfig {
+    grid: [u32; 3],
+    block: [u32; 3],
+    shared: u32,
+    stream: u64,
+    attributes: *const LaunchAttribute,
+    attribute_count: u32,
+}
+
+/// `CUlaunchAttribute`: number, padding, 64 bytes of value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LaunchAttribute {
+    id: u32,
+    pad: u32,
+    value: [u32; 16],
+}
+
+pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void) -> Result<(), CudaError> {
+    if config.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let config = unsafe { config.cast::<LaunchConfig>().read_unaligned() };
+    let mut cooperative = false;
+    for attribute in unsafe { ringway_client::slice(config.attributes, config.attribute_count as usize) }? {
+        match attribute.id {
+            // IGNORE; hints that change no result: access policy window, synchronisation policy, priority, memory
+            // synchronisation domains, programmatic stream serialisation (whose absence is the stricter order),
+            // preferred shared memory carveout.
+            0 | 1 | 3 | 6 | 8 | 9 | 10 | 14 => {}
+            2 => cooperative = attribute.value[0] != 0,
+            // Cluster dimension: one block a cluster is no cluster.
+            4 if attribute.value[..3] == [1, 1, 1] || attribute.value[..3] == [0, 0, 0] => {}
+            5 => {}
+            _ => return Err(CudaError::NOT_SUPPORTED),
+        }
+    }
+    let shape = Shape { grid: config.grid, block: config.block, shared: config.shared };
+    let params = unsafe { Params::read(kernelParams, extra) }?;
+    unsafe { launch(op::CU_LAUNCH_KERNEL_EX, f, shape, stream(config.stream)?, cooperative, params) }
+}
+
+pub unsafe fn cuLaunchHostFunc(hStream: u64, fn_: *const c_void, userData: *const c_void) -> Result<(), CudaError> {
+    let on = stream(hStream)?;
+    if fn_.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    // SAFETY: the program says that this is a CUhostFn.
+    let function = unsafe { core::mem::transmute::<*const c_void, HostFn>(fn_) };
+    // One that is captured into a graph is called at each launch of the graph.
+    let repeats = super::capture::any();
+    let id = host_functions::register(HostFunction::Host(function, userData as usize), repeats);
+    posted(op::CU_LAUNCH_HOST_FUNC, on.target, 16, |w| {
+        w.u64(on.id);
+        w.u64(id);
+    })
+    .inspect_err(|_| host_functions::forget(id))?;
+    ringway_client::submit::flush(on.target)
+}
+
+pub unsafe fn cuLaunchHostFunc_v2(hStream: u64, fn_: *const c_void, userData: *const c_void, _syncMode: u32) -> Result<(), CudaError> {
+    unsafe { cuLaunchHostFunc(hStream, fn_, userData) }
+}

@@ -1,0 +1,71 @@
+//! Streams: waiting, asking, callbacks.
+
+use super::put;
+use core::ffi::c_void;
+use ringway_api::{CudaError, Kind, op};
+use ringway_client::contexts::{self, Target};
+use ringway_client::host_functions::{self, Function, StreamCallback};
+use ringway_client::{called, objects, posted, stream};
+use ringway_wire::codec::Writer as _;
+
+/// Handle of the context that a stream is in.
+fn context_of(stream: u64) -> Result<(u64, Target), CudaError> {
+    let object = ringway_client::stream(stream)?;
+    let number = object.target.context;
+    // A context's handle holds its number as index; the live one is found by it.
+    let current = contexts::current_handle();
+    if contexts::number(current) == Ok(number) {
+        return Ok((current, object.target));
+    }
+    let live = objects::of_context(Kind::Context, 0);
+    let found = live.into_iter().find(|handle| *handle as u32 == number).ok_or(CudaError::CONTEXT_IS_DESTROYED)?;
+    Ok((found, object.target))
+}
+
+pub unsafe fn cuStreamGetDevice(hStream: u64, device: *mut i32) -> Result<(), CudaError> {
+    let target = stream(hStream)?.target;
+    unsafe { put(device, target.lane as i32) }
+}
+
+pub unsafe fn cuStreamGetCtx(hStream: u64, pctx: *mut u64) -> Result<(), CudaError> {
+    let (context, _) = context_of(hStream)?;
+    unsafe { put(pctx, context) }
+}
+
+pub unsafe fn cuStreamGetCtx_v2(hStream: u64, pCtx: *mut u64, pGreenCtx: *mut c_void) -> Result<(), CudaError> {
+    let (context, _) = context_of(hStream)?;
+    unsafe { super::put_if(pGreenCtx.cast(), 0u64) };
+    unsafe { put(pCtx, context) }
+}
+
+pub unsafe fn cuStreamSynchronize(hStream: u64) -> Result<(), CudaError> {
+    let stream = stream(hStream)?;
+    called(op::CU_STREAM_SYNCHRONIZE, stream.target, 8, |w| w.u64(stream.id), |_| Ok(()))
+}
+
+pub unsafe fn cuStreamQuery(hStream: u64) -> Result<(), CudaError> {
+    let stream = stream(hStream)?;
+    called(op::CU_STREAM_QUERY, stream.target, 8, |w| w.u64(stream.id), |_| Ok(()))
+}
+
+pub unsafe fn cuStreamAddCallback(hStream: u64, callback: *const c_void, userData: *const c_void, flags: u32) -> Result<(), CudaError> {
+    let stream = stream(hStream)?;
+    if callback.is_null() || flags != 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    // SAFETY: the program says that this is a CUstreamCallback.
+    let callback = unsafe { core::mem::transmute::<*const c_void, StreamCallback>(callback) };
+    let id = host_functions::register(Function::Callback(callback, hStream, userData as usize), false);
+    posted(op::CU_STREAM_ADD_CALLBACK, stream.target, 16, |w| {
+        w.u64(stream.id);
+        w.u64(id);
+    })
+    .inspect_err(|_| host_functions::forget(id))?;
+    ringway_client::submit::flush(stream.target)
+}
+
+pub unsafe fn cuStreamAttachMemAsync(hStream: u64, _dptr: u64, _length: usize, _flags: u32) -> Result<(), CudaError> {
+    stream(hStream)?;
+    // There is no managed memory to attach.
+    Err(CudaError::NOT_SUPPORTED)
+}
