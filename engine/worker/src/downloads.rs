@@ -150,10 +150,6 @@ impl Downloads {
         Ok(download)
     }
 
-    /// Whether the device has done its part of a short copy (one event).
-    pub fn is_ready(&self, driver: &Driver, download: &Download) -> bool {
-        download.events.len() == 1 && driver_call!(driver, cuEventQuery(download.events[0])) != Err(CudaError::NOT_READY)
-    }
 
     /// Waits for the device and sends the bytes; for a waiter thread. Gives the copy's result.
     pub fn send(&self, driver: &Driver, lane: &ServerHandle, download: &Arc<Download>) -> Result<(), CudaError> {

@@ -290,11 +290,6 @@ impl Session {
         self.downloads.abandon();
     }
 
-    /// Whether [`Session::end`] was called.
-    pub fn is_over(&self) -> bool {
-        *self.over.lock()
-    }
-
     /// Whether any stream capture is under way.
     pub fn capturing(&self) -> bool {
         self.captures.load(Ordering::Acquire) > 0

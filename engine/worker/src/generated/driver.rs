@@ -42,21 +42,21 @@ pub struct Driver {
     /// `cuThreadExchangeStreamCaptureMode`.
     pub cuThreadExchangeStreamCaptureMode: Option<unsafe extern "C" fn(*mut u32) -> u32>,
     /// `cuStreamEndCapture`.
-    pub cuStreamEndCapture: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
+    pub cuStreamEndCapture: Option<unsafe extern "C" fn(u64, *mut u64) -> u32>,
     /// `cuStreamIsCapturing`.
     pub cuStreamIsCapturing: Option<unsafe extern "C" fn(u64, *mut u32) -> u32>,
     /// `cuStreamGetCaptureInfo`.
     pub cuStreamGetCaptureInfo: Option<unsafe extern "C" fn(u64, *mut u32, *mut u64) -> u32>,
     /// `cuStreamGetCaptureInfo_v2`.
-    pub cuStreamGetCaptureInfo_v2: Option<unsafe extern "C" fn(u64, *mut u32, *mut u64, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuStreamGetCaptureInfo_v2: Option<unsafe extern "C" fn(u64, *mut u32, *mut u64, *mut u64, *mut c_void, *mut usize) -> u32>,
     /// `cuStreamGetCaptureInfo_v3`.
-    pub cuStreamGetCaptureInfo_v3: Option<unsafe extern "C" fn(u64, *mut u32, *mut u64, *mut c_void, *mut c_void, *mut c_void, *mut usize) -> u32>,
+    pub cuStreamGetCaptureInfo_v3: Option<unsafe extern "C" fn(u64, *mut u32, *mut u64, *mut u64, *mut c_void, *mut c_void, *mut usize) -> u32>,
     /// `cuStreamUpdateCaptureDependencies`.
-    pub cuStreamUpdateCaptureDependencies: Option<unsafe extern "C" fn(u64, *mut c_void, usize, u32) -> u32>,
+    pub cuStreamUpdateCaptureDependencies: Option<unsafe extern "C" fn(u64, *mut u64, usize, u32) -> u32>,
     /// `cuStreamUpdateCaptureDependencies_v2`.
-    pub cuStreamUpdateCaptureDependencies_v2: Option<unsafe extern "C" fn(u64, *mut c_void, *const c_void, usize, u32) -> u32>,
+    pub cuStreamUpdateCaptureDependencies_v2: Option<unsafe extern "C" fn(u64, *mut u64, *const c_void, usize, u32) -> u32>,
     /// `cuDevicePrimaryCtxRetain`.
-    pub cuDevicePrimaryCtxRetain: Option<unsafe extern "C" fn(*mut c_void, i32) -> u32>,
+    pub cuDevicePrimaryCtxRetain: Option<unsafe extern "C" fn(*mut u64, i32) -> u32>,
     /// `cuDevicePrimaryCtxRelease_v2`.
     pub cuDevicePrimaryCtxRelease: Option<unsafe extern "C" fn(i32) -> u32>,
     /// `cuDevicePrimaryCtxSetFlags_v2`.
@@ -66,21 +66,21 @@ pub struct Driver {
     /// `cuDevicePrimaryCtxReset_v2`.
     pub cuDevicePrimaryCtxReset: Option<unsafe extern "C" fn(i32) -> u32>,
     /// `cuCtxCreate_v2`.
-    pub cuCtxCreate: Option<unsafe extern "C" fn(*mut c_void, u32, i32) -> u32>,
+    pub cuCtxCreate: Option<unsafe extern "C" fn(*mut u64, u32, i32) -> u32>,
     /// `cuCtxCreate_v3`.
-    pub cuCtxCreate_v3: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, i32, u32, i32) -> u32>,
+    pub cuCtxCreate_v3: Option<unsafe extern "C" fn(*mut u64, *mut c_void, i32, u32, i32) -> u32>,
     /// `cuCtxCreate_v4`.
-    pub cuCtxCreate_v4: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u32, i32) -> u32>,
+    pub cuCtxCreate_v4: Option<unsafe extern "C" fn(*mut u64, *mut c_void, u32, i32) -> u32>,
     /// `cuCtxDestroy_v2`.
     pub cuCtxDestroy: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuCtxPushCurrent_v2`.
     pub cuCtxPushCurrent: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuCtxPopCurrent_v2`.
-    pub cuCtxPopCurrent: Option<unsafe extern "C" fn(*mut c_void) -> u32>,
+    pub cuCtxPopCurrent: Option<unsafe extern "C" fn(*mut u64) -> u32>,
     /// `cuCtxSetCurrent`.
     pub cuCtxSetCurrent: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuCtxGetCurrent`.
-    pub cuCtxGetCurrent: Option<unsafe extern "C" fn(*mut c_void) -> u32>,
+    pub cuCtxGetCurrent: Option<unsafe extern "C" fn(*mut u64) -> u32>,
     /// `cuCtxGetDevice`.
     pub cuCtxGetDevice: Option<unsafe extern "C" fn(*mut i32) -> u32>,
     /// `cuCtxGetDevice_v2`.
@@ -116,7 +116,7 @@ pub struct Driver {
     /// `cuCtxWaitEvent`.
     pub cuCtxWaitEvent: Option<unsafe extern "C" fn(u64, u64) -> u32>,
     /// `cuCtxAttach`.
-    pub cuCtxAttach: Option<unsafe extern "C" fn(*mut c_void, u32) -> u32>,
+    pub cuCtxAttach: Option<unsafe extern "C" fn(*mut u64, u32) -> u32>,
     /// `cuCtxDetach`.
     pub cuCtxDetach: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuCtxGetSharedMemConfig`.
@@ -230,7 +230,7 @@ pub struct Driver {
     /// `cuFuncSetCacheConfig`.
     pub cuFuncSetCacheConfig: Option<unsafe extern "C" fn(u64, u32) -> u32>,
     /// `cuFuncGetModule`.
-    pub cuFuncGetModule: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    pub cuFuncGetModule: Option<unsafe extern "C" fn(*mut u64, u64) -> u32>,
     /// `cuFuncGetName`.
     pub cuFuncGetName: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuFuncGetParamInfo`.
@@ -274,7 +274,7 @@ pub struct Driver {
     /// `cuGraphInstantiateWithFlags`.
     pub cuGraphInstantiateWithFlags: Option<unsafe extern "C" fn(*mut u64, u64, u64) -> u32>,
     /// `cuGraphInstantiateWithParams`.
-    pub cuGraphInstantiateWithParams: Option<unsafe extern "C" fn(*mut c_void, u64, *mut c_void) -> u32>,
+    pub cuGraphInstantiateWithParams: Option<unsafe extern "C" fn(*mut u64, u64, *mut c_void) -> u32>,
     /// `cuGraphExecGetFlags`.
     pub cuGraphExecGetFlags: Option<unsafe extern "C" fn(u64, *mut u64) -> u32>,
     /// `cuGraphUpload`.
@@ -286,13 +286,13 @@ pub struct Driver {
     /// `cuGraphDestroy`.
     pub cuGraphDestroy: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuGraphExecUpdate`.
-    pub cuGraphExecUpdate: Option<unsafe extern "C" fn(u64, u64, *mut c_void, *mut u32) -> u32>,
+    pub cuGraphExecUpdate: Option<unsafe extern "C" fn(u64, u64, *mut u64, *mut u32) -> u32>,
     /// `cuGraphExecUpdate_v2`.
     pub cuGraphExecUpdate_v2: Option<unsafe extern "C" fn(u64, u64, *mut c_void) -> u32>,
     /// `cuGraphDebugDotPrint`.
     pub cuGraphDebugDotPrint: Option<unsafe extern "C" fn(u64, *const c_char, u32) -> u32>,
     /// `cuUserObjectCreate`.
-    pub cuUserObjectCreate: Option<unsafe extern "C" fn(*mut c_void, *const c_void, *const c_void, u32, u32) -> u32>,
+    pub cuUserObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void, *const c_void, u32, u32) -> u32>,
     /// `cuUserObjectRetain`.
     pub cuUserObjectRetain: Option<unsafe extern "C" fn(u64, u32) -> u32>,
     /// `cuUserObjectRelease`.
@@ -306,9 +306,9 @@ pub struct Driver {
     /// `cuGraphInstantiate_v2`.
     pub cuGraphInstantiate: Option<unsafe extern "C" fn(*mut u64, u64, *mut u64, *mut u8, usize) -> u32>,
     /// `cuGraphAddKernelNode`.
-    pub cuGraphAddKernelNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *const c_void) -> u32>,
+    pub cuGraphAddKernelNode: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *const c_void) -> u32>,
     /// `cuGraphAddKernelNode_v2`.
-    pub cuGraphAddKernelNode_v2: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *const c_void) -> u32>,
+    pub cuGraphAddKernelNode_v2: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *const c_void) -> u32>,
     /// `cuGraphKernelNodeGetParams`.
     pub cuGraphKernelNodeGetParams: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
     /// `cuGraphKernelNodeGetParams_v2`.
@@ -318,7 +318,7 @@ pub struct Driver {
     /// `cuGraphKernelNodeSetParams_v2`.
     pub cuGraphKernelNodeSetParams_v2: Option<unsafe extern "C" fn(u64, *const c_void) -> u32>,
     /// `cuGraphAddMemcpyNode`.
-    pub cuGraphAddMemcpyNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *const c_void, u64) -> u32>,
+    pub cuGraphAddMemcpyNode: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *const c_void, u64) -> u32>,
     /// `cuGraphMemcpyNodeGetParams`.
     pub cuGraphMemcpyNodeGetParams: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
     /// `cuGraphMemcpyNodeSetParams`.
@@ -330,7 +330,7 @@ pub struct Driver {
     /// `cuGraphMemsetNodeSetParams`.
     pub cuGraphMemsetNodeSetParams: Option<unsafe extern "C" fn(u64, *const c_void) -> u32>,
     /// `cuGraphAddHostNode`.
-    pub cuGraphAddHostNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *const c_void) -> u32>,
+    pub cuGraphAddHostNode: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *const c_void) -> u32>,
     /// `cuGraphHostNodeGetParams`.
     pub cuGraphHostNodeGetParams: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
     /// `cuGraphHostNodeSetParams`.
@@ -354,7 +354,7 @@ pub struct Driver {
     /// `cuGraphEventWaitNodeSetEvent`.
     pub cuGraphEventWaitNodeSetEvent: Option<unsafe extern "C" fn(u64, u64) -> u32>,
     /// `cuGraphAddMemAllocNode`.
-    pub cuGraphAddMemAllocNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *mut c_void) -> u32>,
+    pub cuGraphAddMemAllocNode: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *mut c_void) -> u32>,
     /// `cuGraphMemAllocNodeGetParams`.
     pub cuGraphMemAllocNodeGetParams: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
     /// `cuGraphAddMemFreeNode`.
@@ -406,9 +406,9 @@ pub struct Driver {
     /// `cuGraphKernelNodeSetAttribute`.
     pub cuGraphKernelNodeSetAttribute: Option<unsafe extern "C" fn(u64, u32, *const c_void) -> u32>,
     /// `cuGraphAddNode`.
-    pub cuGraphAddNode: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize, *mut c_void) -> u32>,
+    pub cuGraphAddNode: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, usize, *mut c_void) -> u32>,
     /// `cuGraphAddNode_v3`.
-    pub cuGraphAddNode_v2: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_void, *const c_void, usize, *mut c_void) -> u32>,
+    pub cuGraphAddNode_v2: Option<unsafe extern "C" fn(*mut u64, u64, *const c_void, *const c_void, usize, *mut c_void) -> u32>,
     /// `cuGraphNodeSetParams_v2`.
     pub cuGraphNodeSetParams: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
     /// `cuGraphExecNodeSetParams`.
@@ -440,23 +440,23 @@ pub struct Driver {
     /// `cuFuncSetSharedMemConfig`.
     pub cuFuncSetSharedMemConfig: Option<unsafe extern "C" fn(u64, u32) -> u32>,
     /// `cuLibraryLoadData`.
-    pub cuLibraryLoadData: Option<unsafe extern "C" fn(*mut c_void, *const c_void, *mut u32, *mut c_void, u32, *mut u32, *mut c_void, u32) -> u32>,
+    pub cuLibraryLoadData: Option<unsafe extern "C" fn(*mut u64, *const c_void, *mut u32, *mut c_void, u32, *mut u32, *mut c_void, u32) -> u32>,
     /// `cuLibraryLoadFromFile`.
-    pub cuLibraryLoadFromFile: Option<unsafe extern "C" fn(*mut c_void, *const c_char, *mut u32, *mut c_void, u32, *mut u32, *mut c_void, u32) -> u32>,
+    pub cuLibraryLoadFromFile: Option<unsafe extern "C" fn(*mut u64, *const c_char, *mut u32, *mut c_void, u32, *mut u32, *mut c_void, u32) -> u32>,
     /// `cuLibraryUnload`.
     pub cuLibraryUnload: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuLibraryGetKernel`.
-    pub cuLibraryGetKernel: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_char) -> u32>,
+    pub cuLibraryGetKernel: Option<unsafe extern "C" fn(*mut u64, u64, *const c_char) -> u32>,
     /// `cuLibraryGetKernelCount`.
     pub cuLibraryGetKernelCount: Option<unsafe extern "C" fn(*mut u32, u64) -> u32>,
     /// `cuLibraryEnumerateKernels`.
-    pub cuLibraryEnumerateKernels: Option<unsafe extern "C" fn(*mut c_void, u32, u64) -> u32>,
+    pub cuLibraryEnumerateKernels: Option<unsafe extern "C" fn(*mut u64, u32, u64) -> u32>,
     /// `cuLibraryGetModule`.
-    pub cuLibraryGetModule: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    pub cuLibraryGetModule: Option<unsafe extern "C" fn(*mut u64, u64) -> u32>,
     /// `cuKernelGetFunction`.
-    pub cuKernelGetFunction: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    pub cuKernelGetFunction: Option<unsafe extern "C" fn(*mut u64, u64) -> u32>,
     /// `cuKernelGetLibrary`.
-    pub cuKernelGetLibrary: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
+    pub cuKernelGetLibrary: Option<unsafe extern "C" fn(*mut u64, u64) -> u32>,
     /// `cuLibraryGetGlobal`.
     pub cuLibraryGetGlobal: Option<unsafe extern "C" fn(*mut u64, *mut usize, u64, *const c_char) -> u32>,
     /// `cuLibraryGetManaged`.
@@ -476,7 +476,7 @@ pub struct Driver {
     /// `cuKernelGetParamCount`.
     pub cuKernelGetParamCount: Option<unsafe extern "C" fn(u64, *mut usize) -> u32>,
     /// `cuLinkCreate_v2`.
-    pub cuLinkCreate: Option<unsafe extern "C" fn(u32, *mut u32, *mut c_void, *mut c_void) -> u32>,
+    pub cuLinkCreate: Option<unsafe extern "C" fn(u32, *mut u32, *mut c_void, *mut u64) -> u32>,
     /// `cuLinkAddData_v2`.
     pub cuLinkAddData: Option<unsafe extern "C" fn(u64, u32, *const c_void, usize, *const c_char, u32, *mut u32, *mut c_void) -> u32>,
     /// `cuLinkAddFile_v2`.
@@ -582,23 +582,23 @@ pub struct Driver {
     /// `cuMemsetD2D32Async`.
     pub cuMemsetD2D32Async: Option<unsafe extern "C" fn(u64, usize, u32, usize, usize, u64) -> u32>,
     /// `cuModuleLoad`.
-    pub cuModuleLoad: Option<unsafe extern "C" fn(*mut c_void, *const c_char) -> u32>,
+    pub cuModuleLoad: Option<unsafe extern "C" fn(*mut u64, *const c_char) -> u32>,
     /// `cuModuleLoadData`.
-    pub cuModuleLoadData: Option<unsafe extern "C" fn(*mut c_void, *const c_void) -> u32>,
+    pub cuModuleLoadData: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
     /// `cuModuleLoadDataEx`.
-    pub cuModuleLoadDataEx: Option<unsafe extern "C" fn(*mut c_void, *const c_void, u32, *mut u32, *mut c_void) -> u32>,
+    pub cuModuleLoadDataEx: Option<unsafe extern "C" fn(*mut u64, *const c_void, u32, *mut u32, *mut c_void) -> u32>,
     /// `cuModuleLoadFatBinary`.
-    pub cuModuleLoadFatBinary: Option<unsafe extern "C" fn(*mut c_void, *const c_void) -> u32>,
+    pub cuModuleLoadFatBinary: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
     /// `cuModuleUnload`.
     pub cuModuleUnload: Option<unsafe extern "C" fn(u64) -> u32>,
     /// `cuModuleGetLoadingMode`.
     pub cuModuleGetLoadingMode: Option<unsafe extern "C" fn(*mut u32) -> u32>,
     /// `cuModuleGetFunction`.
-    pub cuModuleGetFunction: Option<unsafe extern "C" fn(*mut c_void, u64, *const c_char) -> u32>,
+    pub cuModuleGetFunction: Option<unsafe extern "C" fn(*mut u64, u64, *const c_char) -> u32>,
     /// `cuModuleGetFunctionCount`.
     pub cuModuleGetFunctionCount: Option<unsafe extern "C" fn(*mut u32, u64) -> u32>,
     /// `cuModuleEnumerateFunctions`.
-    pub cuModuleEnumerateFunctions: Option<unsafe extern "C" fn(*mut c_void, u32, u64) -> u32>,
+    pub cuModuleEnumerateFunctions: Option<unsafe extern "C" fn(*mut u64, u32, u64) -> u32>,
     /// `cuModuleGetGlobal_v2`.
     pub cuModuleGetGlobal: Option<unsafe extern "C" fn(*mut u64, *mut usize, u64, *const c_char) -> u32>,
     /// `cuOccupancyMaxActiveBlocksPerMultiprocessor`.
@@ -640,9 +640,9 @@ pub struct Driver {
     /// `cuStreamGetId`.
     pub cuStreamGetId: Option<unsafe extern "C" fn(u64, *mut u64) -> u32>,
     /// `cuStreamGetCtx`.
-    pub cuStreamGetCtx: Option<unsafe extern "C" fn(u64, *mut c_void) -> u32>,
+    pub cuStreamGetCtx: Option<unsafe extern "C" fn(u64, *mut u64) -> u32>,
     /// `cuStreamGetCtx_v2`.
-    pub cuStreamGetCtx_v2: Option<unsafe extern "C" fn(u64, *mut c_void, *mut c_void) -> u32>,
+    pub cuStreamGetCtx_v2: Option<unsafe extern "C" fn(u64, *mut u64, *mut c_void) -> u32>,
     /// `cuStreamWaitEvent`.
     pub cuStreamWaitEvent: Option<unsafe extern "C" fn(u64, u64, u32) -> u32>,
     /// `cuStreamAddCallback`.
@@ -720,7 +720,7 @@ pub struct Driver {
     /// `cuMemGetAllocationPropertiesFromHandle`.
     pub cuMemGetAllocationPropertiesFromHandle: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuMemRetainAllocationHandle`.
-    pub cuMemRetainAllocationHandle: Option<unsafe extern "C" fn(*mut c_void, *const c_void) -> u32>,
+    pub cuMemRetainAllocationHandle: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
 }
 
 impl Driver {

@@ -213,7 +213,7 @@ struct LaunchAttribute {
     value: [u32; 16],
 }
 
-pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void) -> Result<(), CudaError> {
+pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void, per_thread: bool) -> Result<(), CudaError> {
     if config.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -234,7 +234,7 @@ pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut
     }
     let shape = Shape { grid: config.grid, block: config.block, shared: config.shared };
     let params = unsafe { Params::read(kernelParams, extra) }?;
-    unsafe { launch(op::CU_LAUNCH_KERNEL_EX, f, shape, stream(config.stream)?, cooperative, params) }
+    unsafe { launch(op::CU_LAUNCH_KERNEL_EX, f, shape, stream(crate::stream_arg(config.stream, per_thread))?, cooperative, params) }
 }
 
 pub unsafe fn cuLaunchHostFunc(hStream: u64, fn_: *const c_void, userData: *const c_void) -> Result<(), CudaError> {

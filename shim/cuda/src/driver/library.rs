@@ -178,13 +178,6 @@ pub unsafe fn cuLibraryGetGlobal(dptr: *mut u64, bytes: *mut usize, library: u64
     unsafe { variable(op::CU_LIBRARY_GET_GLOBAL, dptr, bytes, library, name) }
 }
 
-pub unsafe fn cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> Result<(), CudaError> {
-    handle(Kind::Kernel, kernel)?;
-    device(dev)?;
-    let value = functions::get(kernel)?.attribute(attrib)?;
-    unsafe { put(pi, value) }
-}
-
 pub unsafe fn cuKernelSetAttribute(attrib: u32, val: i32, kernel: u64, dev: i32) -> Result<(), CudaError> {
     handle(Kind::Kernel, kernel)?;
     let device = device(dev)?;

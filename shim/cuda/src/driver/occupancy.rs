@@ -24,7 +24,7 @@ pub unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     let limit = if blockSizeLimit > 0 { limit.min(blockSizeLimit) } else { limit };
     let processors = super::device::attribute(device, 16)?;
     let (mut best, mut best_block, mut best_blocks) = (0, 0, 0);
-    let mut block = limit.next_multiple_of(warp).min(limit);
+    let mut block = limit;
     while block > 0 {
         let shared = if blockSizeToDynamicSMemSize.is_null() {
             dynamicSMemSize

@@ -57,14 +57,14 @@ pub extern "C" fn cuStreamBeginCapture_ptsz() -> u32 {
 
 /// `cuStreamBeginCapture`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamBeginCapture_v2() -> u32 {
-    refused(op::CU_STREAM_BEGIN_CAPTURE)
+pub unsafe extern "C" fn cuStreamBeginCapture_v2(hStream: u64, mode: u32) -> u32 {
+    guard(op::CU_STREAM_BEGIN_CAPTURE, || unsafe { crate::driver::capture::cuStreamBeginCapture(stream_arg(hStream, false), mode) })
 }
 
 /// `cuStreamBeginCapture`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamBeginCapture_v2_ptsz() -> u32 {
-    refused(op::CU_STREAM_BEGIN_CAPTURE)
+pub unsafe extern "C" fn cuStreamBeginCapture_v2_ptsz(hStream: u64, mode: u32) -> u32 {
+    guard(op::CU_STREAM_BEGIN_CAPTURE, || unsafe { crate::driver::capture::cuStreamBeginCapture(stream_arg(hStream, true), mode) })
 }
 
 /// `cuStreamBeginCaptureToGraph`, CUDA 12.3.
@@ -81,68 +81,68 @@ pub extern "C" fn cuStreamBeginCaptureToGraph_ptsz() -> u32 {
 
 /// `cuThreadExchangeStreamCaptureMode`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuThreadExchangeStreamCaptureMode() -> u32 {
-    refused(op::CU_THREAD_EXCHANGE_STREAM_CAPTURE_MODE)
+pub unsafe extern "C" fn cuThreadExchangeStreamCaptureMode(mode: *mut u32) -> u32 {
+    guard(op::CU_THREAD_EXCHANGE_STREAM_CAPTURE_MODE, || unsafe { crate::driver::capture::cuThreadExchangeStreamCaptureMode(mode) })
 }
 
 /// `cuStreamEndCapture`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamEndCapture() -> u32 {
-    refused(op::CU_STREAM_END_CAPTURE)
+pub unsafe extern "C" fn cuStreamEndCapture(hStream: u64, phGraph: *mut u64) -> u32 {
+    guard(op::CU_STREAM_END_CAPTURE, || unsafe { crate::driver::capture::cuStreamEndCapture(stream_arg(hStream, false), phGraph) })
 }
 
 /// `cuStreamEndCapture`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamEndCapture_ptsz() -> u32 {
-    refused(op::CU_STREAM_END_CAPTURE)
+pub unsafe extern "C" fn cuStreamEndCapture_ptsz(hStream: u64, phGraph: *mut u64) -> u32 {
+    guard(op::CU_STREAM_END_CAPTURE, || unsafe { crate::driver::capture::cuStreamEndCapture(stream_arg(hStream, true), phGraph) })
 }
 
 /// `cuStreamIsCapturing`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamIsCapturing() -> u32 {
-    refused(op::CU_STREAM_IS_CAPTURING)
+pub unsafe extern "C" fn cuStreamIsCapturing(hStream: u64, captureStatus: *mut u32) -> u32 {
+    guard(op::CU_STREAM_IS_CAPTURING, || unsafe { crate::driver::capture::cuStreamIsCapturing(stream_arg(hStream, false), captureStatus) })
 }
 
 /// `cuStreamIsCapturing`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamIsCapturing_ptsz() -> u32 {
-    refused(op::CU_STREAM_IS_CAPTURING)
+pub unsafe extern "C" fn cuStreamIsCapturing_ptsz(hStream: u64, captureStatus: *mut u32) -> u32 {
+    guard(op::CU_STREAM_IS_CAPTURING, || unsafe { crate::driver::capture::cuStreamIsCapturing(stream_arg(hStream, true), captureStatus) })
 }
 
 /// `cuStreamGetCaptureInfo`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo(stream_arg(hStream, false), captureStatus_out, id_out) })
 }
 
 /// `cuStreamGetCaptureInfo`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo_ptsz(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo(stream_arg(hStream, true), captureStatus_out, id_out) })
 }
 
 /// `cuStreamGetCaptureInfo_v2`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo_v2() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO_V2)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo_v2(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64, graph_out: *mut u64, dependencies_out: *mut c_void, numDependencies_out: *mut usize) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO_V2, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo_v2(stream_arg(hStream, false), captureStatus_out, id_out, graph_out, dependencies_out, numDependencies_out) })
 }
 
 /// `cuStreamGetCaptureInfo_v2`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo_v2_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO_V2)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo_v2_ptsz(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64, graph_out: *mut u64, dependencies_out: *mut c_void, numDependencies_out: *mut usize) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO_V2, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo_v2(stream_arg(hStream, true), captureStatus_out, id_out, graph_out, dependencies_out, numDependencies_out) })
 }
 
 /// `cuStreamGetCaptureInfo_v3`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo_v3() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO_V3)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo_v3(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64, graph_out: *mut u64, dependencies_out: *mut c_void, edgeData_out: *mut c_void, numDependencies_out: *mut usize) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO_V3, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo_v3(stream_arg(hStream, false), captureStatus_out, id_out, graph_out, dependencies_out, edgeData_out, numDependencies_out) })
 }
 
 /// `cuStreamGetCaptureInfo_v3`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCaptureInfo_v3_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_CAPTURE_INFO_V3)
+pub unsafe extern "C" fn cuStreamGetCaptureInfo_v3_ptsz(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64, graph_out: *mut u64, dependencies_out: *mut c_void, edgeData_out: *mut c_void, numDependencies_out: *mut usize) -> u32 {
+    guard(op::CU_STREAM_GET_CAPTURE_INFO_V3, || unsafe { crate::driver::capture::cuStreamGetCaptureInfo_v3(stream_arg(hStream, true), captureStatus_out, id_out, graph_out, dependencies_out, edgeData_out, numDependencies_out) })
 }
 
 /// `cuStreamUpdateCaptureDependencies`, CUDA 11.3.

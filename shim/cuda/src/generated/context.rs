@@ -21,50 +21,50 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuDevicePrimaryCtxRetain`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxRetain() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_RETAIN)
+pub unsafe extern "C" fn cuDevicePrimaryCtxRetain(pctx: *mut u64, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_RETAIN, || unsafe { crate::driver::context::cuDevicePrimaryCtxRetain(pctx, dev) })
 }
 
 /// `cuDevicePrimaryCtxRelease`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxRelease() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_RELEASE)
+pub unsafe extern "C" fn cuDevicePrimaryCtxRelease(dev: i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_RELEASE, || unsafe { crate::driver::context::cuDevicePrimaryCtxRelease(dev) })
 }
 
 /// `cuDevicePrimaryCtxRelease`, CUDA 11.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxRelease_v2() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_RELEASE)
+pub unsafe extern "C" fn cuDevicePrimaryCtxRelease_v2(dev: i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_RELEASE, || unsafe { crate::driver::context::cuDevicePrimaryCtxRelease(dev) })
 }
 
 /// `cuDevicePrimaryCtxSetFlags`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxSetFlags() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_SET_FLAGS)
+pub unsafe extern "C" fn cuDevicePrimaryCtxSetFlags(dev: i32, flags: u32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_SET_FLAGS, || unsafe { crate::driver::context::cuDevicePrimaryCtxSetFlags(dev, flags) })
 }
 
 /// `cuDevicePrimaryCtxSetFlags`, CUDA 11.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxSetFlags_v2() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_SET_FLAGS)
+pub unsafe extern "C" fn cuDevicePrimaryCtxSetFlags_v2(dev: i32, flags: u32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_SET_FLAGS, || unsafe { crate::driver::context::cuDevicePrimaryCtxSetFlags(dev, flags) })
 }
 
 /// `cuDevicePrimaryCtxGetState`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxGetState() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_GET_STATE)
+pub unsafe extern "C" fn cuDevicePrimaryCtxGetState(dev: i32, flags: *mut u32, active: *mut i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_GET_STATE, || unsafe { crate::driver::context::cuDevicePrimaryCtxGetState(dev, flags, active) })
 }
 
 /// `cuDevicePrimaryCtxReset`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxReset() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_RESET)
+pub unsafe extern "C" fn cuDevicePrimaryCtxReset(dev: i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_RESET, || unsafe { crate::driver::context::cuDevicePrimaryCtxReset(dev) })
 }
 
 /// `cuDevicePrimaryCtxReset`, CUDA 11.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDevicePrimaryCtxReset_v2() -> u32 {
-    refused(op::CU_DEVICE_PRIMARY_CTX_RESET)
+pub unsafe extern "C" fn cuDevicePrimaryCtxReset_v2(dev: i32) -> u32 {
+    guard(op::CU_DEVICE_PRIMARY_CTX_RESET, || unsafe { crate::driver::context::cuDevicePrimaryCtxReset(dev) })
 }
 
 /// `cuCtxCreate`, CUDA 2.0.
@@ -75,110 +75,110 @@ pub extern "C" fn cuCtxCreate() -> u32 {
 
 /// `cuCtxCreate`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxCreate_v2() -> u32 {
-    refused(op::CU_CTX_CREATE)
+pub unsafe extern "C" fn cuCtxCreate_v2(pctx: *mut u64, flags: u32, dev: i32) -> u32 {
+    guard(op::CU_CTX_CREATE, || unsafe { crate::driver::context::cuCtxCreate(pctx, flags, dev) })
 }
 
 /// `cuCtxCreate_v3`, CUDA 11.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxCreate_v3() -> u32 {
-    refused(op::CU_CTX_CREATE_V3)
+pub unsafe extern "C" fn cuCtxCreate_v3(pctx: *mut u64, paramsArray: *mut c_void, numParams: i32, flags: u32, dev: i32) -> u32 {
+    guard(op::CU_CTX_CREATE_V3, || unsafe { crate::driver::context::cuCtxCreate_v3(pctx, paramsArray, numParams, flags, dev) })
 }
 
 /// `cuCtxCreate_v4`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxCreate_v4() -> u32 {
-    refused(op::CU_CTX_CREATE_V4)
+pub unsafe extern "C" fn cuCtxCreate_v4(pctx: *mut u64, ctxCreateParams: *mut c_void, flags: u32, dev: i32) -> u32 {
+    guard(op::CU_CTX_CREATE_V4, || unsafe { crate::driver::context::cuCtxCreate_v4(pctx, ctxCreateParams, flags, dev) })
 }
 
 /// `cuCtxDestroy`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxDestroy() -> u32 {
-    refused(op::CU_CTX_DESTROY)
+pub unsafe extern "C" fn cuCtxDestroy(ctx: u64) -> u32 {
+    guard(op::CU_CTX_DESTROY, || unsafe { crate::driver::context::cuCtxDestroy(ctx) })
 }
 
 /// `cuCtxDestroy`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxDestroy_v2() -> u32 {
-    refused(op::CU_CTX_DESTROY)
+pub unsafe extern "C" fn cuCtxDestroy_v2(ctx: u64) -> u32 {
+    guard(op::CU_CTX_DESTROY, || unsafe { crate::driver::context::cuCtxDestroy(ctx) })
 }
 
 /// `cuCtxPushCurrent`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxPushCurrent() -> u32 {
-    refused(op::CU_CTX_PUSH_CURRENT)
+pub unsafe extern "C" fn cuCtxPushCurrent(ctx: u64) -> u32 {
+    guard(op::CU_CTX_PUSH_CURRENT, || unsafe { crate::driver::context::cuCtxPushCurrent(ctx) })
 }
 
 /// `cuCtxPushCurrent`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxPushCurrent_v2() -> u32 {
-    refused(op::CU_CTX_PUSH_CURRENT)
+pub unsafe extern "C" fn cuCtxPushCurrent_v2(ctx: u64) -> u32 {
+    guard(op::CU_CTX_PUSH_CURRENT, || unsafe { crate::driver::context::cuCtxPushCurrent(ctx) })
 }
 
 /// `cuCtxPopCurrent`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxPopCurrent() -> u32 {
-    refused(op::CU_CTX_POP_CURRENT)
+pub unsafe extern "C" fn cuCtxPopCurrent(pctx: *mut u64) -> u32 {
+    guard(op::CU_CTX_POP_CURRENT, || unsafe { crate::driver::context::cuCtxPopCurrent(pctx) })
 }
 
 /// `cuCtxPopCurrent`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxPopCurrent_v2() -> u32 {
-    refused(op::CU_CTX_POP_CURRENT)
+pub unsafe extern "C" fn cuCtxPopCurrent_v2(pctx: *mut u64) -> u32 {
+    guard(op::CU_CTX_POP_CURRENT, || unsafe { crate::driver::context::cuCtxPopCurrent(pctx) })
 }
 
 /// `cuCtxSetCurrent`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxSetCurrent() -> u32 {
-    refused(op::CU_CTX_SET_CURRENT)
+pub unsafe extern "C" fn cuCtxSetCurrent(ctx: u64) -> u32 {
+    guard(op::CU_CTX_SET_CURRENT, || unsafe { crate::driver::context::cuCtxSetCurrent(ctx) })
 }
 
 /// `cuCtxGetCurrent`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetCurrent() -> u32 {
-    refused(op::CU_CTX_GET_CURRENT)
+pub unsafe extern "C" fn cuCtxGetCurrent(pctx: *mut u64) -> u32 {
+    guard(op::CU_CTX_GET_CURRENT, || unsafe { crate::driver::context::cuCtxGetCurrent(pctx) })
 }
 
 /// `cuCtxGetDevice`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetDevice() -> u32 {
-    refused(op::CU_CTX_GET_DEVICE)
+pub unsafe extern "C" fn cuCtxGetDevice(device: *mut i32) -> u32 {
+    guard(op::CU_CTX_GET_DEVICE, || unsafe { crate::driver::context::cuCtxGetDevice(device) })
 }
 
 /// `cuCtxGetDevice_v2`, CUDA 13.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetDevice_v2() -> u32 {
-    refused(op::CU_CTX_GET_DEVICE_V2)
+pub unsafe extern "C" fn cuCtxGetDevice_v2(device: *mut i32, ctx: u64) -> u32 {
+    guard(op::CU_CTX_GET_DEVICE_V2, || unsafe { crate::driver::context::cuCtxGetDevice_v2(device, ctx) })
 }
 
 /// `cuCtxGetFlags`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetFlags() -> u32 {
-    refused(op::CU_CTX_GET_FLAGS)
+pub unsafe extern "C" fn cuCtxGetFlags(flags: *mut u32) -> u32 {
+    guard(op::CU_CTX_GET_FLAGS, || unsafe { crate::driver::context::cuCtxGetFlags(flags) })
 }
 
 /// `cuCtxSetFlags`, CUDA 12.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxSetFlags() -> u32 {
-    refused(op::CU_CTX_SET_FLAGS)
+pub unsafe extern "C" fn cuCtxSetFlags(flags: u32) -> u32 {
+    guard(op::CU_CTX_SET_FLAGS, || unsafe { crate::driver::context::cuCtxSetFlags(flags) })
 }
 
 /// `cuCtxGetId`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetId() -> u32 {
-    refused(op::CU_CTX_GET_ID)
+pub unsafe extern "C" fn cuCtxGetId(ctx: u64, ctxId: *mut u64) -> u32 {
+    guard(op::CU_CTX_GET_ID, || unsafe { crate::driver::context::cuCtxGetId(ctx, ctxId) })
 }
 
 /// `cuCtxSynchronize`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxSynchronize() -> u32 {
-    refused(op::CU_CTX_SYNCHRONIZE)
+pub unsafe extern "C" fn cuCtxSynchronize() -> u32 {
+    guard(op::CU_CTX_SYNCHRONIZE, || unsafe { crate::driver::context::cuCtxSynchronize() })
 }
 
 /// `cuCtxSynchronize_v2`, CUDA 13.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxSynchronize_v2() -> u32 {
-    refused(op::CU_CTX_SYNCHRONIZE_V2)
+pub unsafe extern "C" fn cuCtxSynchronize_v2(ctx: u64) -> u32 {
+    guard(op::CU_CTX_SYNCHRONIZE_V2, || unsafe { crate::driver::context::cuCtxSynchronize_v2(ctx) })
 }
 
 /// `cuCtxSetLimit`, CUDA 3.1.
@@ -255,8 +255,8 @@ unsafe fn auto_cuCtxSetCacheConfig(config: u32) -> Result<(), CudaError> {
 
 /// `cuCtxGetApiVersion`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxGetApiVersion() -> u32 {
-    refused(op::CU_CTX_GET_API_VERSION)
+pub unsafe extern "C" fn cuCtxGetApiVersion(ctx: u64, version: *mut u32) -> u32 {
+    guard(op::CU_CTX_GET_API_VERSION, || unsafe { crate::driver::context::cuCtxGetApiVersion(ctx, version) })
 }
 
 /// `cuCtxGetStreamPriorityRange`, CUDA 5.5.
@@ -350,14 +350,14 @@ unsafe fn auto_cuCtxWaitEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
 
 /// `cuCtxAttach`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxAttach() -> u32 {
-    refused(op::CU_CTX_ATTACH)
+pub unsafe extern "C" fn cuCtxAttach(pctx: *mut u64, flags: u32) -> u32 {
+    guard(op::CU_CTX_ATTACH, || unsafe { crate::driver::context::cuCtxAttach(pctx, flags) })
 }
 
 /// `cuCtxDetach`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuCtxDetach() -> u32 {
-    refused(op::CU_CTX_DETACH)
+pub unsafe extern "C" fn cuCtxDetach(ctx: u64) -> u32 {
+    guard(op::CU_CTX_DETACH, || unsafe { crate::driver::context::cuCtxDetach(ctx) })
 }
 
 /// `cuCtxGetSharedMemConfig`, CUDA 4.2.

@@ -21,26 +21,26 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuMemcpy`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy() -> u32 {
-    refused(op::CU_MEMCPY)
+pub unsafe extern "C" fn cuMemcpy(dst: u64, src: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY, || unsafe { crate::driver::copy::cuMemcpy(dst, src, ByteCount, false) })
 }
 
 /// `cuMemcpy`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy_ptds() -> u32 {
-    refused(op::CU_MEMCPY)
+pub unsafe extern "C" fn cuMemcpy_ptds(dst: u64, src: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY, || unsafe { crate::driver::copy::cuMemcpy(dst, src, ByteCount, true) })
 }
 
 /// `cuMemcpyPeer`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyPeer() -> u32 {
-    refused(op::CU_MEMCPY_PEER)
+pub unsafe extern "C" fn cuMemcpyPeer(dstDevice: u64, dstContext: u64, srcDevice: u64, srcContext: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_PEER, || unsafe { crate::driver::copy::cuMemcpyPeer(dstDevice, dstContext, srcDevice, srcContext, ByteCount, false) })
 }
 
 /// `cuMemcpyPeer`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyPeer_ptds() -> u32 {
-    refused(op::CU_MEMCPY_PEER)
+pub unsafe extern "C" fn cuMemcpyPeer_ptds(dstDevice: u64, dstContext: u64, srcDevice: u64, srcContext: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_PEER, || unsafe { crate::driver::copy::cuMemcpyPeer(dstDevice, dstContext, srcDevice, srcContext, ByteCount, true) })
 }
 
 /// `cuMemcpyHtoD`, CUDA 2.0.
@@ -51,14 +51,14 @@ pub extern "C" fn cuMemcpyHtoD() -> u32 {
 
 /// `cuMemcpyHtoD`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoD_v2() -> u32 {
-    refused(op::CU_MEMCPY_HTOD)
+pub unsafe extern "C" fn cuMemcpyHtoD_v2(dstDevice: u64, srcHost: *const c_void, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_HTOD, || unsafe { crate::driver::copy::cuMemcpyHtoD(dstDevice, srcHost, ByteCount, false) })
 }
 
 /// `cuMemcpyHtoD`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoD_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_HTOD)
+pub unsafe extern "C" fn cuMemcpyHtoD_v2_ptds(dstDevice: u64, srcHost: *const c_void, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_HTOD, || unsafe { crate::driver::copy::cuMemcpyHtoD(dstDevice, srcHost, ByteCount, true) })
 }
 
 /// `cuMemcpyDtoH`, CUDA 2.0.
@@ -69,14 +69,14 @@ pub extern "C" fn cuMemcpyDtoH() -> u32 {
 
 /// `cuMemcpyDtoH`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoH_v2() -> u32 {
-    refused(op::CU_MEMCPY_DTOH)
+pub unsafe extern "C" fn cuMemcpyDtoH_v2(dstHost: *const c_void, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOH, || unsafe { crate::driver::copy::cuMemcpyDtoH(dstHost, srcDevice, ByteCount, false) })
 }
 
 /// `cuMemcpyDtoH`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoH_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_DTOH)
+pub unsafe extern "C" fn cuMemcpyDtoH_v2_ptds(dstHost: *const c_void, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOH, || unsafe { crate::driver::copy::cuMemcpyDtoH(dstHost, srcDevice, ByteCount, true) })
 }
 
 /// `cuMemcpyDtoD`, CUDA 2.0.
@@ -87,14 +87,14 @@ pub extern "C" fn cuMemcpyDtoD() -> u32 {
 
 /// `cuMemcpyDtoD`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoD_v2() -> u32 {
-    refused(op::CU_MEMCPY_DTOD)
+pub unsafe extern "C" fn cuMemcpyDtoD_v2(dstDevice: u64, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOD, || unsafe { crate::driver::copy::cuMemcpyDtoD(dstDevice, srcDevice, ByteCount, false) })
 }
 
 /// `cuMemcpyDtoD`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoD_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_DTOD)
+pub unsafe extern "C" fn cuMemcpyDtoD_v2_ptds(dstDevice: u64, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOD, || unsafe { crate::driver::copy::cuMemcpyDtoD(dstDevice, srcDevice, ByteCount, true) })
 }
 
 /// `cuMemcpyDtoA`, CUDA 2.0.
@@ -195,14 +195,14 @@ pub extern "C" fn cuMemcpy2D() -> u32 {
 
 /// `cuMemcpy2D`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2D_v2() -> u32 {
-    refused(op::CU_MEMCPY2D)
+pub unsafe extern "C" fn cuMemcpy2D_v2(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY2D, || unsafe { crate::driver::copy::cuMemcpy2D(pCopy, false) })
 }
 
 /// `cuMemcpy2D`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2D_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY2D)
+pub unsafe extern "C" fn cuMemcpy2D_v2_ptds(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY2D, || unsafe { crate::driver::copy::cuMemcpy2D(pCopy, true) })
 }
 
 /// `cuMemcpy2DUnaligned`, CUDA 2.0.
@@ -213,14 +213,14 @@ pub extern "C" fn cuMemcpy2DUnaligned() -> u32 {
 
 /// `cuMemcpy2DUnaligned`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2DUnaligned_v2() -> u32 {
-    refused(op::CU_MEMCPY2D_UNALIGNED)
+pub unsafe extern "C" fn cuMemcpy2DUnaligned_v2(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY2D_UNALIGNED, || unsafe { crate::driver::copy::cuMemcpy2DUnaligned(pCopy, false) })
 }
 
 /// `cuMemcpy2DUnaligned`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2DUnaligned_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY2D_UNALIGNED)
+pub unsafe extern "C" fn cuMemcpy2DUnaligned_v2_ptds(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY2D_UNALIGNED, || unsafe { crate::driver::copy::cuMemcpy2DUnaligned(pCopy, true) })
 }
 
 /// `cuMemcpy3D`, CUDA 2.0.
@@ -231,14 +231,14 @@ pub extern "C" fn cuMemcpy3D() -> u32 {
 
 /// `cuMemcpy3D`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy3D_v2() -> u32 {
-    refused(op::CU_MEMCPY3D)
+pub unsafe extern "C" fn cuMemcpy3D_v2(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY3D, || unsafe { crate::driver::copy::cuMemcpy3D(pCopy, false) })
 }
 
 /// `cuMemcpy3D`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy3D_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY3D)
+pub unsafe extern "C" fn cuMemcpy3D_v2_ptds(pCopy: *const c_void) -> u32 {
+    guard(op::CU_MEMCPY3D, || unsafe { crate::driver::copy::cuMemcpy3D(pCopy, true) })
 }
 
 /// `cuMemcpy3DPeer`, CUDA 4.0.
@@ -255,26 +255,26 @@ pub extern "C" fn cuMemcpy3DPeer_ptds() -> u32 {
 
 /// `cuMemcpyAsync`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAsync() -> u32 {
-    refused(op::CU_MEMCPY_ASYNC)
+pub unsafe extern "C" fn cuMemcpyAsync(dst: u64, src: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_ASYNC, || unsafe { crate::driver::copy::cuMemcpyAsync(dst, src, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAsync_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_ASYNC)
+pub unsafe extern "C" fn cuMemcpyAsync_ptsz(dst: u64, src: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_ASYNC, || unsafe { crate::driver::copy::cuMemcpyAsync(dst, src, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyPeerAsync`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyPeerAsync() -> u32 {
-    refused(op::CU_MEMCPY_PEER_ASYNC)
+pub unsafe extern "C" fn cuMemcpyPeerAsync(dstDevice: u64, dstContext: u64, srcDevice: u64, srcContext: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_PEER_ASYNC, || unsafe { crate::driver::copy::cuMemcpyPeerAsync(dstDevice, dstContext, srcDevice, srcContext, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyPeerAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyPeerAsync_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_PEER_ASYNC)
+pub unsafe extern "C" fn cuMemcpyPeerAsync_ptsz(dstDevice: u64, dstContext: u64, srcDevice: u64, srcContext: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_PEER_ASYNC, || unsafe { crate::driver::copy::cuMemcpyPeerAsync(dstDevice, dstContext, srcDevice, srcContext, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyHtoDAsync`, CUDA 2.0.
@@ -285,14 +285,14 @@ pub extern "C" fn cuMemcpyHtoDAsync() -> u32 {
 
 /// `cuMemcpyHtoDAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoDAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_HTOD_ASYNC)
+pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_HTOD_ASYNC, || unsafe { crate::driver::copy::cuMemcpyHtoDAsync(dstDevice, srcHost, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyHtoDAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoDAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_HTOD_ASYNC)
+pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2_ptsz(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_HTOD_ASYNC, || unsafe { crate::driver::copy::cuMemcpyHtoDAsync(dstDevice, srcHost, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyDtoHAsync`, CUDA 2.0.
@@ -303,14 +303,14 @@ pub extern "C" fn cuMemcpyDtoHAsync() -> u32 {
 
 /// `cuMemcpyDtoHAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoHAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_DTOH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_DTOH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyDtoHAsync(dstHost, srcDevice, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyDtoHAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoHAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_DTOH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2_ptsz(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_DTOH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyDtoHAsync(dstHost, srcDevice, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyDtoDAsync`, CUDA 3.0.
@@ -321,14 +321,14 @@ pub extern "C" fn cuMemcpyDtoDAsync() -> u32 {
 
 /// `cuMemcpyDtoDAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoDAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_DTOD_ASYNC)
+pub unsafe extern "C" fn cuMemcpyDtoDAsync_v2(dstDevice: u64, srcDevice: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_DTOD_ASYNC, || unsafe { crate::driver::copy::cuMemcpyDtoDAsync(dstDevice, srcDevice, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyDtoDAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoDAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_DTOD_ASYNC)
+pub unsafe extern "C" fn cuMemcpyDtoDAsync_v2_ptsz(dstDevice: u64, srcDevice: u64, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_DTOD_ASYNC, || unsafe { crate::driver::copy::cuMemcpyDtoDAsync(dstDevice, srcDevice, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyHtoAAsync`, CUDA 2.0.
@@ -375,14 +375,14 @@ pub extern "C" fn cuMemcpy2DAsync() -> u32 {
 
 /// `cuMemcpy2DAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2DAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY2D_ASYNC)
+pub unsafe extern "C" fn cuMemcpy2DAsync_v2(pCopy: *const c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY2D_ASYNC, || unsafe { crate::driver::copy::cuMemcpy2DAsync(pCopy, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpy2DAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy2DAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY2D_ASYNC)
+pub unsafe extern "C" fn cuMemcpy2DAsync_v2_ptsz(pCopy: *const c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY2D_ASYNC, || unsafe { crate::driver::copy::cuMemcpy2DAsync(pCopy, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpy3DAsync`, CUDA 2.0.
@@ -393,14 +393,14 @@ pub extern "C" fn cuMemcpy3DAsync() -> u32 {
 
 /// `cuMemcpy3DAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy3DAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY3D_ASYNC)
+pub unsafe extern "C" fn cuMemcpy3DAsync_v2(pCopy: *const c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY3D_ASYNC, || unsafe { crate::driver::copy::cuMemcpy3DAsync(pCopy, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpy3DAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpy3DAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY3D_ASYNC)
+pub unsafe extern "C" fn cuMemcpy3DAsync_v2_ptsz(pCopy: *const c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY3D_ASYNC, || unsafe { crate::driver::copy::cuMemcpy3DAsync(pCopy, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpy3DPeerAsync`, CUDA 4.0.

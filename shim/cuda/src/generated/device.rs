@@ -21,32 +21,32 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuDeviceGet`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGet() -> u32 {
-    refused(op::CU_DEVICE_GET)
+pub unsafe extern "C" fn cuDeviceGet(device: *mut i32, ordinal: i32) -> u32 {
+    guard(op::CU_DEVICE_GET, || unsafe { crate::driver::device::cuDeviceGet(device, ordinal) })
 }
 
 /// `cuDeviceGetCount`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetCount() -> u32 {
-    refused(op::CU_DEVICE_GET_COUNT)
+pub unsafe extern "C" fn cuDeviceGetCount(count: *mut i32) -> u32 {
+    guard(op::CU_DEVICE_GET_COUNT, || unsafe { crate::driver::device::cuDeviceGetCount(count) })
 }
 
 /// `cuDeviceGetName`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetName() -> u32 {
-    refused(op::CU_DEVICE_GET_NAME)
+pub unsafe extern "C" fn cuDeviceGetName(name: *mut c_void, len: i32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_NAME, || unsafe { crate::driver::device::cuDeviceGetName(name, len, dev) })
 }
 
 /// `cuDeviceGetUuid`, CUDA 9.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetUuid() -> u32 {
-    refused(op::CU_DEVICE_GET_UUID)
+pub unsafe extern "C" fn cuDeviceGetUuid(uuid: *mut c_void, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_UUID, || unsafe { crate::driver::device::cuDeviceGetUuid(uuid, dev) })
 }
 
 /// `cuDeviceGetUuid`, CUDA 11.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetUuid_v2() -> u32 {
-    refused(op::CU_DEVICE_GET_UUID)
+pub unsafe extern "C" fn cuDeviceGetUuid_v2(uuid: *mut c_void, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_UUID, || unsafe { crate::driver::device::cuDeviceGetUuid(uuid, dev) })
 }
 
 /// `cuDeviceGetLuid`, CUDA 10.0.
@@ -63,8 +63,8 @@ pub extern "C" fn cuDeviceTotalMem() -> u32 {
 
 /// `cuDeviceTotalMem`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceTotalMem_v2() -> u32 {
-    refused(op::CU_DEVICE_TOTAL_MEM)
+pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_TOTAL_MEM, || unsafe { crate::driver::device::cuDeviceTotalMem(bytes, dev) })
 }
 
 /// `cuDeviceGetTexture1DLinearMaxWidth`, CUDA 11.1.
@@ -93,8 +93,8 @@ unsafe fn auto_cuDeviceGetTexture1DLinearMaxWidth(maxWidthInElements: *mut usize
 
 /// `cuDeviceGetAttribute`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetAttribute() -> u32 {
-    refused(op::CU_DEVICE_GET_ATTRIBUTE)
+pub unsafe extern "C" fn cuDeviceGetAttribute(pi: *mut i32, attrib: u32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_ATTRIBUTE, || unsafe { crate::driver::device::cuDeviceGetAttribute(pi, attrib, dev) })
 }
 
 /// `cuDeviceGetHostAtomicCapabilities`, CUDA 13.0.
@@ -212,14 +212,14 @@ unsafe fn auto_cuFlushGPUDirectRDMAWrites(target: u32, scope: u32) -> Result<(),
 
 /// `cuDeviceGetProperties`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetProperties() -> u32 {
-    refused(op::CU_DEVICE_GET_PROPERTIES)
+pub unsafe extern "C" fn cuDeviceGetProperties(prop: *mut c_void, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_PROPERTIES, || unsafe { crate::driver::device::cuDeviceGetProperties(prop, dev) })
 }
 
 /// `cuDeviceComputeCapability`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceComputeCapability() -> u32 {
-    refused(op::CU_DEVICE_COMPUTE_CAPABILITY)
+pub unsafe extern "C" fn cuDeviceComputeCapability(major: *mut i32, minor: *mut i32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_COMPUTE_CAPABILITY, || unsafe { crate::driver::device::cuDeviceComputeCapability(major, minor, dev) })
 }
 
 /// `cuDeviceRegisterAsyncNotification`, CUDA 12.4.
@@ -236,12 +236,12 @@ pub extern "C" fn cuDeviceUnregisterAsyncNotification() -> u32 {
 
 /// `cuDeviceGetByPCIBusId`, CUDA 4.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetByPCIBusId() -> u32 {
-    refused(op::CU_DEVICE_GET_BY_PCI_BUS_ID)
+pub unsafe extern "C" fn cuDeviceGetByPCIBusId(dev: *mut i32, pciBusId: *const c_char) -> u32 {
+    guard(op::CU_DEVICE_GET_BY_PCI_BUS_ID, || unsafe { crate::driver::device::cuDeviceGetByPCIBusId(dev, pciBusId) })
 }
 
 /// `cuDeviceGetPCIBusId`, CUDA 4.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDeviceGetPCIBusId() -> u32 {
-    refused(op::CU_DEVICE_GET_PCI_BUS_ID)
+pub unsafe extern "C" fn cuDeviceGetPCIBusId(pciBusId: *mut c_void, len: i32, dev: i32) -> u32 {
+    guard(op::CU_DEVICE_GET_PCI_BUS_ID, || unsafe { crate::driver::device::cuDeviceGetPCIBusId(pciBusId, len, dev) })
 }

@@ -94,14 +94,14 @@ unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> 
 
 /// `cuEventQuery`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuEventQuery() -> u32 {
-    refused(op::CU_EVENT_QUERY)
+pub unsafe extern "C" fn cuEventQuery(hEvent: u64) -> u32 {
+    guard(op::CU_EVENT_QUERY, || unsafe { crate::driver::event::cuEventQuery(hEvent) })
 }
 
 /// `cuEventSynchronize`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuEventSynchronize() -> u32 {
-    refused(op::CU_EVENT_SYNCHRONIZE)
+pub unsafe extern "C" fn cuEventSynchronize(hEvent: u64) -> u32 {
+    guard(op::CU_EVENT_SYNCHRONIZE, || unsafe { crate::driver::event::cuEventSynchronize(hEvent) })
 }
 
 /// `cuEventDestroy`, CUDA 2.0.

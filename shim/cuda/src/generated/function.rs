@@ -21,14 +21,14 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuFuncGetAttribute`, CUDA 2.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncGetAttribute() -> u32 {
-    refused(op::CU_FUNC_GET_ATTRIBUTE)
+pub unsafe extern "C" fn cuFuncGetAttribute(pi: *mut i32, attrib: u32, hfunc: u64) -> u32 {
+    guard(op::CU_FUNC_GET_ATTRIBUTE, || unsafe { crate::driver::function::cuFuncGetAttribute(pi, attrib, hfunc) })
 }
 
 /// `cuFuncSetAttribute`, CUDA 9.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncSetAttribute() -> u32 {
-    refused(op::CU_FUNC_SET_ATTRIBUTE)
+pub unsafe extern "C" fn cuFuncSetAttribute(hfunc: u64, attrib: u32, value: i32) -> u32 {
+    guard(op::CU_FUNC_SET_ATTRIBUTE, || unsafe { crate::driver::function::cuFuncSetAttribute(hfunc, attrib, value) })
 }
 
 /// `cuFuncSetCacheConfig`, CUDA 3.0.
@@ -52,26 +52,26 @@ unsafe fn auto_cuFuncSetCacheConfig(hfunc: u64, config: u32) -> Result<(), CudaE
 
 /// `cuFuncGetModule`, CUDA 11.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncGetModule() -> u32 {
-    refused(op::CU_FUNC_GET_MODULE)
+pub unsafe extern "C" fn cuFuncGetModule(hmod: *mut u64, hfunc: u64) -> u32 {
+    guard(op::CU_FUNC_GET_MODULE, || unsafe { crate::driver::function::cuFuncGetModule(hmod, hfunc) })
 }
 
 /// `cuFuncGetName`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncGetName() -> u32 {
-    refused(op::CU_FUNC_GET_NAME)
+pub unsafe extern "C" fn cuFuncGetName(name: *mut c_void, hfunc: u64) -> u32 {
+    guard(op::CU_FUNC_GET_NAME, || unsafe { crate::driver::function::cuFuncGetName(name, hfunc) })
 }
 
 /// `cuFuncGetParamInfo`, CUDA 12.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncGetParamInfo() -> u32 {
-    refused(op::CU_FUNC_GET_PARAM_INFO)
+pub unsafe extern "C" fn cuFuncGetParamInfo(func: u64, paramIndex: usize, paramOffset: *mut usize, paramSize: *mut usize) -> u32 {
+    guard(op::CU_FUNC_GET_PARAM_INFO, || unsafe { crate::driver::function::cuFuncGetParamInfo(func, paramIndex, paramOffset, paramSize) })
 }
 
 /// `cuFuncGetParamCount`, CUDA 13.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuFuncGetParamCount() -> u32 {
-    refused(op::CU_FUNC_GET_PARAM_COUNT)
+pub unsafe extern "C" fn cuFuncGetParamCount(func: u64, paramCount: *mut usize) -> u32 {
+    guard(op::CU_FUNC_GET_PARAM_COUNT, || unsafe { crate::driver::function::cuFuncGetParamCount(func, paramCount) })
 }
 
 /// `cuFuncIsLoaded`, CUDA 12.4.

@@ -538,14 +538,14 @@ unsafe fn auto_cuGraphInstantiateWithFlags(phGraphExec: *mut u64, hGraph: u64, f
 
 /// `cuGraphInstantiateWithParams`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphInstantiateWithParams() -> u32 {
-    refused(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS)
+pub unsafe extern "C" fn cuGraphInstantiateWithParams(phGraphExec: *mut u64, hGraph: u64, instantiateParams: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS, || unsafe { crate::driver::graph::cuGraphInstantiateWithParams(phGraphExec, hGraph, instantiateParams, false) })
 }
 
 /// `cuGraphInstantiateWithParams`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphInstantiateWithParams_ptsz() -> u32 {
-    refused(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS)
+pub unsafe extern "C" fn cuGraphInstantiateWithParams_ptsz(phGraphExec: *mut u64, hGraph: u64, instantiateParams: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_INSTANTIATE_WITH_PARAMS, || unsafe { crate::driver::graph::cuGraphInstantiateWithParams(phGraphExec, hGraph, instantiateParams, true) })
 }
 
 /// `cuGraphExecGetFlags`, CUDA 12.0.
@@ -650,14 +650,14 @@ unsafe fn auto_cuGraphDestroy(hGraph: u64) -> Result<(), CudaError> {
 
 /// `cuGraphExecUpdate`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphExecUpdate() -> u32 {
-    refused(op::CU_GRAPH_EXEC_UPDATE)
+pub unsafe extern "C" fn cuGraphExecUpdate(hGraphExec: u64, hGraph: u64, hErrorNode_out: *mut u64, updateResult_out: *mut u32) -> u32 {
+    guard(op::CU_GRAPH_EXEC_UPDATE, || unsafe { crate::driver::graph::cuGraphExecUpdate(hGraphExec, hGraph, hErrorNode_out, updateResult_out) })
 }
 
 /// `cuGraphExecUpdate_v2`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphExecUpdate_v2() -> u32 {
-    refused(op::CU_GRAPH_EXEC_UPDATE_V2)
+pub unsafe extern "C" fn cuGraphExecUpdate_v2(hGraphExec: u64, hGraph: u64, resultInfo: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_EXEC_UPDATE_V2, || unsafe { crate::driver::graph::cuGraphExecUpdate_v2(hGraphExec, hGraph, resultInfo) })
 }
 
 /// `cuGraphDebugDotPrint`, CUDA 11.3.

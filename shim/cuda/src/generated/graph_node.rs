@@ -21,14 +21,14 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuGraphAddKernelNode`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddKernelNode() -> u32 {
-    refused(op::CU_GRAPH_ADD_KERNEL_NODE)
+pub unsafe extern "C" fn cuGraphAddKernelNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, numDependencies: usize, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_KERNEL_NODE, || unsafe { crate::driver::graph_node::cuGraphAddKernelNode(phGraphNode, hGraph, dependencies, numDependencies, nodeParams) })
 }
 
 /// `cuGraphAddKernelNode_v2`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddKernelNode_v2() -> u32 {
-    refused(op::CU_GRAPH_ADD_KERNEL_NODE_V2)
+pub unsafe extern "C" fn cuGraphAddKernelNode_v2(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, numDependencies: usize, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_KERNEL_NODE_V2, || unsafe { crate::driver::graph_node::cuGraphAddKernelNode_v2(phGraphNode, hGraph, dependencies, numDependencies, nodeParams) })
 }
 
 /// `cuGraphKernelNodeGetParams`, CUDA 10.0.
@@ -45,20 +45,20 @@ pub extern "C" fn cuGraphKernelNodeGetParams_v2() -> u32 {
 
 /// `cuGraphKernelNodeSetParams`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphKernelNodeSetParams() -> u32 {
-    refused(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS)
+pub unsafe extern "C" fn cuGraphKernelNodeSetParams(hNode: u64, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS, || unsafe { crate::driver::graph_node::cuGraphKernelNodeSetParams(hNode, nodeParams) })
 }
 
 /// `cuGraphKernelNodeSetParams_v2`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphKernelNodeSetParams_v2() -> u32 {
-    refused(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2)
+pub unsafe extern "C" fn cuGraphKernelNodeSetParams_v2(hNode: u64, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2, || unsafe { crate::driver::graph_node::cuGraphKernelNodeSetParams_v2(hNode, nodeParams) })
 }
 
 /// `cuGraphAddMemcpyNode`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddMemcpyNode() -> u32 {
-    refused(op::CU_GRAPH_ADD_MEMCPY_NODE)
+pub unsafe extern "C" fn cuGraphAddMemcpyNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, numDependencies: usize, copyParams: *const c_void, ctx: u64) -> u32 {
+    guard(op::CU_GRAPH_ADD_MEMCPY_NODE, || unsafe { crate::driver::graph_node::cuGraphAddMemcpyNode(phGraphNode, hGraph, dependencies, numDependencies, copyParams, ctx) })
 }
 
 /// `cuGraphMemcpyNodeGetParams`, CUDA 10.0.
@@ -153,8 +153,8 @@ unsafe fn auto_cuGraphMemsetNodeSetParams(hNode: u64, nodeParams: *const c_void)
 
 /// `cuGraphAddHostNode`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddHostNode() -> u32 {
-    refused(op::CU_GRAPH_ADD_HOST_NODE)
+pub unsafe extern "C" fn cuGraphAddHostNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, numDependencies: usize, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_HOST_NODE, || unsafe { crate::driver::graph_node::cuGraphAddHostNode(phGraphNode, hGraph, dependencies, numDependencies, nodeParams) })
 }
 
 /// `cuGraphHostNodeGetParams`, CUDA 10.0.
@@ -826,20 +826,20 @@ unsafe fn auto_cuGraphDestroyNode(hNode: u64) -> Result<(), CudaError> {
 
 /// `cuGraphExecKernelNodeSetParams`, CUDA 10.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphExecKernelNodeSetParams() -> u32 {
-    refused(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS)
+pub unsafe extern "C" fn cuGraphExecKernelNodeSetParams(hGraphExec: u64, hNode: u64, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS, || unsafe { crate::driver::graph_node::cuGraphExecKernelNodeSetParams(hGraphExec, hNode, nodeParams) })
 }
 
 /// `cuGraphExecKernelNodeSetParams_v2`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphExecKernelNodeSetParams_v2() -> u32 {
-    refused(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2)
+pub unsafe extern "C" fn cuGraphExecKernelNodeSetParams_v2(hGraphExec: u64, hNode: u64, nodeParams: *const c_void) -> u32 {
+    guard(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2, || unsafe { crate::driver::graph_node::cuGraphExecKernelNodeSetParams_v2(hGraphExec, hNode, nodeParams) })
 }
 
 /// `cuGraphExecMemcpyNodeSetParams`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphExecMemcpyNodeSetParams() -> u32 {
-    refused(op::CU_GRAPH_EXEC_MEMCPY_NODE_SET_PARAMS)
+pub unsafe extern "C" fn cuGraphExecMemcpyNodeSetParams(hGraphExec: u64, hNode: u64, copyParams: *const c_void, ctx: u64) -> u32 {
+    guard(op::CU_GRAPH_EXEC_MEMCPY_NODE_SET_PARAMS, || unsafe { crate::driver::graph_node::cuGraphExecMemcpyNodeSetParams(hGraphExec, hNode, copyParams, ctx) })
 }
 
 /// `cuGraphExecMemsetNodeSetParams`, CUDA 10.2.

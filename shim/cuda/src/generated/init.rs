@@ -21,42 +21,42 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuGetErrorString`, CUDA 6.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGetErrorString() -> u32 {
-    refused(op::CU_GET_ERROR_STRING)
+pub unsafe extern "C" fn cuGetErrorString(error: u32, pStr: *mut c_void) -> u32 {
+    guard(op::CU_GET_ERROR_STRING, || unsafe { crate::driver::init::cuGetErrorString(error, pStr) })
 }
 
 /// `cuGetErrorName`, CUDA 6.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGetErrorName() -> u32 {
-    refused(op::CU_GET_ERROR_NAME)
+pub unsafe extern "C" fn cuGetErrorName(error: u32, pStr: *mut c_void) -> u32 {
+    guard(op::CU_GET_ERROR_NAME, || unsafe { crate::driver::init::cuGetErrorName(error, pStr) })
 }
 
 /// `cuInit`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuInit() -> u32 {
-    refused(op::CU_INIT)
+pub unsafe extern "C" fn cuInit(Flags: u32) -> u32 {
+    guard(op::CU_INIT, || unsafe { crate::driver::init::cuInit(Flags) })
 }
 
 /// `cuDriverGetVersion`, CUDA 2.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuDriverGetVersion() -> u32 {
-    refused(op::CU_DRIVER_GET_VERSION)
+pub unsafe extern "C" fn cuDriverGetVersion(driverVersion: *mut i32) -> u32 {
+    guard(op::CU_DRIVER_GET_VERSION, || unsafe { crate::driver::init::cuDriverGetVersion(driverVersion) })
 }
 
 /// `cuGetProcAddress`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGetProcAddress() -> u32 {
-    refused(op::CU_GET_PROC_ADDRESS)
+pub unsafe extern "C" fn cuGetProcAddress(symbol: *const c_char, pfn: *mut c_void, cudaVersion: i32, flags: u64) -> u32 {
+    guard(op::CU_GET_PROC_ADDRESS, || unsafe { crate::driver::init::cuGetProcAddress(symbol, pfn, cudaVersion, flags) })
 }
 
 /// `cuGetProcAddress_v2`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGetProcAddress_v2() -> u32 {
-    refused(op::CU_GET_PROC_ADDRESS_V2)
+pub unsafe extern "C" fn cuGetProcAddress_v2(symbol: *const c_char, pfn: *mut c_void, cudaVersion: i32, flags: u64, symbolStatus: *mut u32) -> u32 {
+    guard(op::CU_GET_PROC_ADDRESS_V2, || unsafe { crate::driver::init::cuGetProcAddress_v2(symbol, pfn, cudaVersion, flags, symbolStatus) })
 }
 
 /// `cuGetExportTable`, CUDA 3.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGetExportTable() -> u32 {
-    refused(op::CU_GET_EXPORT_TABLE)
+pub unsafe extern "C" fn cuGetExportTable(ppExportTable: *mut c_void, pExportTableId: *const c_void) -> u32 {
+    guard(op::CU_GET_EXPORT_TABLE, || unsafe { crate::driver::init::cuGetExportTable(ppExportTable, pExportTableId) })
 }

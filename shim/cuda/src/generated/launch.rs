@@ -21,60 +21,60 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuLaunchKernel`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchKernel() -> u32 {
-    refused(op::CU_LAUNCH_KERNEL)
+pub unsafe extern "C" fn cuLaunchKernel(f: u64, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32, hStream: u64, kernelParams: *mut c_void, extra: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_KERNEL, || unsafe { crate::driver::launch::cuLaunchKernel(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes, stream_arg(hStream, false), kernelParams, extra) })
 }
 
 /// `cuLaunchKernel`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchKernel_ptsz() -> u32 {
-    refused(op::CU_LAUNCH_KERNEL)
+pub unsafe extern "C" fn cuLaunchKernel_ptsz(f: u64, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32, hStream: u64, kernelParams: *mut c_void, extra: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_KERNEL, || unsafe { crate::driver::launch::cuLaunchKernel(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes, stream_arg(hStream, true), kernelParams, extra) })
 }
 
 /// `cuLaunchKernelEx`, CUDA 11.6.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchKernelEx() -> u32 {
-    refused(op::CU_LAUNCH_KERNEL_EX)
+pub unsafe extern "C" fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_KERNEL_EX, || unsafe { crate::driver::launch::cuLaunchKernelEx(config, f, kernelParams, extra, false) })
 }
 
 /// `cuLaunchKernelEx`, CUDA 11.6.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchKernelEx_ptsz() -> u32 {
-    refused(op::CU_LAUNCH_KERNEL_EX)
+pub unsafe extern "C" fn cuLaunchKernelEx_ptsz(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_KERNEL_EX, || unsafe { crate::driver::launch::cuLaunchKernelEx(config, f, kernelParams, extra, true) })
 }
 
 /// `cuLaunchCooperativeKernel`, CUDA 9.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchCooperativeKernel() -> u32 {
-    refused(op::CU_LAUNCH_COOPERATIVE_KERNEL)
+pub unsafe extern "C" fn cuLaunchCooperativeKernel(f: u64, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32, hStream: u64, kernelParams: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_COOPERATIVE_KERNEL, || unsafe { crate::driver::launch::cuLaunchCooperativeKernel(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes, stream_arg(hStream, false), kernelParams) })
 }
 
 /// `cuLaunchCooperativeKernel`, CUDA 9.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchCooperativeKernel_ptsz() -> u32 {
-    refused(op::CU_LAUNCH_COOPERATIVE_KERNEL)
+pub unsafe extern "C" fn cuLaunchCooperativeKernel_ptsz(f: u64, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32, hStream: u64, kernelParams: *mut c_void) -> u32 {
+    guard(op::CU_LAUNCH_COOPERATIVE_KERNEL, || unsafe { crate::driver::launch::cuLaunchCooperativeKernel(f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes, stream_arg(hStream, true), kernelParams) })
 }
 
 /// `cuLaunchHostFunc`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchHostFunc() -> u32 {
-    refused(op::CU_LAUNCH_HOST_FUNC)
+pub unsafe extern "C" fn cuLaunchHostFunc(hStream: u64, fn_: *const c_void, userData: *const c_void) -> u32 {
+    guard(op::CU_LAUNCH_HOST_FUNC, || unsafe { crate::driver::launch::cuLaunchHostFunc(stream_arg(hStream, false), fn_, userData) })
 }
 
 /// `cuLaunchHostFunc`, CUDA 10.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchHostFunc_ptsz() -> u32 {
-    refused(op::CU_LAUNCH_HOST_FUNC)
+pub unsafe extern "C" fn cuLaunchHostFunc_ptsz(hStream: u64, fn_: *const c_void, userData: *const c_void) -> u32 {
+    guard(op::CU_LAUNCH_HOST_FUNC, || unsafe { crate::driver::launch::cuLaunchHostFunc(stream_arg(hStream, true), fn_, userData) })
 }
 
 /// `cuLaunchHostFunc_v2`, CUDA 13.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchHostFunc_v2() -> u32 {
-    refused(op::CU_LAUNCH_HOST_FUNC_V2)
+pub unsafe extern "C" fn cuLaunchHostFunc_v2(hStream: u64, fn_: *const c_void, userData: *const c_void, syncMode: u32) -> u32 {
+    guard(op::CU_LAUNCH_HOST_FUNC_V2, || unsafe { crate::driver::launch::cuLaunchHostFunc_v2(stream_arg(hStream, false), fn_, userData, syncMode) })
 }
 
 /// `cuLaunchHostFunc_v2`, CUDA 13.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLaunchHostFunc_v2_ptsz() -> u32 {
-    refused(op::CU_LAUNCH_HOST_FUNC_V2)
+pub unsafe extern "C" fn cuLaunchHostFunc_v2_ptsz(hStream: u64, fn_: *const c_void, userData: *const c_void, syncMode: u32) -> u32 {
+    guard(op::CU_LAUNCH_HOST_FUNC_V2, || unsafe { crate::driver::launch::cuLaunchHostFunc_v2(stream_arg(hStream, true), fn_, userData, syncMode) })
 }

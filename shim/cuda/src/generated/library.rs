@@ -21,26 +21,26 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuLibraryLoadData`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryLoadData() -> u32 {
-    refused(op::CU_LIBRARY_LOAD_DATA)
+pub unsafe extern "C" fn cuLibraryLoadData(library: *mut u64, code: *const c_void, jitOptions: *mut u32, jitOptionsValues: *mut c_void, numJitOptions: u32, libraryOptions: *mut u32, libraryOptionValues: *mut c_void, numLibraryOptions: u32) -> u32 {
+    guard(op::CU_LIBRARY_LOAD_DATA, || unsafe { crate::driver::library::cuLibraryLoadData(library, code, jitOptions, jitOptionsValues, numJitOptions, libraryOptions, libraryOptionValues, numLibraryOptions) })
 }
 
 /// `cuLibraryLoadFromFile`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryLoadFromFile() -> u32 {
-    refused(op::CU_LIBRARY_LOAD_FROM_FILE)
+pub unsafe extern "C" fn cuLibraryLoadFromFile(library: *mut u64, fileName: *const c_char, jitOptions: *mut u32, jitOptionsValues: *mut c_void, numJitOptions: u32, libraryOptions: *mut u32, libraryOptionValues: *mut c_void, numLibraryOptions: u32) -> u32 {
+    guard(op::CU_LIBRARY_LOAD_FROM_FILE, || unsafe { crate::driver::library::cuLibraryLoadFromFile(library, fileName, jitOptions, jitOptionsValues, numJitOptions, libraryOptions, libraryOptionValues, numLibraryOptions) })
 }
 
 /// `cuLibraryUnload`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryUnload() -> u32 {
-    refused(op::CU_LIBRARY_UNLOAD)
+pub unsafe extern "C" fn cuLibraryUnload(library: u64) -> u32 {
+    guard(op::CU_LIBRARY_UNLOAD, || unsafe { crate::driver::library::cuLibraryUnload(library) })
 }
 
 /// `cuLibraryGetKernel`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryGetKernel() -> u32 {
-    refused(op::CU_LIBRARY_GET_KERNEL)
+pub unsafe extern "C" fn cuLibraryGetKernel(pKernel: *mut u64, library: u64, name: *const c_char) -> u32 {
+    guard(op::CU_LIBRARY_GET_KERNEL, || unsafe { crate::driver::library::cuLibraryGetKernel(pKernel, library, name) })
 }
 
 /// `cuLibraryGetKernelCount`, CUDA 12.4.
@@ -67,32 +67,32 @@ unsafe fn auto_cuLibraryGetKernelCount(count: *mut u32, lib: u64) -> Result<(), 
 
 /// `cuLibraryEnumerateKernels`, CUDA 12.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryEnumerateKernels() -> u32 {
-    refused(op::CU_LIBRARY_ENUMERATE_KERNELS)
+pub unsafe extern "C" fn cuLibraryEnumerateKernels(kernels: *mut u64, numKernels: u32, lib: u64) -> u32 {
+    guard(op::CU_LIBRARY_ENUMERATE_KERNELS, || unsafe { crate::driver::library::cuLibraryEnumerateKernels(kernels, numKernels, lib) })
 }
 
 /// `cuLibraryGetModule`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryGetModule() -> u32 {
-    refused(op::CU_LIBRARY_GET_MODULE)
+pub unsafe extern "C" fn cuLibraryGetModule(pMod: *mut u64, library: u64) -> u32 {
+    guard(op::CU_LIBRARY_GET_MODULE, || unsafe { crate::driver::library::cuLibraryGetModule(pMod, library) })
 }
 
 /// `cuKernelGetFunction`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetFunction() -> u32 {
-    refused(op::CU_KERNEL_GET_FUNCTION)
+pub unsafe extern "C" fn cuKernelGetFunction(pFunc: *mut u64, kernel: u64) -> u32 {
+    guard(op::CU_KERNEL_GET_FUNCTION, || unsafe { crate::driver::library::cuKernelGetFunction(pFunc, kernel) })
 }
 
 /// `cuKernelGetLibrary`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetLibrary() -> u32 {
-    refused(op::CU_KERNEL_GET_LIBRARY)
+pub unsafe extern "C" fn cuKernelGetLibrary(pLib: *mut u64, kernel: u64) -> u32 {
+    guard(op::CU_KERNEL_GET_LIBRARY, || unsafe { crate::driver::library::cuKernelGetLibrary(pLib, kernel) })
 }
 
 /// `cuLibraryGetGlobal`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLibraryGetGlobal() -> u32 {
-    refused(op::CU_LIBRARY_GET_GLOBAL)
+pub unsafe extern "C" fn cuLibraryGetGlobal(dptr: *mut u64, bytes: *mut usize, library: u64, name: *const c_char) -> u32 {
+    guard(op::CU_LIBRARY_GET_GLOBAL, || unsafe { crate::driver::library::cuLibraryGetGlobal(dptr, bytes, library, name) })
 }
 
 /// `cuLibraryGetManaged`, CUDA 12.0.
@@ -134,8 +134,8 @@ unsafe fn auto_cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev:
 
 /// `cuKernelSetAttribute`, CUDA 12.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelSetAttribute() -> u32 {
-    refused(op::CU_KERNEL_SET_ATTRIBUTE)
+pub unsafe extern "C" fn cuKernelSetAttribute(attrib: u32, val: i32, kernel: u64, dev: i32) -> u32 {
+    guard(op::CU_KERNEL_SET_ATTRIBUTE, || unsafe { crate::driver::library::cuKernelSetAttribute(attrib, val, kernel, dev) })
 }
 
 /// `cuKernelSetCacheConfig`, CUDA 12.0.
@@ -158,18 +158,18 @@ unsafe fn auto_cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Res
 
 /// `cuKernelGetName`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetName() -> u32 {
-    refused(op::CU_KERNEL_GET_NAME)
+pub unsafe extern "C" fn cuKernelGetName(name: *mut c_void, hfunc: u64) -> u32 {
+    guard(op::CU_KERNEL_GET_NAME, || unsafe { crate::driver::library::cuKernelGetName(name, hfunc) })
 }
 
 /// `cuKernelGetParamInfo`, CUDA 12.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetParamInfo() -> u32 {
-    refused(op::CU_KERNEL_GET_PARAM_INFO)
+pub unsafe extern "C" fn cuKernelGetParamInfo(kernel: u64, paramIndex: usize, paramOffset: *mut usize, paramSize: *mut usize) -> u32 {
+    guard(op::CU_KERNEL_GET_PARAM_INFO, || unsafe { crate::driver::library::cuKernelGetParamInfo(kernel, paramIndex, paramOffset, paramSize) })
 }
 
 /// `cuKernelGetParamCount`, CUDA 13.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuKernelGetParamCount() -> u32 {
-    refused(op::CU_KERNEL_GET_PARAM_COUNT)
+pub unsafe extern "C" fn cuKernelGetParamCount(kernel: u64, paramCount: *mut usize) -> u32 {
+    guard(op::CU_KERNEL_GET_PARAM_COUNT, || unsafe { crate::driver::library::cuKernelGetParamCount(kernel, paramCount) })
 }

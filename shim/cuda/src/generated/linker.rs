@@ -21,48 +21,48 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuLinkCreate`, CUDA 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkCreate() -> u32 {
-    refused(op::CU_LINK_CREATE)
+pub unsafe extern "C" fn cuLinkCreate(numOptions: u32, options: *mut u32, optionValues: *mut c_void, stateOut: *mut u64) -> u32 {
+    guard(op::CU_LINK_CREATE, || unsafe { crate::driver::linker::cuLinkCreate(numOptions, options, optionValues, stateOut) })
 }
 
 /// `cuLinkCreate`, CUDA 6.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkCreate_v2() -> u32 {
-    refused(op::CU_LINK_CREATE)
+pub unsafe extern "C" fn cuLinkCreate_v2(numOptions: u32, options: *mut u32, optionValues: *mut c_void, stateOut: *mut u64) -> u32 {
+    guard(op::CU_LINK_CREATE, || unsafe { crate::driver::linker::cuLinkCreate(numOptions, options, optionValues, stateOut) })
 }
 
 /// `cuLinkAddData`, CUDA 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkAddData() -> u32 {
-    refused(op::CU_LINK_ADD_DATA)
+pub unsafe extern "C" fn cuLinkAddData(state: u64, kind: u32, data: *const c_void, size: usize, name: *const c_char, numOptions: u32, options: *mut u32, optionValues: *mut c_void) -> u32 {
+    guard(op::CU_LINK_ADD_DATA, || unsafe { crate::driver::linker::cuLinkAddData(state, kind, data, size, name, numOptions, options, optionValues) })
 }
 
 /// `cuLinkAddData`, CUDA 6.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkAddData_v2() -> u32 {
-    refused(op::CU_LINK_ADD_DATA)
+pub unsafe extern "C" fn cuLinkAddData_v2(state: u64, kind: u32, data: *const c_void, size: usize, name: *const c_char, numOptions: u32, options: *mut u32, optionValues: *mut c_void) -> u32 {
+    guard(op::CU_LINK_ADD_DATA, || unsafe { crate::driver::linker::cuLinkAddData(state, kind, data, size, name, numOptions, options, optionValues) })
 }
 
 /// `cuLinkAddFile`, CUDA 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkAddFile() -> u32 {
-    refused(op::CU_LINK_ADD_FILE)
+pub unsafe extern "C" fn cuLinkAddFile(state: u64, kind: u32, path: *const c_char, numOptions: u32, options: *mut u32, optionValues: *mut c_void) -> u32 {
+    guard(op::CU_LINK_ADD_FILE, || unsafe { crate::driver::linker::cuLinkAddFile(state, kind, path, numOptions, options, optionValues) })
 }
 
 /// `cuLinkAddFile`, CUDA 6.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkAddFile_v2() -> u32 {
-    refused(op::CU_LINK_ADD_FILE)
+pub unsafe extern "C" fn cuLinkAddFile_v2(state: u64, kind: u32, path: *const c_char, numOptions: u32, options: *mut u32, optionValues: *mut c_void) -> u32 {
+    guard(op::CU_LINK_ADD_FILE, || unsafe { crate::driver::linker::cuLinkAddFile(state, kind, path, numOptions, options, optionValues) })
 }
 
 /// `cuLinkComplete`, CUDA 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkComplete() -> u32 {
-    refused(op::CU_LINK_COMPLETE)
+pub unsafe extern "C" fn cuLinkComplete(state: u64, cubinOut: *mut c_void, sizeOut: *mut usize) -> u32 {
+    guard(op::CU_LINK_COMPLETE, || unsafe { crate::driver::linker::cuLinkComplete(state, cubinOut, sizeOut) })
 }
 
 /// `cuLinkDestroy`, CUDA 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLinkDestroy() -> u32 {
-    refused(op::CU_LINK_DESTROY)
+pub unsafe extern "C" fn cuLinkDestroy(state: u64) -> u32 {
+    guard(op::CU_LINK_DESTROY, || unsafe { crate::driver::linker::cuLinkDestroy(state) })
 }

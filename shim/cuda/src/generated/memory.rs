@@ -27,8 +27,8 @@ pub extern "C" fn cuMemGetInfo() -> u32 {
 
 /// `cuMemGetInfo`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemGetInfo_v2() -> u32 {
-    refused(op::CU_MEM_GET_INFO)
+pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> u32 {
+    guard(op::CU_MEM_GET_INFO, || unsafe { crate::driver::memory::cuMemGetInfo(free, total) })
 }
 
 /// `cuMemAlloc`, CUDA 2.0.
@@ -39,8 +39,8 @@ pub extern "C" fn cuMemAlloc() -> u32 {
 
 /// `cuMemAlloc`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAlloc_v2() -> u32 {
-    refused(op::CU_MEM_ALLOC)
+pub unsafe extern "C" fn cuMemAlloc_v2(dptr: *mut u64, bytesize: usize) -> u32 {
+    guard(op::CU_MEM_ALLOC, || unsafe { crate::driver::memory::cuMemAlloc(dptr, bytesize) })
 }
 
 /// `cuMemAllocPitch`, CUDA 2.0.
@@ -51,8 +51,8 @@ pub extern "C" fn cuMemAllocPitch() -> u32 {
 
 /// `cuMemAllocPitch`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocPitch_v2() -> u32 {
-    refused(op::CU_MEM_ALLOC_PITCH)
+pub unsafe extern "C" fn cuMemAllocPitch_v2(dptr: *mut u64, pPitch: *mut usize, WidthInBytes: usize, Height: usize, ElementSizeBytes: u32) -> u32 {
+    guard(op::CU_MEM_ALLOC_PITCH, || unsafe { crate::driver::memory::cuMemAllocPitch(dptr, pPitch, WidthInBytes, Height, ElementSizeBytes) })
 }
 
 /// `cuMemFree`, CUDA 2.0.
@@ -63,8 +63,8 @@ pub extern "C" fn cuMemFree() -> u32 {
 
 /// `cuMemFree`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemFree_v2() -> u32 {
-    refused(op::CU_MEM_FREE)
+pub unsafe extern "C" fn cuMemFree_v2(dptr: u64) -> u32 {
+    guard(op::CU_MEM_FREE, || unsafe { crate::driver::memory::cuMemFree(dptr) })
 }
 
 /// `cuMemGetAddressRange`, CUDA 2.0.
@@ -75,8 +75,8 @@ pub extern "C" fn cuMemGetAddressRange() -> u32 {
 
 /// `cuMemGetAddressRange`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemGetAddressRange_v2() -> u32 {
-    refused(op::CU_MEM_GET_ADDRESS_RANGE)
+pub unsafe extern "C" fn cuMemGetAddressRange_v2(pbase: *mut u64, psize: *mut usize, dptr: u64) -> u32 {
+    guard(op::CU_MEM_GET_ADDRESS_RANGE, || unsafe { crate::driver::memory::cuMemGetAddressRange(pbase, psize, dptr) })
 }
 
 /// `cuMemAllocHost`, CUDA 2.0.
@@ -87,20 +87,20 @@ pub extern "C" fn cuMemAllocHost() -> u32 {
 
 /// `cuMemAllocHost`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocHost_v2() -> u32 {
-    refused(op::CU_MEM_ALLOC_HOST)
+pub unsafe extern "C" fn cuMemAllocHost_v2(pp: *mut c_void, bytesize: usize) -> u32 {
+    guard(op::CU_MEM_ALLOC_HOST, || unsafe { crate::driver::memory::cuMemAllocHost(pp, bytesize) })
 }
 
 /// `cuMemFreeHost`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemFreeHost() -> u32 {
-    refused(op::CU_MEM_FREE_HOST)
+pub unsafe extern "C" fn cuMemFreeHost(p: *const c_void) -> u32 {
+    guard(op::CU_MEM_FREE_HOST, || unsafe { crate::driver::memory::cuMemFreeHost(p) })
 }
 
 /// `cuMemHostAlloc`, CUDA 2.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostAlloc() -> u32 {
-    refused(op::CU_MEM_HOST_ALLOC)
+pub unsafe extern "C" fn cuMemHostAlloc(pp: *mut c_void, bytesize: usize, Flags: u32) -> u32 {
+    guard(op::CU_MEM_HOST_ALLOC, || unsafe { crate::driver::memory::cuMemHostAlloc(pp, bytesize, Flags) })
 }
 
 /// `cuMemHostGetDevicePointer`, CUDA 2.2.
@@ -111,38 +111,38 @@ pub extern "C" fn cuMemHostGetDevicePointer() -> u32 {
 
 /// `cuMemHostGetDevicePointer`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostGetDevicePointer_v2() -> u32 {
-    refused(op::CU_MEM_HOST_GET_DEVICE_POINTER)
+pub unsafe extern "C" fn cuMemHostGetDevicePointer_v2(pdptr: *mut u64, p: *const c_void, Flags: u32) -> u32 {
+    guard(op::CU_MEM_HOST_GET_DEVICE_POINTER, || unsafe { crate::driver::memory::cuMemHostGetDevicePointer(pdptr, p, Flags) })
 }
 
 /// `cuMemHostGetFlags`, CUDA 2.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostGetFlags() -> u32 {
-    refused(op::CU_MEM_HOST_GET_FLAGS)
+pub unsafe extern "C" fn cuMemHostGetFlags(pFlags: *mut u32, p: *const c_void) -> u32 {
+    guard(op::CU_MEM_HOST_GET_FLAGS, || unsafe { crate::driver::memory::cuMemHostGetFlags(pFlags, p) })
 }
 
 /// `cuMemAllocManaged`, CUDA 6.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocManaged() -> u32 {
-    refused(op::CU_MEM_ALLOC_MANAGED)
+pub unsafe extern "C" fn cuMemAllocManaged(dptr: *mut u64, bytesize: usize, flags: u32) -> u32 {
+    guard(op::CU_MEM_ALLOC_MANAGED, || unsafe { crate::driver::memory::cuMemAllocManaged(dptr, bytesize, flags) })
 }
 
 /// `cuMemHostRegister`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostRegister() -> u32 {
-    refused(op::CU_MEM_HOST_REGISTER)
+pub unsafe extern "C" fn cuMemHostRegister(p: *const c_void, bytesize: usize, Flags: u32) -> u32 {
+    guard(op::CU_MEM_HOST_REGISTER, || unsafe { crate::driver::memory::cuMemHostRegister(p, bytesize, Flags) })
 }
 
 /// `cuMemHostRegister`, CUDA 6.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostRegister_v2() -> u32 {
-    refused(op::CU_MEM_HOST_REGISTER)
+pub unsafe extern "C" fn cuMemHostRegister_v2(p: *const c_void, bytesize: usize, Flags: u32) -> u32 {
+    guard(op::CU_MEM_HOST_REGISTER, || unsafe { crate::driver::memory::cuMemHostRegister(p, bytesize, Flags) })
 }
 
 /// `cuMemHostUnregister`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemHostUnregister() -> u32 {
-    refused(op::CU_MEM_HOST_UNREGISTER)
+pub unsafe extern "C" fn cuMemHostUnregister(p: *const c_void) -> u32 {
+    guard(op::CU_MEM_HOST_UNREGISTER, || unsafe { crate::driver::memory::cuMemHostUnregister(p) })
 }
 
 /// `cuMemGetHandleForAddressRange`, CUDA 11.7.

@@ -21,26 +21,26 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuMemFreeAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemFreeAsync() -> u32 {
-    refused(op::CU_MEM_FREE_ASYNC)
+pub unsafe extern "C" fn cuMemFreeAsync(dptr: u64, hStream: u64) -> u32 {
+    guard(op::CU_MEM_FREE_ASYNC, || unsafe { crate::driver::mempool::cuMemFreeAsync(dptr, stream_arg(hStream, false)) })
 }
 
 /// `cuMemFreeAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemFreeAsync_ptsz() -> u32 {
-    refused(op::CU_MEM_FREE_ASYNC)
+pub unsafe extern "C" fn cuMemFreeAsync_ptsz(dptr: u64, hStream: u64) -> u32 {
+    guard(op::CU_MEM_FREE_ASYNC, || unsafe { crate::driver::mempool::cuMemFreeAsync(dptr, stream_arg(hStream, true)) })
 }
 
 /// `cuMemAllocAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocAsync() -> u32 {
-    refused(op::CU_MEM_ALLOC_ASYNC)
+pub unsafe extern "C" fn cuMemAllocAsync(dptr: *mut u64, bytesize: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEM_ALLOC_ASYNC, || unsafe { crate::driver::mempool::cuMemAllocAsync(dptr, bytesize, stream_arg(hStream, false)) })
 }
 
 /// `cuMemAllocAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocAsync_ptsz() -> u32 {
-    refused(op::CU_MEM_ALLOC_ASYNC)
+pub unsafe extern "C" fn cuMemAllocAsync_ptsz(dptr: *mut u64, bytesize: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEM_ALLOC_ASYNC, || unsafe { crate::driver::mempool::cuMemAllocAsync(dptr, bytesize, stream_arg(hStream, true)) })
 }
 
 /// `cuMemPoolTrimTo`, CUDA 11.2.
@@ -61,14 +61,14 @@ unsafe fn auto_cuMemPoolTrimTo(pool: u64, minBytesToKeep: usize) -> Result<(), C
 
 /// `cuMemPoolSetAttribute`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemPoolSetAttribute() -> u32 {
-    refused(op::CU_MEM_POOL_SET_ATTRIBUTE)
+pub unsafe extern "C" fn cuMemPoolSetAttribute(pool: u64, attr: u32, value: *const c_void) -> u32 {
+    guard(op::CU_MEM_POOL_SET_ATTRIBUTE, || unsafe { crate::driver::mempool::cuMemPoolSetAttribute(pool, attr, value) })
 }
 
 /// `cuMemPoolGetAttribute`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemPoolGetAttribute() -> u32 {
-    refused(op::CU_MEM_POOL_GET_ATTRIBUTE)
+pub unsafe extern "C" fn cuMemPoolGetAttribute(pool: u64, attr: u32, value: *const c_void) -> u32 {
+    guard(op::CU_MEM_POOL_GET_ATTRIBUTE, || unsafe { crate::driver::mempool::cuMemPoolGetAttribute(pool, attr, value) })
 }
 
 /// `cuMemPoolSetAccess`, CUDA 11.2.
@@ -234,14 +234,14 @@ unsafe fn auto_cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) ->
 
 /// `cuMemAllocFromPoolAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocFromPoolAsync() -> u32 {
-    refused(op::CU_MEM_ALLOC_FROM_POOL_ASYNC)
+pub unsafe extern "C" fn cuMemAllocFromPoolAsync(dptr: *mut u64, bytesize: usize, pool: u64, hStream: u64) -> u32 {
+    guard(op::CU_MEM_ALLOC_FROM_POOL_ASYNC, || unsafe { crate::driver::mempool::cuMemAllocFromPoolAsync(dptr, bytesize, pool, stream_arg(hStream, false)) })
 }
 
 /// `cuMemAllocFromPoolAsync`, CUDA 11.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAllocFromPoolAsync_ptsz() -> u32 {
-    refused(op::CU_MEM_ALLOC_FROM_POOL_ASYNC)
+pub unsafe extern "C" fn cuMemAllocFromPoolAsync_ptsz(dptr: *mut u64, bytesize: usize, pool: u64, hStream: u64) -> u32 {
+    guard(op::CU_MEM_ALLOC_FROM_POOL_ASYNC, || unsafe { crate::driver::mempool::cuMemAllocFromPoolAsync(dptr, bytesize, pool, stream_arg(hStream, true)) })
 }
 
 /// `cuMemPoolExportToShareableHandle`, CUDA 11.2.

@@ -21,44 +21,44 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuModuleLoad`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleLoad() -> u32 {
-    refused(op::CU_MODULE_LOAD)
+pub unsafe extern "C" fn cuModuleLoad(module: *mut u64, fname: *const c_char) -> u32 {
+    guard(op::CU_MODULE_LOAD, || unsafe { crate::driver::module::cuModuleLoad(module, fname) })
 }
 
 /// `cuModuleLoadData`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleLoadData() -> u32 {
-    refused(op::CU_MODULE_LOAD_DATA)
+pub unsafe extern "C" fn cuModuleLoadData(module: *mut u64, image: *const c_void) -> u32 {
+    guard(op::CU_MODULE_LOAD_DATA, || unsafe { crate::driver::module::cuModuleLoadData(module, image) })
 }
 
 /// `cuModuleLoadDataEx`, CUDA 2.1.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleLoadDataEx() -> u32 {
-    refused(op::CU_MODULE_LOAD_DATA_EX)
+pub unsafe extern "C" fn cuModuleLoadDataEx(module: *mut u64, image: *const c_void, numOptions: u32, options: *mut u32, optionValues: *mut c_void) -> u32 {
+    guard(op::CU_MODULE_LOAD_DATA_EX, || unsafe { crate::driver::module::cuModuleLoadDataEx(module, image, numOptions, options, optionValues) })
 }
 
 /// `cuModuleLoadFatBinary`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleLoadFatBinary() -> u32 {
-    refused(op::CU_MODULE_LOAD_FAT_BINARY)
+pub unsafe extern "C" fn cuModuleLoadFatBinary(module: *mut u64, fatCubin: *const c_void) -> u32 {
+    guard(op::CU_MODULE_LOAD_FAT_BINARY, || unsafe { crate::driver::module::cuModuleLoadFatBinary(module, fatCubin) })
 }
 
 /// `cuModuleUnload`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleUnload() -> u32 {
-    refused(op::CU_MODULE_UNLOAD)
+pub unsafe extern "C" fn cuModuleUnload(hmod: u64) -> u32 {
+    guard(op::CU_MODULE_UNLOAD, || unsafe { crate::driver::module::cuModuleUnload(hmod) })
 }
 
 /// `cuModuleGetLoadingMode`, CUDA 11.7.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleGetLoadingMode() -> u32 {
-    refused(op::CU_MODULE_GET_LOADING_MODE)
+pub unsafe extern "C" fn cuModuleGetLoadingMode(mode: *mut u32) -> u32 {
+    guard(op::CU_MODULE_GET_LOADING_MODE, || unsafe { crate::driver::module::cuModuleGetLoadingMode(mode) })
 }
 
 /// `cuModuleGetFunction`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleGetFunction() -> u32 {
-    refused(op::CU_MODULE_GET_FUNCTION)
+pub unsafe extern "C" fn cuModuleGetFunction(hfunc: *mut u64, hmod: u64, name: *const c_char) -> u32 {
+    guard(op::CU_MODULE_GET_FUNCTION, || unsafe { crate::driver::module::cuModuleGetFunction(hfunc, hmod, name) })
 }
 
 /// `cuModuleGetFunctionCount`, CUDA 12.4.
@@ -85,8 +85,8 @@ unsafe fn auto_cuModuleGetFunctionCount(count: *mut u32, mod_: u64) -> Result<()
 
 /// `cuModuleEnumerateFunctions`, CUDA 12.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleEnumerateFunctions() -> u32 {
-    refused(op::CU_MODULE_ENUMERATE_FUNCTIONS)
+pub unsafe extern "C" fn cuModuleEnumerateFunctions(functions: *mut u64, numFunctions: u32, mod_: u64) -> u32 {
+    guard(op::CU_MODULE_ENUMERATE_FUNCTIONS, || unsafe { crate::driver::module::cuModuleEnumerateFunctions(functions, numFunctions, mod_) })
 }
 
 /// `cuModuleGetGlobal`, CUDA 2.0.
@@ -97,8 +97,8 @@ pub extern "C" fn cuModuleGetGlobal() -> u32 {
 
 /// `cuModuleGetGlobal`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuModuleGetGlobal_v2() -> u32 {
-    refused(op::CU_MODULE_GET_GLOBAL)
+pub unsafe extern "C" fn cuModuleGetGlobal_v2(dptr: *mut u64, bytes: *mut usize, hmod: u64, name: *const c_char) -> u32 {
+    guard(op::CU_MODULE_GET_GLOBAL, || unsafe { crate::driver::module::cuModuleGetGlobal(dptr, bytes, hmod, name) })
 }
 
 /// `cuModuleGetTexRef`, CUDA 2.0.

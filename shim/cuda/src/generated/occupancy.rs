@@ -70,14 +70,14 @@ unsafe fn auto_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(numBlocks: *
 
 /// `cuOccupancyMaxPotentialBlockSize`, CUDA 6.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuOccupancyMaxPotentialBlockSize() -> u32 {
-    refused(op::CU_OCCUPANCY_MAX_POTENTIAL_BLOCK_SIZE)
+pub unsafe extern "C" fn cuOccupancyMaxPotentialBlockSize(minGridSize: *mut i32, blockSize: *mut i32, func: u64, blockSizeToDynamicSMemSize: *const c_void, dynamicSMemSize: usize, blockSizeLimit: i32) -> u32 {
+    guard(op::CU_OCCUPANCY_MAX_POTENTIAL_BLOCK_SIZE, || unsafe { crate::driver::occupancy::cuOccupancyMaxPotentialBlockSize(minGridSize, blockSize, func, blockSizeToDynamicSMemSize, dynamicSMemSize, blockSizeLimit) })
 }
 
 /// `cuOccupancyMaxPotentialBlockSizeWithFlags`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuOccupancyMaxPotentialBlockSizeWithFlags() -> u32 {
-    refused(op::CU_OCCUPANCY_MAX_POTENTIAL_BLOCK_SIZE_WITH_FLAGS)
+pub unsafe extern "C" fn cuOccupancyMaxPotentialBlockSizeWithFlags(minGridSize: *mut i32, blockSize: *mut i32, func: u64, blockSizeToDynamicSMemSize: *const c_void, dynamicSMemSize: usize, blockSizeLimit: i32, flags: u32) -> u32 {
+    guard(op::CU_OCCUPANCY_MAX_POTENTIAL_BLOCK_SIZE_WITH_FLAGS, || unsafe { crate::driver::occupancy::cuOccupancyMaxPotentialBlockSizeWithFlags(minGridSize, blockSize, func, blockSizeToDynamicSMemSize, dynamicSMemSize, blockSizeLimit, flags) })
 }
 
 /// `cuOccupancyAvailableDynamicSMemPerBlock`, CUDA 10.2.

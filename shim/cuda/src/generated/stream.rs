@@ -96,14 +96,14 @@ unsafe fn auto_cuStreamGetPriority(hStream: u64, priority: *mut i32) -> Result<(
 
 /// `cuStreamGetDevice`, CUDA 12.8.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetDevice() -> u32 {
-    refused(op::CU_STREAM_GET_DEVICE)
+pub unsafe extern "C" fn cuStreamGetDevice(hStream: u64, device: *mut i32) -> u32 {
+    guard(op::CU_STREAM_GET_DEVICE, || unsafe { crate::driver::stream::cuStreamGetDevice(stream_arg(hStream, false), device) })
 }
 
 /// `cuStreamGetDevice`, CUDA 12.8.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetDevice_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_DEVICE)
+pub unsafe extern "C" fn cuStreamGetDevice_ptsz(hStream: u64, device: *mut i32) -> u32 {
+    guard(op::CU_STREAM_GET_DEVICE, || unsafe { crate::driver::stream::cuStreamGetDevice(stream_arg(hStream, true), device) })
 }
 
 /// `cuStreamGetFlags`, CUDA 5.5.
@@ -164,26 +164,26 @@ unsafe fn auto_cuStreamGetId(hStream: u64, streamId: *mut u64) -> Result<(), Cud
 
 /// `cuStreamGetCtx`, CUDA 9.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCtx() -> u32 {
-    refused(op::CU_STREAM_GET_CTX)
+pub unsafe extern "C" fn cuStreamGetCtx(hStream: u64, pctx: *mut u64) -> u32 {
+    guard(op::CU_STREAM_GET_CTX, || unsafe { crate::driver::stream::cuStreamGetCtx(stream_arg(hStream, false), pctx) })
 }
 
 /// `cuStreamGetCtx`, CUDA 9.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCtx_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_CTX)
+pub unsafe extern "C" fn cuStreamGetCtx_ptsz(hStream: u64, pctx: *mut u64) -> u32 {
+    guard(op::CU_STREAM_GET_CTX, || unsafe { crate::driver::stream::cuStreamGetCtx(stream_arg(hStream, true), pctx) })
 }
 
 /// `cuStreamGetCtx_v2`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCtx_v2() -> u32 {
-    refused(op::CU_STREAM_GET_CTX_V2)
+pub unsafe extern "C" fn cuStreamGetCtx_v2(hStream: u64, pCtx: *mut u64, pGreenCtx: *mut c_void) -> u32 {
+    guard(op::CU_STREAM_GET_CTX_V2, || unsafe { crate::driver::stream::cuStreamGetCtx_v2(stream_arg(hStream, false), pCtx, pGreenCtx) })
 }
 
 /// `cuStreamGetCtx_v2`, CUDA 12.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamGetCtx_v2_ptsz() -> u32 {
-    refused(op::CU_STREAM_GET_CTX_V2)
+pub unsafe extern "C" fn cuStreamGetCtx_v2_ptsz(hStream: u64, pCtx: *mut u64, pGreenCtx: *mut c_void) -> u32 {
+    guard(op::CU_STREAM_GET_CTX_V2, || unsafe { crate::driver::stream::cuStreamGetCtx_v2(stream_arg(hStream, true), pCtx, pGreenCtx) })
 }
 
 /// `cuStreamWaitEvent`, CUDA 3.2.
@@ -215,14 +215,14 @@ unsafe fn auto_cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Resul
 
 /// `cuStreamAddCallback`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamAddCallback() -> u32 {
-    refused(op::CU_STREAM_ADD_CALLBACK)
+pub unsafe extern "C" fn cuStreamAddCallback(hStream: u64, callback: *const c_void, userData: *const c_void, flags: u32) -> u32 {
+    guard(op::CU_STREAM_ADD_CALLBACK, || unsafe { crate::driver::stream::cuStreamAddCallback(stream_arg(hStream, false), callback, userData, flags) })
 }
 
 /// `cuStreamAddCallback`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamAddCallback_ptsz() -> u32 {
-    refused(op::CU_STREAM_ADD_CALLBACK)
+pub unsafe extern "C" fn cuStreamAddCallback_ptsz(hStream: u64, callback: *const c_void, userData: *const c_void, flags: u32) -> u32 {
+    guard(op::CU_STREAM_ADD_CALLBACK, || unsafe { crate::driver::stream::cuStreamAddCallback(stream_arg(hStream, true), callback, userData, flags) })
 }
 
 /// `cuStreamBeginRecaptureToGraph`, CUDA 13.3.
@@ -239,38 +239,38 @@ pub extern "C" fn cuStreamBeginRecaptureToGraph_ptsz() -> u32 {
 
 /// `cuStreamAttachMemAsync`, CUDA 6.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamAttachMemAsync() -> u32 {
-    refused(op::CU_STREAM_ATTACH_MEM_ASYNC)
+pub unsafe extern "C" fn cuStreamAttachMemAsync(hStream: u64, dptr: u64, length: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_ATTACH_MEM_ASYNC, || unsafe { crate::driver::stream::cuStreamAttachMemAsync(stream_arg(hStream, false), dptr, length, flags) })
 }
 
 /// `cuStreamAttachMemAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamAttachMemAsync_ptsz() -> u32 {
-    refused(op::CU_STREAM_ATTACH_MEM_ASYNC)
+pub unsafe extern "C" fn cuStreamAttachMemAsync_ptsz(hStream: u64, dptr: u64, length: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_ATTACH_MEM_ASYNC, || unsafe { crate::driver::stream::cuStreamAttachMemAsync(stream_arg(hStream, true), dptr, length, flags) })
 }
 
 /// `cuStreamQuery`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamQuery() -> u32 {
-    refused(op::CU_STREAM_QUERY)
+pub unsafe extern "C" fn cuStreamQuery(hStream: u64) -> u32 {
+    guard(op::CU_STREAM_QUERY, || unsafe { crate::driver::stream::cuStreamQuery(stream_arg(hStream, false)) })
 }
 
 /// `cuStreamQuery`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamQuery_ptsz() -> u32 {
-    refused(op::CU_STREAM_QUERY)
+pub unsafe extern "C" fn cuStreamQuery_ptsz(hStream: u64) -> u32 {
+    guard(op::CU_STREAM_QUERY, || unsafe { crate::driver::stream::cuStreamQuery(stream_arg(hStream, true)) })
 }
 
 /// `cuStreamSynchronize`, CUDA 2.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamSynchronize() -> u32 {
-    refused(op::CU_STREAM_SYNCHRONIZE)
+pub unsafe extern "C" fn cuStreamSynchronize(hStream: u64) -> u32 {
+    guard(op::CU_STREAM_SYNCHRONIZE, || unsafe { crate::driver::stream::cuStreamSynchronize(stream_arg(hStream, false)) })
 }
 
 /// `cuStreamSynchronize`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamSynchronize_ptsz() -> u32 {
-    refused(op::CU_STREAM_SYNCHRONIZE)
+pub unsafe extern "C" fn cuStreamSynchronize_ptsz(hStream: u64) -> u32 {
+    guard(op::CU_STREAM_SYNCHRONIZE, || unsafe { crate::driver::stream::cuStreamSynchronize(stream_arg(hStream, true)) })
 }
 
 /// `cuStreamDestroy`, CUDA 2.0.

@@ -21,8 +21,8 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuPointerGetAttribute`, CUDA 4.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuPointerGetAttribute() -> u32 {
-    refused(op::CU_POINTER_GET_ATTRIBUTE)
+pub unsafe extern "C" fn cuPointerGetAttribute(data: *const c_void, attribute: u32, ptr: u64) -> u32 {
+    guard(op::CU_POINTER_GET_ATTRIBUTE, || unsafe { crate::driver::unified::cuPointerGetAttribute(data, attribute, ptr) })
 }
 
 /// `cuMemPrefetchAsync`, CUDA 8.0.
@@ -111,12 +111,12 @@ pub extern "C" fn cuMemRangeGetAttributes() -> u32 {
 
 /// `cuPointerSetAttribute`, CUDA 6.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuPointerSetAttribute() -> u32 {
-    refused(op::CU_POINTER_SET_ATTRIBUTE)
+pub unsafe extern "C" fn cuPointerSetAttribute(value: *const c_void, attribute: u32, ptr: u64) -> u32 {
+    guard(op::CU_POINTER_SET_ATTRIBUTE, || unsafe { crate::driver::unified::cuPointerSetAttribute(value, attribute, ptr) })
 }
 
 /// `cuPointerGetAttributes`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuPointerGetAttributes() -> u32 {
-    refused(op::CU_POINTER_GET_ATTRIBUTES)
+pub unsafe extern "C" fn cuPointerGetAttributes(numAttributes: u32, attributes: *mut u32, data: *mut c_void, ptr: u64) -> u32 {
+    guard(op::CU_POINTER_GET_ATTRIBUTES, || unsafe { crate::driver::unified::cuPointerGetAttributes(numAttributes, attributes, data, ptr) })
 }

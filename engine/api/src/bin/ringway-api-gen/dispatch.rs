@@ -446,7 +446,7 @@ fn arm(out: &mut String, row: &Row) {
                 let _ = writeln!(out, "    let {n} = r.u64()?;");
                 arguments.push(n.clone());
             }
-            Shape::Ptr(_) | Shape::Func => unreachable!("refused by the parser"),
+            Shape::Ptr(_) | Shape::HandleOut | Shape::Func => unreachable!("refused by the parser"),
         }
     }
     let _ = writeln!(out, "    r.end()?;");

@@ -43,6 +43,7 @@ pub fn c_type(p: &Param) -> String {
         Shape::New(_) | Shape::Found(_) => "*mut u64".into(),
         Shape::Cstr => "*const c_char".into(),
         Shape::Bytes(dir, _) => pointer(*dir, "u8"),
+        Shape::HandleOut => "*mut u64".into(),
         Shape::Pod(dir, _) | Shape::Ptr(dir) => pointer(*dir, "c_void"),
         Shape::Array(dir, Element::Scalar(s), _) => pointer(*dir, s.rust()),
         Shape::Array(dir, Element::Handle(_), _) => pointer(*dir, "u64"),
@@ -431,7 +432,7 @@ fn body(out: &mut String, row: &Row) {
                 fixed += 8;
                 let _ = writeln!(encode, "        w.u64({n});");
             }
-            Shape::Ptr(_) | Shape::Func => unreachable!("refused by the parser"),
+            Shape::Ptr(_) | Shape::HandleOut | Shape::Func => unreachable!("refused by the parser"),
         }
     }
     let _ = writeln!(

@@ -138,6 +138,8 @@ pub enum Shape {
     Pod(Dir, usize),
     /// A plain structure of this many bytes (8 or 64), by value.
     Val(usize),
+    /// Where a handwritten body puts a handle.
+    HandleOut,
     /// A pointer that only a handwritten body can follow.
     Ptr(Dir),
     /// A function pointer or a pointer that is passed on to one.

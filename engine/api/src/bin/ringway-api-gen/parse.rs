@@ -337,7 +337,7 @@ fn check_row(row: &Row) -> Result<()> {
     }
     for p in params {
         let gives_back = match &p.shape {
-            Shape::Ptr(_) | Shape::Func | Shape::Device(Dir::Out | Dir::InOut) | Shape::Val(64) => {
+            Shape::Ptr(_) | Shape::HandleOut | Shape::Func | Shape::Device(Dir::Out | Dir::InOut) | Shape::Val(64) => {
                 return Err(format!("{} needs a handwritten body", p.name));
             }
             Shape::Array(Dir::InOut, Element::Handle(_), _) => {
@@ -459,7 +459,7 @@ fn parse_param(text: &str) -> Result<Param> {
             (Some(scalar), _) => Shape::Scalar(scalar, dir),
             (None, Some(kind)) if dir == Dir::In => Shape::Handle(kind),
             // A handle that comes back from a handwritten body.
-            (None, Some(_)) => Shape::Ptr(dir),
+            (None, Some(_)) => Shape::HandleOut,
             _ => return Err(format!("unknown type {word}")),
         },
     };
