@@ -7,8 +7,14 @@ use std::path::{Path, PathBuf};
 /// Names of libcuda that programs ask for.
 const DRIVER_NAMES: [&str; 2] = ["libcuda.so.1", "libcuda.so"];
 /// Names of the runtime and of NVML that programs ask for; our own object answers to them.
-const SHIM_NAMES: [&str; 6] =
-    ["libcudart.so.12", "libcudart.so.13", "libcudart.so", "libnvidia-ml.so.1", "libnvidia-ml.so", "libnvidia-ml.so.0"];
+const SHIM_NAMES: [&str; 6] = [
+    "libcudart.so.12",
+    "libcudart.so.13",
+    "libcudart.so",
+    "libnvidia-ml.so.1",
+    "libnvidia-ml.so",
+    "libnvidia-ml.so.0",
+];
 
 /// The shared objects of this installation.
 #[derive(Debug, Clone)]
@@ -32,7 +38,11 @@ impl Libraries {
         let bin = exe.parent().unwrap_or(Path::new("/"));
         let folders = match std::env::var_os("RINGWAY_LIBDIR") {
             Some(dir) => vec![PathBuf::from(dir)],
-            None => vec![bin.join("../lib/ringway"), bin.to_path_buf(), bin.join("deps")],
+            None => vec![
+                bin.join("../lib/ringway"),
+                bin.to_path_buf(),
+                bin.join("deps"),
+            ],
         };
         let find = |name: &str| {
             folders.iter().map(|dir| dir.join(name)).find(|path| path.is_file()).and_then(|p| p.canonicalize().ok()).ok_or_else(|| {
@@ -61,18 +71,30 @@ impl PrivateDir {
     /// # Errors
     /// What the kernel says.
     pub fn create(purpose: &str) -> Result<Self, Failure> {
-        let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| d.is_dir()).unwrap_or_else(std::env::temp_dir);
+        let base = std::env::var_os("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|d| d.is_dir())
+            .unwrap_or_else(std::env::temp_dir);
         for attempt in 0..100 {
-            let path = base.join(format!("ringway-{purpose}-{}-{attempt}", std::process::id()));
+            let path = base.join(format!(
+                "ringway-{purpose}-{}-{attempt}",
+                std::process::id()
+            ));
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
-                    return Err(Failure::new(format!("cannot make the folder {}: {error}; set TMPDIR to one that can be written", path.display())));
+                    return Err(Failure::new(format!(
+                        "cannot make the folder {}: {error}; set TMPDIR to one that can be written",
+                        path.display()
+                    )));
                 }
             }
         }
-        Err(Failure::new(format!("no free name for a private folder in {}", base.display())))
+        Err(Failure::new(format!(
+            "no free name for a private folder in {}",
+            base.display()
+        )))
     }
 
     /// Its path.
@@ -101,7 +123,10 @@ impl Names {
     /// # Errors
     /// What the kernel says.
     pub fn for_program(under: &Path, driver: &Path, shim: &Path) -> Result<Self, Failure> {
-        let names = DRIVER_NAMES.map(|name| (name, driver)).into_iter().chain(SHIM_NAMES.map(|name| (name, shim)));
+        let names = DRIVER_NAMES
+            .map(|name| (name, driver))
+            .into_iter()
+            .chain(SHIM_NAMES.map(|name| (name, shim)));
         Self::link(under.join("lib"), names)
     }
 
@@ -110,10 +135,16 @@ impl Names {
     /// # Errors
     /// What the kernel says.
     pub fn for_worker(under: &Path, driver: &Path) -> Result<Self, Failure> {
-        Self::link(under.join("driver"), DRIVER_NAMES.map(|name| (name, driver)).into_iter())
+        Self::link(
+            under.join("driver"),
+            DRIVER_NAMES.map(|name| (name, driver)).into_iter(),
+        )
     }
 
-    fn link<'a>(dir: PathBuf, names: impl Iterator<Item = (&'a str, &'a Path)>) -> Result<Self, Failure> {
+    fn link<'a>(
+        dir: PathBuf,
+        names: impl Iterator<Item = (&'a str, &'a Path)>,
+    ) -> Result<Self, Failure> {
         std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
         let mut map = Vec::new();
         for (name, target) in names {
@@ -140,7 +171,11 @@ impl Names {
 
     /// What the auditor reads: `name=path` pairs with `;` between them.
     pub fn audit_map(&self) -> String {
-        self.map.iter().map(|(name, path)| format!("{name}={}", path.display())).collect::<Vec<_>>().join(";")
+        self.map
+            .iter()
+            .map(|(name, path)| format!("{name}={}", path.display()))
+            .collect::<Vec<_>>()
+            .join(";")
     }
 }
 
@@ -149,8 +184,14 @@ pub fn own_driver() -> Option<PathBuf> {
     if !Path::new("/dev/nvidiactl").exists() {
         return None;
     }
-    ["/usr/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/lib64/libcuda.so.1", "/usr/lib/libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"]
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    [
+        "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+        "/usr/lib64/libcuda.so.1",
+        "/usr/lib/libcuda.so.1",
+        "/usr/local/nvidia/lib64/libcuda.so.1",
+        "/usr/lib/wsl/lib/libcuda.so.1",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .find(|path| path.exists())
 }

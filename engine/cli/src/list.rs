@@ -10,10 +10,21 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// Server to ask (HOST:PORT or unix:/PATH); may be given several times.
-    #[arg(long, env = "RINGWAY_SERVER", value_delimiter = ',', required = true, value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "RINGWAY_SERVER",
+        value_delimiter = ',',
+        required = true,
+        value_name = "ADDR"
+    )]
     server: Vec<Endpoint>,
     /// Shared secret of the servers.
-    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    #[arg(
+        long,
+        env = "RINGWAY_TOKEN",
+        hide_env_values = true,
+        default_value = ""
+    )]
     token: String,
     /// Print JSON.
     #[arg(long)]
@@ -27,7 +38,12 @@ pub struct VersionArgs {
     #[arg(long, value_name = "ADDR")]
     server: Option<Endpoint>,
     /// Shared secret of the server.
-    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    #[arg(
+        long,
+        env = "RINGWAY_TOKEN",
+        hide_env_values = true,
+        default_value = ""
+    )]
     token: String,
 }
 
@@ -42,13 +58,37 @@ struct Found {
 }
 
 fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
-    let (_, reply) = ask(endpoint, &Request::Inventory { token: token.to_owned() })?;
-    let Reply::Inventory { server, version, driver, gpus, leases, boot_id, unix_path } = reply else {
-        return Err(Failure::new(format!("{endpoint}: the server answered with something else than its inventory")));
+    let (_, reply) = ask(
+        endpoint,
+        &Request::Inventory {
+            token: token.to_owned(),
+        },
+    )?;
+    let Reply::Inventory {
+        server,
+        version,
+        driver,
+        gpus,
+        leases,
+        boot_id,
+        unix_path,
+    } = reply
+    else {
+        return Err(Failure::new(format!(
+            "{endpoint}: the server answered with something else than its inventory"
+        )));
     };
     let (link, _, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), None)?;
     let link = if link == Link::Shm { "shm" } else { "tcp" };
-    Ok(Found { server, version, driver, gpus, leases, link: link.into(), why })
+    Ok(Found {
+        server,
+        version,
+        driver,
+        gpus,
+        leases,
+        link: link.into(),
+        why,
+    })
 }
 
 /// Shows what servers have.
@@ -77,8 +117,14 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         for (endpoint, found) in &all {
-            println!("{} at {endpoint}  link {} ({})  driver {}", found.server, found.link, found.why, found.driver);
-            println!("  {:>3}  {:<32} {:>5} {:>12} {:>12} {:>7}", "GPU", "name", "cc", "memory MiB", "free MiB", "leases");
+            println!(
+                "{} at {endpoint}  link {} ({})  driver {}",
+                found.server, found.link, found.why, found.driver
+            );
+            println!(
+                "  {:>3}  {:<32} {:>5} {:>12} {:>12} {:>7}",
+                "GPU", "name", "cc", "memory MiB", "free MiB", "leases"
+            );
             for gpu in &found.gpus {
                 println!(
                     "  {:>3}  {:<32} {:>3}.{} {:>12} {:>12} {:>7}",
@@ -92,8 +138,17 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
                 );
             }
             for lease in &found.leases {
-                let slices: Vec<String> =
-                    lease.slices.iter().map(|slice| format!("GPU {} {} MiB", slice.server_ordinal, slice.memory_bytes >> 20)).collect();
+                let slices: Vec<String> = lease
+                    .slices
+                    .iter()
+                    .map(|slice| {
+                        format!(
+                            "GPU {} {} MiB",
+                            slice.server_ordinal,
+                            slice.memory_bytes >> 20
+                        )
+                    })
+                    .collect();
                 println!(
                     "  lease {} {}@{} {} s, {} sessions, {}: {}",
                     lease.lease,
@@ -107,15 +162,25 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(if failed { ExitCode::from(crate::EXIT_RINGWAY) } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::from(crate::EXIT_RINGWAY)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Shows versions.
 pub fn version(args: &VersionArgs) -> Result<ExitCode, Failure> {
-    println!("ringway {} (protocol {PROTOCOL_VERSION})", env!("CARGO_PKG_VERSION"));
+    println!(
+        "ringway {} (protocol {PROTOCOL_VERSION})",
+        env!("CARGO_PKG_VERSION")
+    );
     if let Some(endpoint) = &args.server {
         let found = question(endpoint, &args.token)?;
-        println!("{} at {endpoint}: ringway {}, driver {}", found.server, found.version, found.driver);
+        println!(
+            "{} at {endpoint}: ringway {}, driver {}",
+            found.server, found.version, found.driver
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

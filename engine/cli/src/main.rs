@@ -15,7 +15,12 @@ pub const EXIT_RINGWAY: u8 = 125;
 
 /// GPUs of the network for unmodified CUDA programs.
 #[derive(Debug, Parser)]
-#[command(name = "ringway", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "ringway",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,10 +56,22 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = tracing_subscriber::EnvFilter::try_from_env("RINGWAY_LOG").unwrap_or_else(|_| {
         // A daemon tells what it does; a command says nothing that was not asked for.
-        let level = if matches!(cli.command, Command::Serve(_) | Command::Worker { .. }) { "info" } else { "warn" };
-        tracing_subscriber::EnvFilter::new(if std::env::var_os("RINGWAY_EMBEDDED").is_some() { "warn" } else { level })
+        let level = if matches!(cli.command, Command::Serve(_) | Command::Worker { .. }) {
+            "info"
+        } else {
+            "warn"
+        };
+        tracing_subscriber::EnvFilter::new(if std::env::var_os("RINGWAY_EMBEDDED").is_some() {
+            "warn"
+        } else {
+            level
+        })
     });
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Serve(args) => serve::serve(args),
@@ -62,11 +79,20 @@ fn main() -> ExitCode {
         Command::Version(args) => list::version(&args),
         Command::Coverage(args) => coverage::coverage(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ringway", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "ringway",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Worker { inventory: true } => ringway_worker::print_inventory().map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        Command::Worker { inventory: false } => ringway_worker::serve_session().map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Worker { inventory: true } => ringway_worker::print_inventory()
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+        Command::Worker { inventory: false } => ringway_worker::serve_session()
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("ringway: {}", failure.message);
@@ -84,12 +110,18 @@ pub struct Failure {
 impl Failure {
     /// With [`EXIT_RINGWAY`].
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: EXIT_RINGWAY }
+        Self {
+            message: message.into(),
+            code: EXIT_RINGWAY,
+        }
     }
 
     /// With another exit code.
     pub fn with_code(message: impl Into<String>, code: u8) -> Self {
-        Self { message: message.into(), code }
+        Self {
+            message: message.into(),
+            code,
+        }
     }
 }
 

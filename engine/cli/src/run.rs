@@ -23,7 +23,12 @@ pub struct RunArgs {
     #[arg(short = 'n', long = "gpus", default_value_t = 1, value_name = "N")]
     gpus: u32,
     /// Fraction of the memory of each GPU, as 0.25.
-    #[arg(short = 'p', long = "fraction", value_name = "FRACTION", conflicts_with = "memory")]
+    #[arg(
+        short = 'p',
+        long = "fraction",
+        value_name = "FRACTION",
+        conflicts_with = "memory"
+    )]
     fraction: Option<f64>,
     /// MiB of memory of each GPU.
     #[arg(short = 'm', long = "memory", value_name = "MIB")]
@@ -32,7 +37,12 @@ pub struct RunArgs {
     #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDR")]
     server: Option<Endpoint>,
     /// Shared secret of the server.
-    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
+    #[arg(
+        long,
+        env = "RINGWAY_TOKEN",
+        hide_env_values = true,
+        default_value = ""
+    )]
     token: String,
     /// Link to use instead of the best one.
     #[arg(long, value_enum)]
@@ -50,7 +60,12 @@ pub struct RunArgs {
     #[arg(short, long)]
     quiet: bool,
     /// The program and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     command: Vec<String>,
 }
 
@@ -65,12 +80,19 @@ pub enum Link {
 
 /// Who this process is, for the server's records.
 pub fn identity(command: &[String]) -> Identity {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
-        // SAFETY: getuid cannot fail.
-        format!("uid {}", unsafe { libc::getuid() })
-    });
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| {
+            // SAFETY: getuid cannot fail.
+            format!("uid {}", unsafe { libc::getuid() })
+        });
     let program: String = command.join(" ").chars().take(120).collect();
-    Identity { user, host: host_name(), program, pid: std::process::id() }
+    Identity {
+        user,
+        host: host_name(),
+        program,
+        pid: std::process::id(),
+    }
 }
 
 struct Embedded {
@@ -81,14 +103,23 @@ struct Embedded {
 impl Embedded {
     fn start(socket: &Path, driver: &Path, tcp: bool) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--announce", "--until-eof", "--driver"]).arg(driver);
+        command
+            .args(["serve", "--announce", "--until-eof", "--driver"])
+            .arg(driver);
         if tcp {
             command.args(["--listen", "127.0.0.1:0"]);
         } else {
-            command.arg("--listen").arg(format!("unix:{}", socket.display()));
+            command
+                .arg("--listen")
+                .arg(format!("unix:{}", socket.display()));
         }
         // Its own process group: a terminal's Ctrl-C is for the program, not for the server.
-        command.env("RINGWAY_EMBEDDED", "1").env_remove("RINGWAY_TOKEN").stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        command
+            .env("RINGWAY_EMBEDDED", "1")
+            .env_remove("RINGWAY_TOKEN")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0);
         let mut child = command.spawn()?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
@@ -96,9 +127,14 @@ impl Embedded {
         }
         let Some(address) = line.trim().strip_prefix("ready ") else {
             let status = child.wait()?;
-            return Err(Failure::new(format!("the embedded server did not start ({status}); its own words are above")));
+            return Err(Failure::new(format!(
+                "the embedded server did not start ({status}); its own words are above"
+            )));
         };
-        Ok(Self { child, endpoint: address.parse()? })
+        Ok(Self {
+            child,
+            endpoint: address.parse()?,
+        })
     }
 
     fn stop(mut self) {
@@ -140,12 +176,18 @@ fn connect(endpoint: &Endpoint) -> Result<Connection, Failure> {
 pub fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Failure> {
     let mut connection = connect(endpoint)?;
     control::send(&mut connection, request)?;
-    let reply = control::receive_reply(&mut connection).map_err(|error| Failure::new(format!("{endpoint}: {error}")))?;
+    let reply = control::receive_reply(&mut connection)
+        .map_err(|error| Failure::new(format!("{endpoint}: {error}")))?;
     Ok((connection, reply))
 }
 
 /// The link between this machine and a server: which, to where, and why not a better one.
-pub fn choose_link(endpoint: &Endpoint, boot: &str, unix_path: Option<&str>, forced: Option<Link>) -> Result<(Link, Endpoint, String), Failure> {
+pub fn choose_link(
+    endpoint: &Endpoint,
+    boot: &str,
+    unix_path: Option<&str>,
+    forced: Option<Link>,
+) -> Result<(Link, Endpoint, String), Failure> {
     let same_host = !boot.is_empty() && boot == boot_id();
     let shm = match endpoint {
         Endpoint::Unix(_) => Ok(endpoint.clone()),
@@ -154,20 +196,26 @@ pub fn choose_link(endpoint: &Endpoint, boot: &str, unix_path: Option<&str>, for
             None => Err("the server has no Unix socket (its --listen names none)".to_owned()),
             Some(path) => match std::os::unix::net::UnixStream::connect(path) {
                 Ok(_) => Ok(Endpoint::Unix(path.into())),
-                Err(error) => Err(format!("the server's socket {path} cannot be opened: {error}")),
+                Err(error) => Err(format!(
+                    "the server's socket {path} cannot be opened: {error}"
+                )),
             },
         },
     };
     match (forced, shm, endpoint) {
         (None | Some(Link::Shm), Ok(socket), _) => Ok((Link::Shm, socket, "same host".into())),
-        (Some(Link::Shm), Err(why), _) => Err(Failure::new(format!("--link shm cannot be had: {why}"))),
-        (Some(Link::Tcp), _, Endpoint::Unix(_)) => {
-            Err(Failure::new("--link tcp cannot be had over a Unix socket; name the server's TCP address with --server"))
+        (Some(Link::Shm), Err(why), _) => {
+            Err(Failure::new(format!("--link shm cannot be had: {why}")))
         }
+        (Some(Link::Tcp), _, Endpoint::Unix(_)) => Err(Failure::new(
+            "--link tcp cannot be had over a Unix socket; name the server's TCP address with --server",
+        )),
         (Some(Link::Tcp), ..) => Ok((Link::Tcp, endpoint.clone(), "asked for".into())),
-        (None, Err(why), _) => {
-            Ok((Link::Tcp, endpoint.clone(), format!("{why}; this release has no RDMA link yet")))
-        }
+        (None, Err(why), _) => Ok((
+            Link::Tcp,
+            endpoint.clone(),
+            format!("{why}; this release has no RDMA link yet"),
+        )),
     }
 }
 
@@ -177,14 +225,38 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         (None, Some(mib)) => MemoryAsk::Mib(mib),
         (None, None) => MemoryAsk::Fraction(1.0),
     };
-    let request = Request::Lease { token: args.token.clone(), gpus: args.gpus, memory, identity: identity(&args.command) };
+    let request = Request::Lease {
+        token: args.token.clone(),
+        gpus: args.gpus,
+        memory,
+        identity: identity(&args.command),
+    };
     let (connection, reply) = ask(endpoint, &request)?;
-    let Reply::Leased { lease, secret, slices, server, boot_id, unix_path } = reply else {
-        return Err(Failure::new(format!("{endpoint}: the server answered with something else than a lease")));
+    let Reply::Leased {
+        lease,
+        secret,
+        slices,
+        server,
+        boot_id,
+        unix_path,
+    } = reply
+    else {
+        return Err(Failure::new(format!(
+            "{endpoint}: the server answered with something else than a lease"
+        )));
     };
     connection.set_read_timeout(None)?;
     let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
-    Ok(Held { _connection: connection, lease, secret, slices, server, endpoint, link, why })
+    Ok(Held {
+        _connection: connection,
+        lease,
+        secret,
+        slices,
+        server,
+        endpoint,
+        link,
+        why,
+    })
 }
 
 fn announce(held: &Held) {
@@ -195,7 +267,12 @@ fn announce(held: &Held) {
             if slice.memory_bytes == slice.memory_bytes_total {
                 format!("{} ({} MiB)", slice.name, slice.memory_bytes >> 20)
             } else {
-                format!("{} ({} of {} MiB)", slice.name, slice.memory_bytes >> 20, slice.memory_bytes_total >> 20)
+                format!(
+                    "{} ({} of {} MiB)",
+                    slice.name,
+                    slice.memory_bytes >> 20,
+                    slice.memory_bytes_total >> 20
+                )
             }
         })
         .collect();
@@ -203,7 +280,12 @@ fn announce(held: &Held) {
         Link::Shm => "shm",
         Link::Tcp => "tcp",
     };
-    eprintln!("ringway: {} on {} by {link} ({})", gpus.join(" + "), held.server, held.why);
+    eprintln!(
+        "ringway: {} on {} by {link} ({})",
+        gpus.join(" + "),
+        held.server,
+        held.why
+    );
 }
 
 /// Checks that the program can be started before anything is leased, as a shell would.
@@ -212,7 +294,13 @@ fn check_command(program: &str) -> Result<(), Failure> {
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![program.into()]
     } else {
-        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|dir| dir.join(program)).collect()).unwrap_or_default()
+        std::env::var_os("PATH")
+            .map(|path| {
+                std::env::split_paths(&path)
+                    .map(|dir| dir.join(program))
+                    .collect()
+            })
+            .unwrap_or_default()
     };
     let mut found = false;
     for candidate in candidates {
@@ -224,9 +312,15 @@ fn check_command(program: &str) -> Result<(), Failure> {
         }
     }
     if found {
-        Err(Failure::with_code(format!("{program}: is not executable; chmod +x it, or name its interpreter"), 126))
+        Err(Failure::with_code(
+            format!("{program}: is not executable; chmod +x it, or name its interpreter"),
+            126,
+        ))
     } else {
-        Err(Failure::with_code(format!("{program}: command not found"), 127))
+        Err(Failure::with_code(
+            format!("{program}: command not found"),
+            127,
+        ))
     }
 }
 
@@ -251,7 +345,11 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         Some(_) => None,
         None => {
             let driver = driver_file(&args.driver, &libraries)?;
-            Some(Embedded::start(&private.path().join("serve.sock"), &driver, args.link == Some(Link::Tcp))?)
+            Some(Embedded::start(
+                &private.path().join("serve.sock"),
+                &driver,
+                args.link == Some(Link::Tcp),
+            )?)
         }
     };
     let endpoint = match (&args.server, &embedded) {
@@ -266,7 +364,10 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         let names = Names::for_program(private.path(), &libraries.shim, &libraries.shim)?;
         prepare(&mut command, &names, &libraries);
         let link = if held.link == Link::Shm { "shm" } else { "tcp" };
-        command.env("RINGWAY_LEASE", format!("{}|{}|{}|{link}", held.endpoint, held.lease, held.secret));
+        command.env(
+            "RINGWAY_LEASE",
+            format!("{}|{}|{}|{link}", held.endpoint, held.lease, held.secret),
+        );
         let stats_dir = private.path().join("stats");
         if args.stats.is_some() {
             std::fs::create_dir(&stats_dir)?;
@@ -294,12 +395,18 @@ fn prepare(command: &mut Command, names: &Names, libraries: &Libraries) {
         audit.push(":");
         audit.push(old);
     }
-    command.env("LD_AUDIT", audit).env("RINGWAY_AUDIT", names.audit_map());
+    command
+        .env("LD_AUDIT", audit)
+        .env("RINGWAY_AUDIT", names.audit_map());
 }
 
 fn supervise_status(mut command: Command) -> Result<std::process::ExitStatus, Failure> {
     let mut child = command.spawn().map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+        let code = if error.kind() == std::io::ErrorKind::NotFound {
+            127
+        } else {
+            126
+        };
         Failure::with_code(format!("cannot start the program: {error}"), code)
     })?;
     signals::pass_to(child.id())?;
@@ -342,5 +449,6 @@ fn write_stats(file: &Path, dir: &Path, link: &str, wall: Duration) -> Result<()
     sum.insert("processes".into(), json!(processes));
     sum.insert("wall_s".into(), json!(wall.as_secs_f64()));
     let text = serde_json::to_string_pretty(&Value::Object(sum))?;
-    std::fs::write(file, text + "\n").map_err(|error| Failure::new(format!("--stats {}: {error}", file.display())))
+    std::fs::write(file, text + "\n")
+        .map_err(|error| Failure::new(format!("--stats {}: {error}", file.display())))
 }

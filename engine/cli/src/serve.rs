@@ -45,9 +45,16 @@ pub fn driver_file(which: &str, libraries: &Libraries) -> Result<PathBuf, Failur
         "softgpu" => Ok(libraries.softgpu.clone()),
         path => {
             let path = PathBuf::from(path);
-            let file = if path.is_dir() { path.join("libcuda.so.1") } else { path };
+            let file = if path.is_dir() {
+                path.join("libcuda.so.1")
+            } else {
+                path
+            };
             file.canonicalize().map_err(|error| {
-                Failure::new(format!("--driver: {}: {error}; name a libcuda.so.1, its folder, 'softgpu' or 'auto'", file.display()))
+                Failure::new(format!(
+                    "--driver: {}: {error}; name a libcuda.so.1, its folder, 'softgpu' or 'auto'",
+                    file.display()
+                ))
             })
         }
     }
@@ -55,7 +62,9 @@ pub fn driver_file(which: &str, libraries: &Libraries) -> Result<PathBuf, Failur
 
 /// The host's name.
 pub fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "localhost".into())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_else(|_| "localhost".into())
 }
 
 /// Runs the daemon.
@@ -65,7 +74,10 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let driver = driver_file(&args.driver, &libraries)?;
     let names = Names::for_worker(private.path(), &driver)?;
     let listen = if args.listen.is_empty() {
-        vec![Endpoint::Tcp("127.0.0.1".into(), DEFAULT_PORT), Endpoint::Unix(private.path().join("serve.sock"))]
+        vec![
+            Endpoint::Tcp("127.0.0.1".into(), DEFAULT_PORT),
+            Endpoint::Unix(private.path().join("serve.sock")),
+        ]
     } else {
         args.listen
     };
@@ -80,13 +92,21 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
     let (server, listeners) = Server::start(options)?;
     let addresses = bound(&listeners)?;
-    tracing::info!("{}; listening on {}", server.describe(), addresses.join(", "));
+    tracing::info!(
+        "{}; listening on {}",
+        server.describe(),
+        addresses.join(", ")
+    );
     if args.announce {
         let mut out = std::io::stdout();
         writeln!(out, "ready {}", addresses.join(" "))?;
         out.flush()?;
     }
-    let sockets: Vec<PathBuf> = addresses.iter().filter_map(|a| a.strip_prefix("unix:")).map(PathBuf::from).collect();
+    let sockets: Vec<PathBuf> = addresses
+        .iter()
+        .filter_map(|a| a.strip_prefix("unix:"))
+        .map(PathBuf::from)
+        .collect();
     let folder = private.path().to_path_buf();
     let clean = move || {
         for socket in &sockets {
@@ -96,19 +116,26 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
     if args.until_eof {
         let clean = clean.clone();
-        std::thread::Builder::new().name("until-eof".into()).spawn(move || {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            clean();
-            std::process::exit(0);
-        })?;
+        std::thread::Builder::new()
+            .name("until-eof".into())
+            .spawn(move || {
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                clean();
+                std::process::exit(0);
+            })?;
     }
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            clean();
-            std::process::exit(128 + signal);
-        }
-    })?;
+    let mut signals = signal_hook::iterator::Signals::new([
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGINT,
+    ])?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                clean();
+                std::process::exit(128 + signal);
+            }
+        })?;
     server.run(listeners);
     Ok(ExitCode::SUCCESS)
 }

@@ -32,7 +32,11 @@ impl FromStr for Endpoint {
         let bad = || BadEndpoint(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
             // sun_path holds 107 bytes and a NUL.
-            return if path.starts_with('/') && path.len() <= 107 { Ok(Self::Unix(path.into())) } else { Err(bad()) };
+            return if path.starts_with('/') && path.len() <= 107 {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(bad())
+            };
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self::Tcp(address.ip().to_string(), address.port()));
@@ -42,8 +46,15 @@ impl FromStr for Endpoint {
             Some(_) => return Err(bad()),
             None => (text, DEFAULT_PORT),
         };
-        let valid = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-        if valid { Ok(Self::Tcp(host.to_owned(), port)) } else { Err(bad()) }
+        let valid = !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if valid {
+            Ok(Self::Tcp(host.to_owned(), port))
+        } else {
+            Err(bad())
+        }
     }
 }
 
@@ -148,7 +159,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);
         }
-        for text in ["", "unix:relative", ":80", "host:port", "a b:1", "::1:x", "h:99999"] {
+        for text in [
+            "",
+            "unix:relative",
+            ":80",
+            "host:port",
+            "a b:1",
+            "::1:x",
+            "h:99999",
+        ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
     }

@@ -8,7 +8,6 @@
 pub mod account;
 mod client;
 mod config;
-pub mod endpoint;
 mod error;
 mod framed;
 mod link;

@@ -22,7 +22,9 @@ pub enum LeaseError {
         has: usize,
     },
     /// Not enough memory is free now.
-    #[error("not enough free GPU memory: {asked} MiB on each of {gpus} GPUs were asked for; free now: {free}")]
+    #[error(
+        "not enough free GPU memory: {asked} MiB on each of {gpus} GPUs were asked for; free now: {free}"
+    )]
     NoMemory {
         /// MiB asked for on each.
         asked: u64,
@@ -45,7 +47,11 @@ impl Inventory {
     /// Nothing leased.
     pub fn new(devices: Vec<DeviceSnapshot>) -> Self {
         let count = devices.len();
-        Self { devices, leased_bytes: vec![0; count], leases: vec![0; count] }
+        Self {
+            devices,
+            leased_bytes: vec![0; count],
+            leases: vec![0; count],
+        }
     }
 
     /// Number of GPUs.
@@ -55,16 +61,24 @@ impl Inventory {
 
     fn slice_bytes(ask: MemoryAsk, total: u64) -> Result<u64, LeaseError> {
         let bytes = match ask {
-            MemoryAsk::Fraction(f) if f.is_finite() && f > 0.0 && f <= 1.0 => (total as f64 * f) as u64,
-            MemoryAsk::Fraction(f) => {
-                return Err(LeaseError::Invalid(format!("a fraction of {f} of a GPU cannot be had; it is above 0 and at most 1")));
+            MemoryAsk::Fraction(f) if f.is_finite() && f > 0.0 && f <= 1.0 => {
+                (total as f64 * f) as u64
             }
-            MemoryAsk::Mib(mib) => mib
-                .checked_mul(1 << 20)
-                .ok_or_else(|| LeaseError::Invalid(format!("{mib} MiB is more than any GPU has")))?,
+            MemoryAsk::Fraction(f) => {
+                return Err(LeaseError::Invalid(format!(
+                    "a fraction of {f} of a GPU cannot be had; it is above 0 and at most 1"
+                )));
+            }
+            MemoryAsk::Mib(mib) => mib.checked_mul(1 << 20).ok_or_else(|| {
+                LeaseError::Invalid(format!("{mib} MiB is more than any GPU has"))
+            })?,
         };
         // A whole GPU stays whole; a part is cut down to granules.
-        let bytes = if bytes == total { bytes } else { bytes / SLICE_GRANULE_BYTES * SLICE_GRANULE_BYTES };
+        let bytes = if bytes == total {
+            bytes
+        } else {
+            bytes / SLICE_GRANULE_BYTES * SLICE_GRANULE_BYTES
+        };
         if bytes < SLICE_BYTES_MIN {
             return Err(LeaseError::Invalid(format!(
                 "a slice of {} MiB is too small; the smallest is {} MiB",
@@ -82,10 +96,15 @@ impl Inventory {
     /// [`LeaseError`].
     pub fn grant(&mut self, gpus: u32, memory: MemoryAsk) -> Result<Vec<Slice>, LeaseError> {
         if gpus == 0 || gpus > LEASE_GPUS_MAX {
-            return Err(LeaseError::Invalid(format!("{gpus} GPUs cannot be leased; ask for 1 to {LEASE_GPUS_MAX}")));
+            return Err(LeaseError::Invalid(format!(
+                "{gpus} GPUs cannot be leased; ask for 1 to {LEASE_GPUS_MAX}"
+            )));
         }
         if gpus as usize > self.devices.len() {
-            return Err(LeaseError::TooFewGpus { asked: gpus, has: self.devices.len() });
+            return Err(LeaseError::TooFewGpus {
+                asked: gpus,
+                has: self.devices.len(),
+            });
         }
         let mut fitting = Vec::new();
         let mut asked = 0;
@@ -104,7 +123,11 @@ impl Inventory {
                 .zip(&self.leased_bytes)
                 .map(|(device, leased)| format!("{} MiB", (device.memory_bytes - leased) >> 20))
                 .collect();
-            return Err(LeaseError::NoMemory { asked: asked >> 20, gpus, free: free.join(", ") });
+            return Err(LeaseError::NoMemory {
+                asked: asked >> 20,
+                gpus,
+                free: free.join(", "),
+            });
         }
         fitting.sort_unstable();
         fitting.truncate(gpus as usize);
@@ -138,7 +161,13 @@ impl Inventory {
     pub fn status(&self) -> Vec<GpuStatus> {
         // CUdevice_attribute 75 and 76 are the compute capability's major and minor number.
         let attribute = |device: &DeviceSnapshot, index: usize| {
-            device.attributes.get(index).copied().flatten().and_then(|value| u32::try_from(value).ok()).unwrap_or(0)
+            device
+                .attributes
+                .get(index)
+                .copied()
+                .flatten()
+                .and_then(|value| u32::try_from(value).ok())
+                .unwrap_or(0)
         };
         self.devices
             .iter()
@@ -159,7 +188,14 @@ impl Inventory {
 /// A GPU's UUID as nvidia-smi writes it: `GPU-` and 8-4-4-4-12 hexadecimal digits.
 pub fn uuid_text(uuid: &[u8; 16]) -> String {
     let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "GPU-{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 #[cfg(test)]
@@ -167,7 +203,10 @@ mod tests {
     use super::*;
 
     fn inventory(gpus: usize) -> Inventory {
-        let device = DeviceSnapshot { memory_bytes: 4 << 30, ..Default::default() };
+        let device = DeviceSnapshot {
+            memory_bytes: 4 << 30,
+            ..Default::default()
+        };
         Inventory::new(vec![device; gpus])
     }
 
@@ -176,7 +215,10 @@ mod tests {
         let mut inventory = inventory(1);
         let first = inventory.grant(1, MemoryAsk::Fraction(0.3)).unwrap();
         let _second = inventory.grant(1, MemoryAsk::Fraction(0.5)).unwrap();
-        assert!(matches!(inventory.grant(1, MemoryAsk::Fraction(0.3)), Err(LeaseError::NoMemory { .. })));
+        assert!(matches!(
+            inventory.grant(1, MemoryAsk::Fraction(0.3)),
+            Err(LeaseError::NoMemory { .. })
+        ));
         inventory.release(&first);
         inventory.grant(1, MemoryAsk::Fraction(0.3)).unwrap();
     }
@@ -186,8 +228,14 @@ mod tests {
         let mut inventory = inventory(2);
         let one = inventory.grant(1, MemoryAsk::Fraction(0.5)).unwrap();
         let two = inventory.grant(1, MemoryAsk::Fraction(0.25)).unwrap();
-        assert_eq!(one[0].server_ordinal, two[0].server_ordinal, "the second slice goes where the first is");
-        assert!(matches!(inventory.grant(2, MemoryAsk::Fraction(1.0)), Err(LeaseError::NoMemory { .. })));
+        assert_eq!(
+            one[0].server_ordinal, two[0].server_ordinal,
+            "the second slice goes where the first is"
+        );
+        assert!(matches!(
+            inventory.grant(2, MemoryAsk::Fraction(1.0)),
+            Err(LeaseError::NoMemory { .. })
+        ));
         let whole = inventory.grant(1, MemoryAsk::Fraction(1.0)).unwrap();
         assert_ne!(whole[0].server_ordinal, one[0].server_ordinal);
     }
@@ -204,10 +252,22 @@ mod tests {
             MemoryAsk::Mib(u64::MAX),
             MemoryAsk::Fraction(1e-9),
         ] {
-            assert!(matches!(inventory.grant(1, ask), Err(LeaseError::Invalid(_))), "{ask:?}");
+            assert!(
+                matches!(inventory.grant(1, ask), Err(LeaseError::Invalid(_))),
+                "{ask:?}"
+            );
         }
-        assert!(matches!(inventory.grant(0, MemoryAsk::Fraction(1.0)), Err(LeaseError::Invalid(_))));
-        assert!(matches!(inventory.grant(2, MemoryAsk::Fraction(1.0)), Err(LeaseError::TooFewGpus { .. })));
-        assert!(matches!(inventory.grant(1, MemoryAsk::Mib(5000)), Err(LeaseError::NoMemory { .. })));
+        assert!(matches!(
+            inventory.grant(0, MemoryAsk::Fraction(1.0)),
+            Err(LeaseError::Invalid(_))
+        ));
+        assert!(matches!(
+            inventory.grant(2, MemoryAsk::Fraction(1.0)),
+            Err(LeaseError::TooFewGpus { .. })
+        ));
+        assert!(matches!(
+            inventory.grant(1, MemoryAsk::Mib(5000)),
+            Err(LeaseError::NoMemory { .. })
+        ));
     }
 }

@@ -4,11 +4,12 @@
 //! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
 //! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
-use ringway_link::endpoint::Endpoint;
 use crate::lease::Inventory;
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
+use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{
-    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, Reply, Request, Slice, WorkerOrder,
+    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, Reply, Request,
+    Slice, WorkerOrder,
 };
 use sendfd::SendWithFd;
 use std::collections::HashMap;
@@ -158,16 +159,25 @@ fn random_hex(bytes: usize) -> io::Result<String> {
 
 /// Compares without telling by its duration where the first difference is.
 fn same_secret(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
+    a.len() == b.len()
+        && a.bytes()
+            .zip(b.bytes())
+            .fold(0, |differs, (x, y)| differs | (x ^ y))
+            == 0
 }
 
 fn refused(reason: impl Into<String>, cure: impl Into<String>) -> Reply {
-    Reply::Refused { reason: reason.into(), cure: cure.into() }
+    Reply::Refused {
+        reason: reason.into(),
+        cure: cure.into(),
+    }
 }
 
 /// Identity of the running kernel; equal on both ends means the same host.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|s| s.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// The GPUs that a libcuda shows, read by a worker process so that a faulty driver harms nothing else.
@@ -186,10 +196,12 @@ pub fn read_inventory(options: &ServeOptions) -> Result<(String, Vec<DeviceSnaps
         .output()
         .map_err(|error| fail(format!("{}: {error}", options.worker_exe.display())))?;
     if !output.status.success() {
-        return Err(fail(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        return Err(fail(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ));
     }
-    let found: (String, Vec<DeviceSnapshot>) =
-        serde_json::from_slice(&output.stdout).map_err(|error| fail(format!("the worker's answer is malformed: {error}")))?;
+    let found: (String, Vec<DeviceSnapshot>) = serde_json::from_slice(&output.stdout)
+        .map_err(|error| fail(format!("the worker's answer is malformed: {error}")))?;
     if found.1.is_empty() {
         return Err(fail("the driver shows no GPU".into()));
     }
@@ -234,7 +246,11 @@ impl Server {
             boot_id: boot_id(),
             unix_path,
             pending: AtomicU32::new(0),
-            state: Mutex::new(State { inventory: Inventory::new(devices), leases: HashMap::new(), sessions: HashMap::new() }),
+            state: Mutex::new(State {
+                inventory: Inventory::new(devices),
+                leases: HashMap::new(),
+                sessions: HashMap::new(),
+            }),
             options,
         });
         Ok((server, listeners))
@@ -243,8 +259,16 @@ impl Server {
     /// Text for people: GPUs and their driver.
     pub fn describe(&self) -> String {
         let gpus = self.lock().inventory.status();
-        let names: Vec<String> = gpus.iter().map(|gpu| format!("{} ({} MiB)", gpu.name, gpu.memory_bytes >> 20)).collect();
-        format!("{}: {} by {}", self.options.name, names.join(", "), self.driver)
+        let names: Vec<String> = gpus
+            .iter()
+            .map(|gpu| format!("{} ({} MiB)", gpu.name, gpu.memory_bytes >> 20))
+            .collect();
+        format!(
+            "{}: {} by {}",
+            self.options.name,
+            names.join(", "),
+            self.driver
+        )
     }
 
     /// Accepts connections on every listener, for ever.
@@ -281,7 +305,9 @@ impl Server {
                         continue;
                     }
                     let server = Arc::clone(self);
-                    let spawned = std::thread::Builder::new().name("control".into()).spawn(move || server.converse(stream));
+                    let spawned = std::thread::Builder::new()
+                        .name("control".into())
+                        .spawn(move || server.converse(stream));
                     if let Err(error) = spawned {
                         self.pending.fetch_sub(1, Ordering::AcqRel);
                         tracing::error!("no thread for a connection: {error}");
@@ -305,23 +331,39 @@ impl Server {
         let reply = match request {
             Err(error) => {
                 tracing::info!("connection refused: {error}");
-                refused(error.to_string(), "use the ringway program of the same release")
+                refused(
+                    error.to_string(),
+                    "use the ringway program of the same release",
+                )
             }
             Ok(Request::Inventory { token }) => self.inventory(&token),
-            Ok(Request::Lease { token, gpus, memory, identity }) => {
-                match self.lease(&token, gpus, memory, identity) {
-                    Ok((id, reply)) => {
-                        self.hold(&id, stream, &reply);
-                        return;
-                    }
-                    Err(reply) => reply,
+            Ok(Request::Lease {
+                token,
+                gpus,
+                memory,
+                identity,
+            }) => match self.lease(&token, gpus, memory, identity) {
+                Ok((id, reply)) => {
+                    self.hold(&id, stream, &reply);
+                    return;
                 }
-            }
-            Ok(Request::Open { lease, secret, identity, link }) => match self.open(&lease, &secret, &identity, link, &stream) {
+                Err(reply) => reply,
+            },
+            Ok(Request::Open {
+                lease,
+                secret,
+                identity,
+                link,
+            }) => match self.open(&lease, &secret, &identity, link, &stream) {
                 Ok(()) => return,
                 Err(reply) => reply,
             },
-            Ok(Request::Join { session, secret, lane, link }) => match self.join(session, &secret, lane, link, &stream) {
+            Ok(Request::Join {
+                session,
+                secret,
+                lane,
+                link,
+            }) => match self.join(session, &secret, lane, link, &stream) {
                 Ok(()) => return,
                 Err(reply) => reply,
             },
@@ -333,9 +375,10 @@ impl Server {
 
     fn check_token(&self, token: &str) -> Result<(), Reply> {
         match &self.options.token {
-            Some(own) if !same_secret(own, token) => {
-                Err(refused("the server did not accept the token", "set RINGWAY_TOKEN to the token that the server was started with"))
-            }
+            Some(own) if !same_secret(own, token) => Err(refused(
+                "the server did not accept the token",
+                "set RINGWAY_TOKEN to the token that the server was started with",
+            )),
             _ => Ok(()),
         }
     }
@@ -352,7 +395,11 @@ impl Server {
                 lease: id.clone(),
                 identity: lease.identity.clone(),
                 slices: lease.slices.clone(),
-                sessions: state.sessions.values().filter(|session| session.lease == *id).count() as u32,
+                sessions: state
+                    .sessions
+                    .values()
+                    .filter(|session| session.lease == *id)
+                    .count() as u32,
                 age_s: lease.since.elapsed().as_secs(),
             })
             .collect();
@@ -367,18 +414,39 @@ impl Server {
         }
     }
 
-    fn lease(&self, token: &str, gpus: u32, memory: MemoryAsk, identity: Identity) -> Result<(String, Reply), Reply> {
+    fn lease(
+        &self,
+        token: &str,
+        gpus: u32,
+        memory: MemoryAsk,
+        identity: Identity,
+    ) -> Result<(String, Reply), Reply> {
         self.check_token(token)?;
-        let internal = |error: io::Error| refused(format!("the server could not make the lease: {error}"), "see the server's log");
+        let internal = |error: io::Error| {
+            refused(
+                format!("the server could not make the lease: {error}"),
+                "see the server's log",
+            )
+        };
         let id = random_hex(8).map_err(internal)?;
         let secret = random_hex(32).map_err(internal)?;
-        let account = Arc::new(Account::create(gpus.clamp(1, control::LEASE_GPUS_MAX)).map_err(internal)?);
+        let account =
+            Arc::new(Account::create(gpus.clamp(1, control::LEASE_GPUS_MAX)).map_err(internal)?);
         let mut state = self.lock();
-        let slices = state
-            .inventory
-            .grant(gpus, memory)
-            .map_err(|error| refused(error.to_string(), "ask for less with -n, -p or -m, or wait until others release (ringway list)"))?;
-        tracing::info!(lease = id, user = identity.user, host = identity.host, program = identity.program, gpus, "lease granted");
+        let slices = state.inventory.grant(gpus, memory).map_err(|error| {
+            refused(
+                error.to_string(),
+                "ask for less with -n, -p or -m, or wait until others release (ringway list)",
+            )
+        })?;
+        tracing::info!(
+            lease = id,
+            user = identity.user,
+            host = identity.host,
+            program = identity.program,
+            gpus,
+            "lease granted"
+        );
         let reply = Reply::Leased {
             lease: id.clone(),
             secret: secret.clone(),
@@ -387,7 +455,17 @@ impl Server {
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
         };
-        state.leases.insert(id.clone(), Lease { secret, slices, identity, account, slots_taken: 0, since: Instant::now() });
+        state.leases.insert(
+            id.clone(),
+            Lease {
+                secret,
+                slices,
+                identity,
+                account,
+                slots_taken: 0,
+                since: Instant::now(),
+            },
+        );
         Ok((id, reply))
     }
 
@@ -414,23 +492,51 @@ impl Server {
         }
         if let Some(lease) = state.leases.remove(id) {
             state.inventory.release(&lease.slices);
-            tracing::info!(lease = id, held_s = lease.since.elapsed().as_secs(), "lease released");
+            tracing::info!(
+                lease = id,
+                held_s = lease.since.elapsed().as_secs(),
+                "lease released"
+            );
         }
     }
 
-    fn open(self: &Arc<Self>, id: &str, secret: &str, identity: &Identity, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
-        let internal = |error: io::Error| refused(format!("the server could not start a worker: {error}"), "see the server's log");
+    fn open(
+        self: &Arc<Self>,
+        id: &str,
+        secret: &str,
+        identity: &Identity,
+        link: LinkAsk,
+        stream: &Stream,
+    ) -> Result<(), Reply> {
+        let internal = |error: io::Error| {
+            refused(
+                format!("the server could not start a worker: {error}"),
+                "see the server's log",
+            )
+        };
         let session_secret = random_hex(32).map_err(internal)?;
         let mut number = [0u8; 8];
-        std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut number)).map_err(internal)?;
+        std::fs::File::open("/dev/urandom")
+            .and_then(|mut f| f.read_exact(&mut number))
+            .map_err(internal)?;
         let session = u64::from_le_bytes(number);
         check_link(link, stream)?;
         let mut state = self.lock();
         if state.sessions.len() >= SESSIONS_MAX {
-            return Err(refused(format!("the server has its limit of {SESSIONS_MAX} sessions"), "wait until others end"));
+            return Err(refused(
+                format!("the server has its limit of {SESSIONS_MAX} sessions"),
+                "wait until others end",
+            ));
         }
-        let Some(lease) = state.leases.get_mut(id).filter(|lease| same_secret(&lease.secret, secret)) else {
-            return Err(refused("there is no such lease", "it ended, or the server was restarted; start the program again with ringway run"));
+        let Some(lease) = state
+            .leases
+            .get_mut(id)
+            .filter(|lease| same_secret(&lease.secret, secret))
+        else {
+            return Err(refused(
+                "there is no such lease",
+                "it ended, or the server was restarted; start the program again with ringway run",
+            ));
         };
         let slot = lease.slots_taken.trailing_ones();
         if slot >= ACCOUNT_SLOTS {
@@ -452,10 +558,23 @@ impl Server {
         match started {
             Ok((child, orders)) => {
                 let pid = child.id();
-                tracing::info!(session, lease = id, worker = pid, program = identity.program, pid = identity.pid, "session opened");
+                tracing::info!(
+                    session,
+                    lease = id,
+                    worker = pid,
+                    program = identity.program,
+                    pid = identity.pid,
+                    "session opened"
+                );
                 state.sessions.insert(
                     session,
-                    Session { lease: id.to_owned(), secret: session_secret, lanes: slices.len() as u32, pid, orders },
+                    Session {
+                        lease: id.to_owned(),
+                        secret: session_secret,
+                        lanes: slices.len() as u32,
+                        pid,
+                        orders,
+                    },
                 );
                 let server = Arc::clone(self);
                 let id = id.to_owned();
@@ -478,23 +597,52 @@ impl Server {
     ) -> io::Result<(Child, UnixStream)> {
         let (orders, theirs) = UnixStream::pair()?;
         orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
-        let child = worker_command(&self.options).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).spawn()?;
+        let child = worker_command(&self.options)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()?;
         order(&orders, configure, account.as_fd().as_raw_fd())?;
         order(&orders, &WorkerOrder::Attach { lane: 0, link }, raw(stream))?;
         Ok((child, orders))
     }
 
-    fn join(&self, session: u64, secret: &str, lane: u32, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+    fn join(
+        &self,
+        session: u64,
+        secret: &str,
+        lane: u32,
+        link: LinkAsk,
+        stream: &Stream,
+    ) -> Result<(), Reply> {
         check_link(link, stream)?;
         let state = self.lock();
-        let Some(found) = state.sessions.get(&session).filter(|found| same_secret(&found.secret, secret)) else {
-            return Err(refused("there is no such session", "its worker ended; see the server's log"));
+        let Some(found) = state
+            .sessions
+            .get(&session)
+            .filter(|found| same_secret(&found.secret, secret))
+        else {
+            return Err(refused(
+                "there is no such session",
+                "its worker ended; see the server's log",
+            ));
         };
         if lane == 0 || lane >= found.lanes {
-            return Err(refused(format!("lane {lane} is not one of the session's"), "this is a fault of the client"));
+            return Err(refused(
+                format!("lane {lane} is not one of the session's"),
+                "this is a fault of the client",
+            ));
         }
-        order(&found.orders, &WorkerOrder::Attach { lane, link }, raw(stream))
-            .map_err(|error| refused(format!("the worker did not take the connection: {error}"), "see the server's log"))
+        order(
+            &found.orders,
+            &WorkerOrder::Attach { lane, link },
+            raw(stream),
+        )
+        .map_err(|error| {
+            refused(
+                format!("the worker did not take the connection: {error}"),
+                "see the server's log",
+            )
+        })
     }
 
     fn reap(&self, mut child: Child, session: u64, lease: &str, slot: u32, account: &Account) {
@@ -503,7 +651,12 @@ impl Server {
         // SAFETY: waits for our own child without reaping it; `info` is a valid place for the answer.
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
-            while libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, libc::WEXITED | libc::WNOWAIT) < 0
+            while libc::waitid(
+                libc::P_PID,
+                pid as libc::id_t,
+                &raw mut info,
+                libc::WEXITED | libc::WNOWAIT,
+            ) < 0
                 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
             {}
         }
@@ -515,7 +668,9 @@ impl Server {
         }
         drop(state);
         match child.wait() {
-            Ok(status) if status.success() => tracing::info!(session, worker = pid, "session closed"),
+            Ok(status) if status.success() => {
+                tracing::info!(session, worker = pid, "session closed")
+            }
             Ok(status) => tracing::warn!(session, worker = pid, "the worker ended: {status}"),
             Err(error) => tracing::error!(session, worker = pid, "waiting for the worker: {error}"),
         }
@@ -532,12 +687,14 @@ fn raw(stream: &Stream) -> i32 {
 fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
     match (link, stream) {
         (LinkAsk::Shm, Stream::Unix(_)) | (LinkAsk::Tcp, Stream::Tcp(_)) => Ok(()),
-        (LinkAsk::Shm, Stream::Tcp(_)) => {
-            Err(refused("shared memory was asked for over TCP", "connect to the server's Unix socket, or use --link tcp"))
-        }
-        (LinkAsk::Tcp, Stream::Unix(_)) => {
-            Err(refused("TCP was asked for over a Unix socket", "connect to the server's TCP address, or use --link shm"))
-        }
+        (LinkAsk::Shm, Stream::Tcp(_)) => Err(refused(
+            "shared memory was asked for over TCP",
+            "connect to the server's Unix socket, or use --link tcp",
+        )),
+        (LinkAsk::Tcp, Stream::Unix(_)) => Err(refused(
+            "TCP was asked for over a Unix socket",
+            "connect to the server's TCP address, or use --link shm",
+        )),
     }
 }
 
@@ -569,26 +726,44 @@ impl Drop for Listener {
 fn bind(endpoint: &Endpoint, options: &ServeOptions) -> Result<Listener, ServeError> {
     let fail = |cause: io::Error| {
         let cure = match cause.kind() {
-            io::ErrorKind::AddrInUse => "another program has it; stop that one or choose another address with --listen",
+            io::ErrorKind::AddrInUse => {
+                "another program has it; stop that one or choose another address with --listen"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; see `ip address`",
-            io::ErrorKind::PermissionDenied => "choose a port above 1023, or a folder that you may write to",
+            io::ErrorKind::PermissionDenied => {
+                "choose a port above 1023, or a folder that you may write to"
+            }
             _ => "choose another address with --listen",
         };
-        ServeError::Listen { endpoint: endpoint.to_string(), cause, cure }
+        ServeError::Listen {
+            endpoint: endpoint.to_string(),
+            cause,
+            cure,
+        }
     };
     match endpoint {
         Endpoint::Unix(path) => {
             // A socket that nobody answers on was left by a server that is gone.
-            if path.exists() && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+            if path.exists()
+                && UnixStream::connect(path)
+                    .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+            {
                 std::fs::remove_file(path).map_err(fail)?;
             }
             let listener = UnixListener::bind(path).map_err(fail)?;
-            let mode = if options.token.is_some() { 0o666 } else { 0o600 };
+            let mode = if options.token.is_some() {
+                0o666
+            } else {
+                0o600
+            };
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
             Ok(Listener::Unix(listener, path.clone()))
         }
         Endpoint::Tcp(host, port) => {
-            let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs().map_err(fail)?.collect();
+            let addresses: Vec<_> = (host.as_str(), *port)
+                .to_socket_addrs()
+                .map_err(fail)?
+                .collect();
             let loopback = |ip: IpAddr| ip.is_loopback();
             let beyond = addresses.iter().any(|address| !loopback(address.ip()));
             if beyond && !(options.trusted_network && options.token.is_some()) {

@@ -80,8 +80,14 @@ mod tests {
     #[test]
     fn status_parts() {
         let status = Status::kept(700, 321).long();
-        assert_eq!((status.result(), status.kept_opcode(), status.is_long()), (700, 321, true));
+        assert_eq!(
+            (status.result(), status.kept_opcode(), status.is_long()),
+            (700, 321, true)
+        );
         let own = Status::of(2);
-        assert_eq!((own.result(), own.kept_opcode(), own.is_long()), (2, 0, false));
+        assert_eq!(
+            (own.result(), own.kept_opcode(), own.is_long()),
+            (2, 0, false)
+        );
     }
 }

@@ -78,12 +78,17 @@ pub struct BadFrame {
 
 impl Frame {
     /// Checks a header that `receiver` got. `ring_bytes` is the size of the ring that it receives.
-    pub fn decode(header: &[u8; FRAME_HEADER], receiver: Receiver, ring_bytes: usize) -> Result<Frame, BadFrame> {
+    pub fn decode(
+        header: &[u8; FRAME_HEADER],
+        receiver: Receiver,
+        ring_bytes: usize,
+    ) -> Result<Frame, BadFrame> {
         let bad = |rule, what| Err(BadFrame { rule, what });
         let [kind, zero @ ..] = [header[0], header[1], header[2], header[3]];
         let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let at = u64::from_le_bytes([
-            header[8], header[9], header[10], header[11], header[12], header[13], header[14], header[15],
+            header[8], header[9], header[10], header[11], header[12], header[13], header[14],
+            header[15],
         ]);
         if zero != [0; 3] {
             return bad("W11", "reserved bytes of a frame are not zero");
@@ -97,18 +102,27 @@ impl Frame {
             }
             (KIND_BOARD, Receiver::Client) => {
                 let end = at.checked_add(len.into());
-                if len == 0 || !len.is_multiple_of(8) || !at.is_multiple_of(8) || end.is_none_or(|end| end > BOARD_END as u64)
+                if len == 0
+                    || !len.is_multiple_of(8)
+                    || !at.is_multiple_of(8)
+                    || end.is_none_or(|end| end > BOARD_END as u64)
                 {
                     return bad("W13", "a board update that is not on the board");
                 }
-                Ok(Frame::Board { offset: at as usize, len: len as usize })
+                Ok(Frame::Board {
+                    offset: at as usize,
+                    len: len as usize,
+                })
             }
             (KIND_REPLY, Receiver::Client) => {
                 let (least, most) = (REPLY_PREFIX, REPLY_PREFIX + REPLY_INLINE_MAX);
                 if at >= REPLY_SLOTS as u64 || !(least..=most).contains(&(len as usize)) {
                     return bad("W14", "an answer for no slot, or too long for one");
                 }
-                Ok(Frame::Reply { slot: at as u16, len: len as usize })
+                Ok(Frame::Reply {
+                    slot: at as u16,
+                    len: len as usize,
+                })
             }
             (KIND_RELEASED, Receiver::Server) => {
                 if len != 0 {
@@ -142,10 +156,21 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        let frame = Frame::Ring { position: 0x1122_3344_5566_7788, len: 0x0102 };
-        assert_eq!(frame.encode(), [1, 0, 0, 0, 2, 1, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
+        let frame = Frame::Ring {
+            position: 0x1122_3344_5566_7788,
+            len: 0x0102,
+        };
+        assert_eq!(
+            frame.encode(),
+            [
+                1, 0, 0, 0, 2, 1, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11
+            ]
+        );
         let frame = Frame::Reply { slot: 63, len: 24 };
-        assert_eq!(frame.encode(), [3, 0, 0, 0, 24, 0, 0, 0, 63, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            frame.encode(),
+            [3, 0, 0, 0, 24, 0, 0, 0, 63, 0, 0, 0, 0, 0, 0, 0]
+        );
     }
 
     #[test]
@@ -158,16 +183,38 @@ mod tests {
             Frame::decode(&header, receiver, 4096).map_err(|bad| bad.rule)
         };
         use Receiver::{Client, Server};
-        assert_eq!(check(1, 4096, 77, Server), Ok(Frame::Ring { position: 77, len: 4096 }));
+        assert_eq!(
+            check(1, 4096, 77, Server),
+            Ok(Frame::Ring {
+                position: 77,
+                len: 4096
+            })
+        );
         assert_eq!(check(1, 4097, 0, Server), Err("W12"));
         assert_eq!(check(1, 0, 0, Client), Err("W12"));
         assert_eq!(check(1, 1, u64::MAX, Client), Err("W12"));
-        assert_eq!(check(2, 8, BOARD_END as u64 - 8, Client), Ok(Frame::Board { offset: BOARD_END - 8, len: 8 }));
-        for (len, at) in [(8, BOARD_END as u64), (16, BOARD_END as u64 - 8), (4, 0), (8, 4), (0, 0), (8, u64::MAX - 7)] {
+        assert_eq!(
+            check(2, 8, BOARD_END as u64 - 8, Client),
+            Ok(Frame::Board {
+                offset: BOARD_END - 8,
+                len: 8
+            })
+        );
+        for (len, at) in [
+            (8, BOARD_END as u64),
+            (16, BOARD_END as u64 - 8),
+            (4, 0),
+            (8, 4),
+            (0, 0),
+            (8, u64::MAX - 7),
+        ] {
             assert_eq!(check(2, len, at, Client), Err("W13"), "{len} {at}");
         }
         assert_eq!(check(2, 8, 0, Server), Err("W11"));
-        assert_eq!(check(3, 24 + 448, 0, Client), Ok(Frame::Reply { slot: 0, len: 472 }));
+        assert_eq!(
+            check(3, 24 + 448, 0, Client),
+            Ok(Frame::Reply { slot: 0, len: 472 })
+        );
         for (len, at) in [(24 + 449, 0), (23, 0), (24, 64), (24, u64::MAX)] {
             assert_eq!(check(3, len, at, Client), Err("W14"), "{len} {at}");
         }
@@ -177,7 +224,10 @@ mod tests {
         assert_eq!(check(0, 0, 0, Client), Err("W11"));
         let mut header = Frame::Released { position: 1 }.encode();
         header[3] = 1;
-        assert_eq!(Frame::decode(&header, Server, 4096).unwrap_err().rule, "W11");
+        assert_eq!(
+            Frame::decode(&header, Server, 4096).unwrap_err().rule,
+            "W11"
+        );
     }
 
     #[test]

@@ -126,8 +126,15 @@ impl ReplyTo {
             self.lane.reply(self.slot, self.position, status.0, bytes)
         } else {
             self.lane
-                .notice(NOTICE_LONG_REPLY, &[&self.position.to_le_bytes(), bytes], PATIENCE)
-                .and_then(|_| self.lane.reply(self.slot, self.position, status.long().0, &[]))
+                .notice(
+                    NOTICE_LONG_REPLY,
+                    &[&self.position.to_le_bytes(), bytes],
+                    PATIENCE,
+                )
+                .and_then(|_| {
+                    self.lane
+                        .reply(self.slot, self.position, status.long().0, &[])
+                })
         };
         if let Err(error) = sent {
             tracing::debug!("answer not delivered: {error}");
@@ -136,12 +143,21 @@ impl ReplyTo {
 
     /// Answers with a result and nothing else.
     pub fn result(&self, session: &Session, result: Result<(), CudaError>) {
-        self.send(session, Status::of(result.err().map_or(0, CudaError::code)), &[]);
+        self.send(
+            session,
+            Status::of(result.err().map_or(0, CudaError::code)),
+            &[],
+        );
     }
 
     /// Answers a synchronising call: everything that it covers is delivered first, and a kept error of its context is
     /// reported if the call itself has none. May block: for a waiter thread, or when no copy is under way.
-    pub fn send_synchronised(&self, session: &Session, result: Result<(), CudaError>, bytes: &[u8]) {
+    pub fn send_synchronised(
+        &self,
+        session: &Session,
+        result: Result<(), CudaError>,
+        bytes: &[u8],
+    ) {
         if session.downloads.any() {
             session.downloads.deliver(&session.driver);
         }
@@ -255,7 +271,11 @@ impl Cx<'_> {
     /// # Errors
     /// `CUDA_ERROR_INVALID_HANDLE`.
     pub fn handle_or_null(&self, kind: Kind, id: u64) -> Result<u64, CudaError> {
-        if id == 0 { Ok(0) } else { self.handle(kind, id) }
+        if id == 0 {
+            Ok(0)
+        } else {
+            self.handle(kind, id)
+        }
     }
 
     /// The driver's stream; null and `CU_STREAM_LEGACY` stand for themselves. (The client replaces
@@ -265,7 +285,11 @@ impl Cx<'_> {
     /// `CUDA_ERROR_INVALID_HANDLE`.
     #[inline]
     pub fn stream(&self, id: u64) -> Result<u64, CudaError> {
-        if id <= 1 { Ok(id) } else { self.handle(Kind::Stream, id) }
+        if id <= 1 {
+            Ok(id)
+        } else {
+            self.handle(Kind::Stream, id)
+        }
     }
 
     /// The driver's device behind the client's ordinal.
@@ -305,7 +329,11 @@ impl Cx<'_> {
     pub fn offload(&self, job: impl FnOnce(&Arc<Session>, &ReplyTo) + Send + 'static) -> Handled {
         let reply = self.reply_to();
         let session = Arc::clone(self.session);
-        let context = if self.header.ctx == 0 { 0 } else { self.context()?.raw };
+        let context = if self.header.ctx == 0 {
+            0
+        } else {
+            self.context()?.raw
+        };
         self.session.waiters.run(move || {
             if context != 0
                 && let Err(code) = driver_call!(session.driver, cuCtxSetCurrent(context))

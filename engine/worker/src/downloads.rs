@@ -6,8 +6,8 @@
 
 use crate::driver_call;
 use crate::generated::Driver;
-use ringway_api::CudaError;
 use parking_lot::{Condvar, Mutex};
+use ringway_api::CudaError;
 use ringway_link::ServerHandle;
 use ringway_wire::call::{COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END};
 use std::ffi::c_void;
@@ -119,19 +119,35 @@ impl Downloads {
     ///
     /// # Errors
     /// What the driver says; then nothing is under way.
-    pub fn begin(&self, driver: &Driver, context: u64, id: u64, source: u64, bytes: usize, stream: u64) -> Result<Arc<Download>, CudaError> {
+    pub fn begin(
+        &self,
+        driver: &Driver,
+        context: u64,
+        id: u64,
+        source: u64,
+        bytes: usize,
+        stream: u64,
+    ) -> Result<Arc<Download>, CudaError> {
         let staging = self.staging(driver, bytes)?;
         let mut events = Vec::with_capacity(bytes.div_ceil(STRIDE));
         let mut offset = 0;
         let mut result = Ok(());
         while offset < bytes && result.is_ok() {
             let piece = (bytes - offset).min(STRIDE);
-            result = driver_call!(driver, cuMemcpyDtoHAsync((staging.at + offset as u64) as *mut c_void, source + offset as u64, piece, stream))
-                .and_then(|()| self.event(driver, context))
-                .and_then(|event| {
-                    events.push(event);
-                    driver_call!(driver, cuEventRecord(event, stream))
-                });
+            result = driver_call!(
+                driver,
+                cuMemcpyDtoHAsync(
+                    (staging.at + offset as u64) as *mut c_void,
+                    source + offset as u64,
+                    piece,
+                    stream
+                )
+            )
+            .and_then(|()| self.event(driver, context))
+            .and_then(|event| {
+                events.push(event);
+                driver_call!(driver, cuEventRecord(event, stream))
+            });
             offset += piece;
         }
         if let Err(code) = result {
@@ -145,14 +161,26 @@ impl Downloads {
             self.keep_staging(driver, staging);
             return Err(code);
         }
-        let download = Arc::new(Download { id, context, staging, bytes, events, delivered: Mutex::new(false), delivery: Condvar::new() });
+        let download = Arc::new(Download {
+            id,
+            context,
+            staging,
+            bytes,
+            events,
+            delivered: Mutex::new(false),
+            delivery: Condvar::new(),
+        });
         self.state.lock().under_way.push(Arc::clone(&download));
         Ok(download)
     }
 
-
     /// Waits for the device and sends the bytes; for a waiter thread. Gives the copy's result.
-    pub fn send(&self, driver: &Driver, lane: &ServerHandle, download: &Arc<Download>) -> Result<(), CudaError> {
+    pub fn send(
+        &self,
+        driver: &Driver,
+        lane: &ServerHandle,
+        download: &Arc<Download>,
+    ) -> Result<(), CudaError> {
         let mut result = Ok(());
         for (index, event) in download.events.iter().enumerate() {
             if let Err(failed) = driver_call!(driver, cuEventSynchronize(*event)) {
@@ -165,10 +193,23 @@ impl Downloads {
                 let piece = (end - offset).min(COPY_PIECE_BYTES);
                 // SAFETY: inside the staging memory, which the driver has filled up to `end` (its event came) and which
                 // nobody writes until the download is delivered.
-                let bytes = unsafe { std::slice::from_raw_parts((download.staging.at as *const u8).add(offset), piece) };
+                let bytes = unsafe {
+                    std::slice::from_raw_parts(
+                        (download.staging.at as *const u8).add(offset),
+                        piece,
+                    )
+                };
                 if self.abandoned.load(Ordering::Acquire)
                     || lane
-                        .notice(NOTICE_DATA, &[&download.id.to_le_bytes(), &(offset as u64).to_le_bytes(), bytes], PATIENCE)
+                        .notice(
+                            NOTICE_DATA,
+                            &[
+                                &download.id.to_le_bytes(),
+                                &(offset as u64).to_le_bytes(),
+                                bytes,
+                            ],
+                            PATIENCE,
+                        )
                         .is_err()
                 {
                     self.finish(driver, download);
@@ -177,13 +218,25 @@ impl Downloads {
             }
         }
         // A client that is gone needs no word of it.
-        let _ = lane.notice(NOTICE_DATA_END, &[&download.id.to_le_bytes(), &result.err().map_or(0, CudaError::code).to_le_bytes()], PATIENCE);
+        let _ = lane.notice(
+            NOTICE_DATA_END,
+            &[
+                &download.id.to_le_bytes(),
+                &result.err().map_or(0, CudaError::code).to_le_bytes(),
+            ],
+            PATIENCE,
+        );
         self.finish(driver, download);
         result
     }
 
     /// For a short copy that is ready: its bytes, at most `limit`, to be sent inside the reply.
-    pub fn take_inline(&self, driver: &Driver, download: &Arc<Download>, limit: usize) -> Option<Result<Vec<u8>, CudaError>> {
+    pub fn take_inline(
+        &self,
+        driver: &Driver,
+        download: &Arc<Download>,
+        limit: usize,
+    ) -> Option<Result<Vec<u8>, CudaError>> {
         if download.bytes > limit || download.events.len() != 1 {
             return None;
         }
@@ -192,7 +245,10 @@ impl Downloads {
             Err(code) => Err(code),
             Ok(()) => {
                 // SAFETY: the driver has filled the staging memory: its event came.
-                Ok(unsafe { std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes) }.to_vec())
+                Ok(unsafe {
+                    std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes)
+                }
+                .to_vec())
             }
         };
         self.finish(driver, download);
@@ -207,11 +263,20 @@ impl Downloads {
         *delivered = true;
         download.delivery.notify_all();
         drop(delivered);
-        self.state.lock().under_way.retain(|other| !Arc::ptr_eq(other, download));
+        self.state
+            .lock()
+            .under_way
+            .retain(|other| !Arc::ptr_eq(other, download));
         for event in &download.events {
             self.keep_event(download.context, *event);
         }
-        self.keep_staging(driver, Staging { at: download.staging.at, bytes: download.staging.bytes });
+        self.keep_staging(
+            driver,
+            Staging {
+                at: download.staging.at,
+                bytes: download.staging.bytes,
+            },
+        );
     }
 
     /// Whether a copy is under way.
@@ -225,9 +290,14 @@ impl Downloads {
         let under_way = self.state.lock().under_way.clone();
         for download in under_way {
             let mut delivered = download.delivered.lock();
-            let done = download.events.last().is_none_or(|event| *delivered || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY));
+            let done = download.events.last().is_none_or(|event| {
+                *delivered
+                    || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY)
+            });
             while done && !*delivered && !self.abandoned.load(Ordering::Acquire) {
-                download.delivery.wait_for(&mut delivered, Duration::from_millis(200));
+                download
+                    .delivery
+                    .wait_for(&mut delivered, Duration::from_millis(200));
             }
         }
     }

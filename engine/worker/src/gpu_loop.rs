@@ -5,7 +5,7 @@
 use crate::cx::{Cx, Outcome, Pending, Target};
 use crate::session::Session;
 use crate::{driver_call, generated, internal};
-use ringway_api::{CudaError};
+use ringway_api::CudaError;
 use ringway_link::{LinkError, RecordView, ServerHandle, ServerLane};
 use ringway_wire::call::{Status, TAG_INTERNAL};
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
@@ -50,7 +50,14 @@ pub fn run(session: &Arc<Session>, mut lane: ServerLane, spin: Duration) -> End 
             match lane.poll() {
                 Ok(Some(record)) => {
                     let position = record.position_end;
-                    if let Err(end) = execute(session, &handle, record, &mut decoded, &mut pending, &mut current) {
+                    if let Err(end) = execute(
+                        session,
+                        &handle,
+                        record,
+                        &mut decoded,
+                        &mut pending,
+                        &mut current,
+                    ) {
                         return end;
                     }
                     lane.release(position);
@@ -86,7 +93,11 @@ fn execute(
     current: &mut u64,
 ) -> Result<(), End> {
     let opcode = record.tag;
-    let limit = if internal::is_bulk(opcode) { BULK_HEAD_BYTES } else { decoded.len() };
+    let limit = if internal::is_bulk(opcode) {
+        BULK_HEAD_BYTES
+    } else {
+        decoded.len()
+    };
     let length = record.payload.len().min(limit);
     let bytes = &mut decoded[..length];
     let copied = record.payload.read_at(0, bytes);
@@ -131,17 +142,27 @@ fn execute(
 fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64) -> bool {
     let mut any = false;
     pending.retain(|wait| {
-        if *current != wait.context && driver_call!(session.driver, cuCtxSetCurrent(wait.context)).is_ok() {
+        if *current != wait.context
+            && driver_call!(session.driver, cuCtxSetCurrent(wait.context)).is_ok()
+        {
             *current = wait.context;
         }
         let result = match &wait.target {
             Target::Stream(stream) => driver_call!(session.driver, cuStreamQuery(*stream)),
             Target::Event(event) => driver_call!(session.driver, cuEventQuery(*event)),
-            Target::Context(streams) => {
-                streams.iter().map(|stream| driver_call!(session.driver, cuStreamQuery(*stream))).find(Result::is_err).unwrap_or(Ok(()))
-            }
+            Target::Context(streams) => streams
+                .iter()
+                .map(|stream| driver_call!(session.driver, cuStreamQuery(*stream)))
+                .find(Result::is_err)
+                .unwrap_or(Ok(())),
             Target::Copy(copy) => {
-                let Some(bytes) = session.downloads.take_inline(&session.driver, copy, REPLY_INLINE_MAX) else { return true };
+                let Some(bytes) =
+                    session
+                        .downloads
+                        .take_inline(&session.driver, copy, REPLY_INLINE_MAX)
+                else {
+                    return true;
+                };
                 any = true;
                 match bytes {
                     Ok(bytes) => wait.reply.send_synchronised(session, Ok(()), &bytes),
@@ -164,7 +185,9 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
 fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>) {
     if session.downloads.any() {
         let (session, reply) = (Arc::clone(session), wait.reply.clone());
-        Arc::clone(&session).waiters.run(move || reply.send_synchronised(&session, result, &[]));
+        Arc::clone(&session)
+            .waiters
+            .run(move || reply.send_synchronised(&session, result, &[]));
     } else {
         wait.reply.send_synchronised(session, result, &[]);
     }
@@ -176,11 +199,13 @@ fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
         let session = Arc::clone(session);
         Arc::clone(&session).waiters.run(move || {
             let driver = &session.driver;
-            let result = driver_call!(driver, cuCtxSetCurrent(wait.context)).and_then(|()| match &wait.target {
-                Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
-                Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
-                Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
-                Target::Copy(copy) => session.downloads.send(driver, wait.reply.lane(), copy),
+            let result = driver_call!(driver, cuCtxSetCurrent(wait.context)).and_then(|()| {
+                match &wait.target {
+                    Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
+                    Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
+                    Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
+                    Target::Copy(copy) => session.downloads.send(driver, wait.reply.lane(), copy),
+                }
             });
             wait.reply.send_synchronised(&session, result, &[]);
         });

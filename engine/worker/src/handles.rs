@@ -43,7 +43,10 @@ impl Handles {
         }
         let table = self.tables[kind as usize].read();
         match table.get(index as usize) {
-            Some(Some(entry)) if entry.generation == generation => Ok(Handle { raw: entry.raw, context: entry.context }),
+            Some(Some(entry)) if entry.generation == generation => Ok(Handle {
+                raw: entry.raw,
+                context: entry.context,
+            }),
             _ => Err(CudaError::INVALID_HANDLE),
         }
     }
@@ -65,7 +68,11 @@ impl Handles {
         if table[index].is_some() {
             return Err(CudaError::INVALID_VALUE);
         }
-        table[index] = Some(Entry { generation, context, raw });
+        table[index] = Some(Entry {
+            generation,
+            context,
+            raw,
+        });
         Ok(())
     }
 
@@ -87,25 +94,43 @@ impl Handles {
     /// `CUDA_ERROR_OUT_OF_MEMORY` when the table is full.
     pub fn found(&self, kind: Kind, raw: u64, context: u32) -> Result<u64, CudaError> {
         let mut table = self.tables[kind as usize].write();
-        let known = table.iter().position(|slot| slot.is_some_and(|entry| entry.raw == raw));
+        let known = table
+            .iter()
+            .position(|slot| slot.is_some_and(|entry| entry.raw == raw));
         if let Some(index) = known {
-            return Ok(pack(kind, table[index].map_or(0, |entry| entry.generation), index as u32));
+            return Ok(pack(
+                kind,
+                table[index].map_or(0, |entry| entry.generation),
+                index as u32,
+            ));
         }
         let first = SERVER_INDEX_MIN as usize;
-        let index = (first..table.len()).find(|index| table[*index].is_none()).unwrap_or(table.len().max(first));
+        let index = (first..table.len())
+            .find(|index| table[*index].is_none())
+            .unwrap_or(table.len().max(first));
         if index > INDEX_MAX as usize {
             return Err(CudaError::OUT_OF_MEMORY);
         }
         if table.len() <= index {
             table.resize(index + 1, None);
         }
-        table[index] = Some(Entry { generation: 0, context, raw });
+        table[index] = Some(Entry {
+            generation: 0,
+            context,
+            raw,
+        });
         Ok(pack(kind, 0, index as u32))
     }
 
     /// Every handle of a kind that belongs to `context`.
     pub fn of_context(&self, kind: Kind, context: u32) -> Vec<u64> {
-        self.tables[kind as usize].read().iter().flatten().filter(|entry| entry.context == context).map(|entry| entry.raw).collect()
+        self.tables[kind as usize]
+            .read()
+            .iter()
+            .flatten()
+            .filter(|entry| entry.context == context)
+            .map(|entry| entry.raw)
+            .collect()
     }
 
     /// Every handle of a kind that belongs to `context`, forgotten here.
@@ -133,12 +158,32 @@ mod tests {
         handles.insert(Kind::Stream, id, 0xabc, 1).unwrap();
         assert_eq!(handles.get(Kind::Stream, id).unwrap().raw, 0xabc);
         assert_eq!(handles.get(Kind::Event, id), Err(CudaError::INVALID_HANDLE));
-        assert_eq!(handles.get(Kind::Stream, pack(Kind::Stream, 4, 7)), Err(CudaError::INVALID_HANDLE));
-        assert_eq!(handles.get(Kind::Stream, pack(Kind::Stream, 3, 8)), Err(CudaError::INVALID_HANDLE));
-        assert_eq!(handles.get(Kind::Stream, u64::MAX), Err(CudaError::INVALID_HANDLE));
-        assert_eq!(handles.insert(Kind::Stream, id, 1, 1), Err(CudaError::INVALID_VALUE), "taken");
-        assert_eq!(handles.insert(Kind::Stream, pack(Kind::Stream, 0, SERVER_INDEX_MIN), 1, 1), Err(CudaError::INVALID_VALUE), "over the limit");
+        assert_eq!(
+            handles.get(Kind::Stream, pack(Kind::Stream, 4, 7)),
+            Err(CudaError::INVALID_HANDLE)
+        );
+        assert_eq!(
+            handles.get(Kind::Stream, pack(Kind::Stream, 3, 8)),
+            Err(CudaError::INVALID_HANDLE)
+        );
+        assert_eq!(
+            handles.get(Kind::Stream, u64::MAX),
+            Err(CudaError::INVALID_HANDLE)
+        );
+        assert_eq!(
+            handles.insert(Kind::Stream, id, 1, 1),
+            Err(CudaError::INVALID_VALUE),
+            "taken"
+        );
+        assert_eq!(
+            handles.insert(Kind::Stream, pack(Kind::Stream, 0, SERVER_INDEX_MIN), 1, 1),
+            Err(CudaError::INVALID_VALUE),
+            "over the limit"
+        );
         assert_eq!(handles.remove(Kind::Stream, id).unwrap().raw, 0xabc);
-        assert_eq!(handles.remove(Kind::Stream, id), Err(CudaError::INVALID_HANDLE));
+        assert_eq!(
+            handles.remove(Kind::Stream, id),
+            Err(CudaError::INVALID_HANDLE)
+        );
     }
 }

@@ -3,7 +3,8 @@
 use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, op};
 use ringway_wire::call::{
-    COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END, TAG_BLOB, TAG_FETCH_BLOB, TAG_HOST_FUNCTION_DONE, TAG_PING, Status,
+    COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
+    TAG_HOST_FUNCTION_DONE, TAG_PING,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
@@ -32,11 +33,17 @@ fn blob(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let total = r.u64()?;
     let offset = r.u64()?;
     let head = CallHeader::SIZE + 32 + 16;
-    let piece = cx.payload.from_offset(head).map(|piece| piece.to_vec()).unwrap_or_default();
-    cx.session.blob_piece(hash, total, offset, &piece).map_err(|why| {
-        tracing::warn!("refused: {why}");
-        Malformed::Value(total).into()
-    })
+    let piece = cx
+        .payload
+        .from_offset(head)
+        .map(|piece| piece.to_vec())
+        .unwrap_or_default();
+    cx.session
+        .blob_piece(hash, total, offset, &piece)
+        .map_err(|why| {
+            tracing::warn!("refused: {why}");
+            Malformed::Value(total).into()
+        })
 }
 
 fn host_function_done(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
@@ -53,11 +60,23 @@ fn fetch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<Outcome, Failure> {
         let patience = Duration::from_secs(60);
         for (index, piece) in blob.chunks(COPY_PIECE_BYTES).enumerate() {
             let offset = (index * COPY_PIECE_BYTES) as u64;
-            if reply.lane().notice(NOTICE_DATA, &[&download.to_le_bytes(), &offset.to_le_bytes(), piece], patience).is_err() {
+            if reply
+                .lane()
+                .notice(
+                    NOTICE_DATA,
+                    &[&download.to_le_bytes(), &offset.to_le_bytes(), piece],
+                    patience,
+                )
+                .is_err()
+            {
                 return;
             }
         }
-        let _ = reply.lane().notice(NOTICE_DATA_END, &[&download.to_le_bytes(), &0u32.to_le_bytes()], patience);
+        let _ = reply.lane().notice(
+            NOTICE_DATA_END,
+            &[&download.to_le_bytes(), &0u32.to_le_bytes()],
+            patience,
+        );
         reply.send(session, Status::of(0), &[]);
     })
 }

@@ -24,9 +24,15 @@ pub fn load_driver() -> Result<Driver, WorkerError> {
     // SAFETY: the library stays loaded for the life of the process, and each symbol is asked for under its own name.
     let driver = unsafe {
         let library = sys::culib();
-        Driver::load(|symbol| library.get::<*const c_void>(symbol.as_bytes()).ok().map(|found| *found))
+        Driver::load(|symbol| {
+            library
+                .get::<*const c_void>(symbol.as_bytes())
+                .ok()
+                .map(|found| *found)
+        })
     };
-    driver_call!(driver, cuInit(0)).map_err(|code| WorkerError::Driver(format!("cuInit of libcuda.so.1 gave {code}")))?;
+    driver_call!(driver, cuInit(0))
+        .map_err(|code| WorkerError::Driver(format!("cuInit of libcuda.so.1 gave {code}")))?;
     Ok(driver)
 }
 
@@ -35,23 +41,49 @@ fn snapshot(driver: &Driver, ordinal: i32) -> Result<DeviceSnapshot, CudaError> 
     let mut device = 0i32;
     driver_call!(driver, cuDeviceGet(&raw mut device, ordinal))?;
     let mut name = [0 as c_char; 256];
-    driver_call!(driver, cuDeviceGetName(name.as_mut_ptr().cast(), 256, device))?;
+    driver_call!(
+        driver,
+        cuDeviceGetName(name.as_mut_ptr().cast(), 256, device)
+    )?;
     let mut uuid = [0u8; 16];
     driver_call!(driver, cuDeviceGetUuid(uuid.as_mut_ptr().cast(), device))?;
     let mut memory_bytes = 0usize;
     driver_call!(driver, cuDeviceTotalMem(&raw mut memory_bytes, device))?;
     let mut bus = [0 as c_char; 64];
-    driver_call!(driver, cuDeviceGetPCIBusId(bus.as_mut_ptr().cast(), 64, device))?;
+    driver_call!(
+        driver,
+        cuDeviceGetPCIBusId(bus.as_mut_ptr().cast(), 64, device)
+    )?;
     let attributes = (0..ATTRIBUTES)
         .map(|attribute| {
             let mut value = 0i32;
             // 0 is no attribute.
-            (attribute > 0).then(|| driver_call!(driver, cuDeviceGetAttribute(&raw mut value, attribute, device)).ok().map(|()| value)).flatten()
+            (attribute > 0)
+                .then(|| {
+                    driver_call!(
+                        driver,
+                        cuDeviceGetAttribute(&raw mut value, attribute, device)
+                    )
+                    .ok()
+                    .map(|()| value)
+                })
+                .flatten()
         })
         .collect();
     // SAFETY: both arrays are zero-terminated: they were zero and the driver writes a terminated string.
-    let text = |array: &[c_char]| unsafe { CStr::from_ptr(array.as_ptr()) }.to_string_lossy().into_owned();
-    Ok(DeviceSnapshot { name: text(&name), uuid, pci_bus_id: text(&bus), memory_bytes: memory_bytes as u64, attributes, stream_priorities: (0, 0) })
+    let text = |array: &[c_char]| {
+        unsafe { CStr::from_ptr(array.as_ptr()) }
+            .to_string_lossy()
+            .into_owned()
+    };
+    Ok(DeviceSnapshot {
+        name: text(&name),
+        uuid,
+        pci_bus_id: text(&bus),
+        memory_bytes: memory_bytes as u64,
+        attributes,
+        stream_priorities: (0, 0),
+    })
 }
 
 /// All devices of the driver.
@@ -59,21 +91,32 @@ fn snapshot(driver: &Driver, ordinal: i32) -> Result<DeviceSnapshot, CudaError> 
 /// # Errors
 /// [`WorkerError::Driver`].
 pub fn all(driver: &Driver) -> Result<(String, Vec<DeviceSnapshot>), WorkerError> {
-    let fail = |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
+    let fail =
+        |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
     let mut version = 0i32;
     driver_call!(driver, cuDriverGetVersion(&raw mut version)).map_err(fail)?;
     let mut count = 0i32;
     driver_call!(driver, cuDeviceGetCount(&raw mut count)).map_err(fail)?;
-    let devices = (0..count).map(|ordinal| snapshot(driver, ordinal)).collect::<Result<Vec<_>, _>>().map_err(fail)?;
-    Ok((format!("CUDA {}.{}", version / 1000, version % 1000 / 10), devices))
+    let devices = (0..count)
+        .map(|ordinal| snapshot(driver, ordinal))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fail)?;
+    Ok((
+        format!("CUDA {}.{}", version / 1000, version % 1000 / 10),
+        devices,
+    ))
 }
 
 /// The devices of a lease, with the slices' memory.
 ///
 /// # Errors
 /// [`WorkerError::Driver`].
-pub fn leased(driver: &Driver, slices: &[Slice]) -> Result<(i32, Vec<DeviceSnapshot>), WorkerError> {
-    let fail = |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
+pub fn leased(
+    driver: &Driver,
+    slices: &[Slice],
+) -> Result<(i32, Vec<DeviceSnapshot>), WorkerError> {
+    let fail =
+        |code: CudaError| WorkerError::Driver(format!("reading the GPUs failed with {code}"));
     let mut version = 0i32;
     driver_call!(driver, cuDriverGetVersion(&raw mut version)).map_err(fail)?;
     let devices = slices

@@ -27,7 +27,14 @@ pub fn serve_session() -> Result<(), WorkerError> {
     let orders = UnixStream::from(stdin);
     let output = Output::capture()?;
     let (first, account) = next(&orders)?;
-    let WorkerOrder::Configure { session: number, secret, slices, account_slot, cores } = first else {
+    let WorkerOrder::Configure {
+        session: number,
+        secret,
+        slices,
+        account_slot,
+        cores,
+    } = first
+    else {
         return Err(ControlError::Unexpected("an order before the configuration".into()).into());
     };
     let account = Account::map(account, slices.len() as u32)?;
@@ -64,7 +71,11 @@ pub fn serve_session() -> Result<(), WorkerError> {
             secret: secret.clone(),
             ring_key,
             driver_version,
-            devices: if lane == 0 { devices.clone() } else { Vec::new() },
+            devices: if lane == 0 {
+                devices.clone()
+            } else {
+                Vec::new()
+            },
         };
         let established = establish(connection, link, opened, ring_key);
         let server_lane = match established {
@@ -81,7 +92,9 @@ pub fn serve_session() -> Result<(), WorkerError> {
         }
         let core = (!cores.is_empty()).then(|| cores[lane % cores.len()]);
         let session = Arc::clone(&session);
-        std::thread::Builder::new().name(format!("gpu{lane}")).spawn(move || gpu_thread(&session, server_lane, core))?;
+        std::thread::Builder::new()
+            .name(format!("gpu{lane}"))
+            .spawn(move || gpu_thread(&session, server_lane, core))?;
     }
 }
 
@@ -91,11 +104,18 @@ fn gpu_thread(session: &Arc<Session>, lane: ServerLane, core: Option<u32>) {
     {
         tracing::warn!("the GPU thread could not be pinned to core {core}");
     }
-    let spin = std::env::var("RINGWAY_SPIN_US").ok().and_then(|text| text.parse().ok()).unwrap_or(SPIN_US);
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu_loop::run(session, lane, Duration::from_micros(spin))));
+    let spin = std::env::var("RINGWAY_SPIN_US")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(SPIN_US);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        gpu_loop::run(session, lane, Duration::from_micros(spin))
+    }));
     session.end();
     let code = match ended {
-        Ok(gpu_loop::End::Link(ringway_link::LinkError::Down(ringway_link::DownCause::PeerClosed))) => 0,
+        Ok(gpu_loop::End::Link(ringway_link::LinkError::Down(
+            ringway_link::DownCause::PeerClosed,
+        ))) => 0,
         Ok(end) => {
             tracing::warn!("session ended: {end}");
             3
@@ -107,8 +127,16 @@ fn gpu_thread(session: &Arc<Session>, lane: ServerLane, core: Option<u32>) {
     std::process::exit(code);
 }
 
-fn establish(connection: OwnedFd, link: LinkAsk, opened: Opened, ring_key: u64) -> Result<ServerLane, WorkerError> {
-    let config = LaneConfig { geometry: Geometry::DEFAULT, lane_key: ring_key };
+fn establish(
+    connection: OwnedFd,
+    link: LinkAsk,
+    opened: Opened,
+    ring_key: u64,
+) -> Result<ServerLane, WorkerError> {
+    let config = LaneConfig {
+        geometry: Geometry::DEFAULT,
+        lane_key: ring_key,
+    };
     let reply = Reply::Opened(Box::new(opened));
     Ok(match link {
         LinkAsk::Shm => {
@@ -137,7 +165,9 @@ fn next(orders: &UnixStream) -> Result<(WorkerOrder, OwnedFd), ControlError> {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
     if count != 1 {
-        return Err(ControlError::Unexpected("an order without its connection".into()));
+        return Err(ControlError::Unexpected(
+            "an order without its connection".into(),
+        ));
     }
     // SAFETY: the kernel just made this descriptor for us; nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fds[0]) };

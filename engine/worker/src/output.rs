@@ -54,9 +54,14 @@ impl Output {
         }
         // SAFETY: sets a flag of our own descriptor.
         unsafe { libc::fcntl(read.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-        let output = Self { pipe: Arc::new(Mutex::new(File::from(read))), lane: Arc::new(OnceLock::new()) };
+        let output = Self {
+            pipe: Arc::new(Mutex::new(File::from(read))),
+            lane: Arc::new(OnceLock::new()),
+        };
         let thread = output.clone();
-        std::thread::Builder::new().name("output".into()).spawn(move || thread.pump())?;
+        std::thread::Builder::new()
+            .name("output".into())
+            .spawn(move || thread.pump())?;
         Ok(output)
     }
 
@@ -69,7 +74,11 @@ impl Output {
     fn pump(&self) {
         let fd = self.pipe.lock().as_raw_fd();
         loop {
-            let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+            let mut poll = libc::pollfd {
+                fd,
+                events: libc::POLLIN,
+                revents: 0,
+            };
             // SAFETY: one valid pollfd; the descriptor lives as long as the process.
             if unsafe { libc::poll(&raw mut poll, 1, -1) } > 0 && poll.revents & libc::POLLIN != 0 {
                 self.drain();

@@ -106,7 +106,13 @@ pub struct Session {
 
 impl Session {
     /// Nothing made yet.
-    pub fn new(driver: Driver, slices: Vec<Slice>, account: Account, account_slot: u32, output: Output) -> Self {
+    pub fn new(
+        driver: Driver,
+        slices: Vec<Slice>,
+        account: Account,
+        account_slot: u32,
+        output: Output,
+    ) -> Self {
         Self {
             driver,
             handles: Handles::default(),
@@ -144,7 +150,11 @@ impl Session {
     /// # Errors
     /// `CUDA_ERROR_INVALID_CONTEXT`.
     pub fn context(&self, id: u32) -> Result<Context, CudaError> {
-        self.contexts.lock().get(&id).copied().ok_or(CudaError::INVALID_CONTEXT)
+        self.contexts
+            .lock()
+            .get(&id)
+            .copied()
+            .ok_or(CudaError::INVALID_CONTEXT)
     }
 
     /// Remembers a context; gives the one that had the number before.
@@ -158,12 +168,18 @@ impl Session {
     /// `CUDA_ERROR_INVALID_CONTEXT`.
     pub fn take_context(&self, id: u32) -> Result<Context, CudaError> {
         self.kept.lock().remove(&id);
-        self.contexts.lock().remove(&id).ok_or(CudaError::INVALID_CONTEXT)
+        self.contexts
+            .lock()
+            .remove(&id)
+            .ok_or(CudaError::INVALID_CONTEXT)
     }
 
     /// Keeps the first error of a posted call in a context.
     pub fn keep(&self, context: u32, code: CudaError, opcode: u32) {
-        self.kept.lock().entry(context).or_insert(Kept { code, opcode });
+        self.kept
+            .lock()
+            .entry(context)
+            .or_insert(Kept { code, opcode });
     }
 
     /// The kept error of a context, to be reported now: once, or for ever if it is sticky.
@@ -178,7 +194,10 @@ impl Session {
 
     /// Takes memory of the slice; false: the slice has not that much left.
     pub fn reserve(&self, gpu: usize, bytes: u64) -> bool {
-        self.slices.get(gpu).is_some_and(|slice| self.account.reserve(gpu, self.account_slot, bytes, slice.memory_bytes))
+        self.slices.get(gpu).is_some_and(|slice| {
+            self.account
+                .reserve(gpu, self.account_slot, bytes, slice.memory_bytes)
+        })
     }
 
     /// Gives memory back that was taken with [`Session::reserve`] and not charged to an address.
@@ -188,7 +207,14 @@ impl Session {
 
     /// Notes which address (or handle) the reserved memory belongs to.
     pub fn charge(&self, address: u64, context: u32, gpu: usize, bytes: u64) {
-        self.charges.lock().insert(address, Charge { gpu, context, bytes });
+        self.charges.lock().insert(
+            address,
+            Charge {
+                gpu,
+                context,
+                bytes,
+            },
+        );
     }
 
     /// The memory of `address` was freed.
@@ -202,7 +228,8 @@ impl Session {
     pub fn discharge_context(&self, context: u32) {
         self.charges.lock().retain(|_, charge| {
             if charge.context == context {
-                self.account.release(charge.gpu, self.account_slot, charge.bytes);
+                self.account
+                    .release(charge.gpu, self.account_slot, charge.bytes);
             }
             charge.context != context
         });
@@ -218,7 +245,13 @@ impl Session {
     ///
     /// # Errors
     /// What is wrong with it; the session ends, as an honest client never sends such.
-    pub fn blob_piece(&self, hash: [u8; 32], total: u64, offset: u64, piece: &[u8]) -> Result<(), &'static str> {
+    pub fn blob_piece(
+        &self,
+        hash: [u8; 32],
+        total: u64,
+        offset: u64,
+        piece: &[u8],
+    ) -> Result<(), &'static str> {
         let mut blobs = self.blobs.lock();
         if blobs.whole.contains_key(&hash) {
             return Ok(());
@@ -230,15 +263,30 @@ impl Session {
             if blobs.arriving.len() >= BLOBS_ARRIVING_MAX {
                 return Err("too many blobs at once");
             }
-            blobs.arriving.insert(hash, Arriving { bytes: Vec::new(), total });
+            blobs.arriving.insert(
+                hash,
+                Arriving {
+                    bytes: Vec::new(),
+                    total,
+                },
+            );
         }
-        let Some(arriving) = blobs.arriving.get_mut(&hash) else { return Err("a blob's first piece is missing") };
-        if arriving.total != total || arriving.bytes.len() as u64 != offset || offset + piece.len() as u64 > total {
+        let Some(arriving) = blobs.arriving.get_mut(&hash) else {
+            return Err("a blob's first piece is missing");
+        };
+        if arriving.total != total
+            || arriving.bytes.len() as u64 != offset
+            || offset + piece.len() as u64 > total
+        {
             return Err("a blob's pieces do not fit together");
         }
         arriving.bytes.extend_from_slice(piece);
         if arriving.bytes.len() as u64 == total {
-            let bytes = blobs.arriving.remove(&hash).map(|whole| whole.bytes).unwrap_or_default();
+            let bytes = blobs
+                .arriving
+                .remove(&hash)
+                .map(|whole| whole.bytes)
+                .unwrap_or_default();
             if *blake3::hash(&bytes).as_bytes() != hash {
                 return Err("a blob is not what its hash says");
             }
@@ -265,7 +313,8 @@ impl Session {
         let mut waiting = self.host_functions.lock();
         waiting.entry(id).or_insert(false);
         while !waiting.get(&id).copied().unwrap_or(true) {
-            self.host_function_done.wait_for(&mut waiting, Duration::from_millis(500));
+            self.host_function_done
+                .wait_for(&mut waiting, Duration::from_millis(500));
             if *self.over.lock() {
                 break;
             }

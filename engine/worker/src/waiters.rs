@@ -36,7 +36,13 @@ pub struct Waiters(Arc<Inner>);
 impl std::fmt::Debug for Waiters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let queue = self.0.queue.lock();
-        write!(f, "Waiters({} threads, {} idle, {} jobs)", queue.threads, queue.idle, queue.jobs.len())
+        write!(
+            f,
+            "Waiters({} threads, {} idle, {} jobs)",
+            queue.threads,
+            queue.idle,
+            queue.jobs.len()
+        )
     }
 }
 
@@ -50,7 +56,11 @@ impl Waiters {
         } else if queue.threads < THREADS_MAX {
             let inner = Arc::clone(&self.0);
             // Without another thread the job waits for one of those there are.
-            if std::thread::Builder::new().name("waiter".into()).spawn(move || inner.work()).is_ok() {
+            if std::thread::Builder::new()
+                .name("waiter".into())
+                .spawn(move || inner.work())
+                .is_ok()
+            {
                 queue.threads += 1;
             }
         }
@@ -92,7 +102,9 @@ mod tests {
             let done = done.clone();
             waiters.run(move || done.send(i).unwrap());
         }
-        let mut seen: Vec<i32> = (0..20).map(|_| result.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
+        let mut seen: Vec<i32> = (0..20)
+            .map(|_| result.recv_timeout(Duration::from_secs(10)).unwrap())
+            .collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..20).collect::<Vec<_>>());
         release.send(()).unwrap();

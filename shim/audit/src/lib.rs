@@ -34,7 +34,10 @@ fn redirects() -> &'static [Redirect] {
                 let at = pair.iter().position(|byte| *byte == b'=')?;
                 let mut path = pair[at + 1..].to_vec();
                 path.push(0);
-                Some(Redirect { name: pair[..at].to_vec(), path })
+                Some(Redirect {
+                    name: pair[..at].to_vec(),
+                    path,
+                })
             })
             .collect()
     })
@@ -43,7 +46,10 @@ fn redirects() -> &'static [Redirect] {
 /// The path for a name, with its terminator.
 fn redirect(name: &[u8]) -> Option<&'static [u8]> {
     let last = name.rsplit(|byte| *byte == b'/').next()?;
-    redirects().iter().find(|redirect| redirect.name == last).map(|redirect| redirect.path.as_slice())
+    redirects()
+        .iter()
+        .find(|redirect| redirect.name == last)
+        .map(|redirect| redirect.path.as_slice())
 }
 
 /// Called first by the loader, with its own version of the interface.
@@ -57,7 +63,11 @@ pub extern "C" fn la_version(theirs: c_uint) -> c_uint {
 /// # Safety
 /// As the loader calls it: `name` is a terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn la_objsearch(name: *const c_char, _cookie: *mut c_void, _flag: c_uint) -> *const c_char {
+pub unsafe extern "C" fn la_objsearch(
+    name: *const c_char,
+    _cookie: *mut c_void,
+    _flag: c_uint,
+) -> *const c_char {
     if name.is_null() {
         return name;
     }

@@ -26,32 +26,50 @@ struct Facts {
     fault: AtomicU32,
 }
 
-static FACTS: [Facts; CONTEXTS_MAX] = [const { Facts { lane: AtomicU32::new(0), fault: AtomicU32::new(0) } }; CONTEXTS_MAX];
+static FACTS: [Facts; CONTEXTS_MAX] = [const {
+    Facts {
+        lane: AtomicU32::new(0),
+        fault: AtomicU32::new(0),
+    }
+}; CONTEXTS_MAX];
 
 impl Target {
     /// The target of everything in a context.
     #[inline]
     pub fn of_context(context: u32) -> Self {
-        Self { context, lane: FACTS[context as usize % CONTEXTS_MAX].lane.load(Ordering::Relaxed) }
+        Self {
+            context,
+            lane: FACTS[context as usize % CONTEXTS_MAX]
+                .lane
+                .load(Ordering::Relaxed),
+        }
     }
 }
 
 /// The fault that made a context unusable.
 #[inline]
 pub fn fault(context: u32) -> Option<CudaError> {
-    CudaError::from_code(FACTS[context as usize % CONTEXTS_MAX].fault.load(Ordering::Relaxed))
+    CudaError::from_code(
+        FACTS[context as usize % CONTEXTS_MAX]
+            .fault
+            .load(Ordering::Relaxed),
+    )
 }
 
 /// A call in the context had this result: sticky ones make it unusable.
 pub fn note(context: u32, result: CudaError) {
     if context != 0 && result.is_sticky() {
-        FACTS[context as usize % CONTEXTS_MAX].fault.store(result.code(), Ordering::Relaxed);
+        FACTS[context as usize % CONTEXTS_MAX]
+            .fault
+            .store(result.code(), Ordering::Relaxed);
     }
 }
 
 /// The context is new, or was reset.
 pub fn heal(context: u32) {
-    FACTS[context as usize % CONTEXTS_MAX].fault.store(0, Ordering::Relaxed);
+    FACTS[context as usize % CONTEXTS_MAX]
+        .fault
+        .store(0, Ordering::Relaxed);
 }
 
 /// Makes a context's handle on `lane`; numbers start at 1.
@@ -65,7 +83,13 @@ pub fn create(lane: u32) -> Result<objects::New, CudaError> {
     // Index 0 would be context number 0, "none": it is taken once and kept.
     static SPENT: std::sync::Once = std::sync::Once::new();
     SPENT.call_once(|| {
-        if let Ok(new) = objects::create(Kind::Context, Target { context: 0, lane: 0 }) {
+        if let Ok(new) = objects::create(
+            Kind::Context,
+            Target {
+                context: 0,
+                lane: 0,
+            },
+        ) {
             new.keep();
         }
     });

@@ -33,9 +33,24 @@ pub struct Function {
 
 impl Function {
     /// A function whose parameters lie as given.
-    pub fn new(name: std::ffi::CString, module: u64, params: Vec<Param>, attributes: [i32; ATTRIBUTES]) -> Self {
-        let param_bytes = params.iter().map(|param| (param.offset + param.bytes) as usize).max().unwrap_or(0);
-        Self { name, module, params, param_bytes, attributes: attributes.map(AtomicI32::new) }
+    pub fn new(
+        name: std::ffi::CString,
+        module: u64,
+        params: Vec<Param>,
+        attributes: [i32; ATTRIBUTES],
+    ) -> Self {
+        let param_bytes = params
+            .iter()
+            .map(|param| (param.offset + param.bytes) as usize)
+            .max()
+            .unwrap_or(0);
+        Self {
+            name,
+            module,
+            params,
+            param_bytes,
+            attributes: attributes.map(AtomicI32::new),
+        }
     }
 
     /// An attribute.
@@ -43,7 +58,11 @@ impl Function {
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE` for one that the driver does not have.
     pub fn attribute(&self, attribute: u32) -> Result<i32, CudaError> {
-        match self.attributes.get(attribute as usize).map(|value| value.load(Ordering::Relaxed)) {
+        match self
+            .attributes
+            .get(attribute as usize)
+            .map(|value| value.load(Ordering::Relaxed))
+        {
             None | Some(i32::MIN) => Err(CudaError::INVALID_VALUE),
             Some(value) => Ok(value),
         }

@@ -47,7 +47,10 @@ static NO_THREAD: Line = Line::new();
 /// Registers a function and gives the number under which the server asks for it.
 pub fn register(function: Function, repeats: bool) -> u64 {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    REGISTERED.lock().get_or_insert_default().insert(id, Registered { function, repeats });
+    REGISTERED
+        .lock()
+        .get_or_insert_default()
+        .insert(id, Registered { function, repeats });
     id
 }
 
@@ -74,33 +77,50 @@ pub fn run(lane: u32, word: u64, status: u32) {
     let mut runner = RUNNER.lock();
     if runner.is_none() {
         let (sender, jobs) = channel::<Job>();
-        let started = std::thread::Builder::new().name("ringway-host".into()).spawn(move || {
-            block_signals();
-            for job in jobs {
-                call_one(&job);
-            }
-        });
+        let started = std::thread::Builder::new()
+            .name("ringway-host".into())
+            .spawn(move || {
+                block_signals();
+                for job in jobs {
+                    call_one(&job);
+                }
+            });
         if let Err(error) = started {
-            NO_THREAD.say(format_args!("no thread for host functions could be started: {error}"));
+            NO_THREAD.say(format_args!(
+                "no thread for host functions could be started: {error}"
+            ));
             return;
         }
         *runner = Some(sender);
     }
     if let Some(sender) = runner.as_ref() {
         // The receiving thread lives as long as the process.
-        let _ = sender.send(Job { lane, call, function, status });
+        let _ = sender.send(Job {
+            lane,
+            call,
+            function,
+            status,
+        });
     }
 }
 
 fn call_one(job: &Job) {
     match job.function {
         // SAFETY: the program gave the function and its argument for this very call (CUDA driver API, cuLaunchHostFunc).
-        Some(Function::Host(function, data)) if job.status == 0 => unsafe { function(data as *mut std::ffi::c_void) },
+        Some(Function::Host(function, data)) if job.status == 0 => unsafe {
+            function(data as *mut std::ffi::c_void)
+        },
         // SAFETY: as above (cuStreamAddCallback).
-        Some(Function::Callback(function, stream, data)) => unsafe { function(stream, job.status, data as *mut std::ffi::c_void) },
+        Some(Function::Callback(function, stream, data)) => unsafe {
+            function(stream, job.status, data as *mut std::ffi::c_void)
+        },
         _ => {}
     }
-    let target = Target { context: 0, lane: job.lane };
+    let target = Target {
+        context: 0,
+        lane: job.lane,
+    };
     // A link that is lost is reported by the program's own calls.
-    let _ = posted(TAG_HOST_FUNCTION_DONE, target, 8, |w| w.u64(job.call)).and_then(|()| flush(target));
+    let _ =
+        posted(TAG_HOST_FUNCTION_DONE, target, 8, |w| w.u64(job.call)).and_then(|()| flush(target));
 }

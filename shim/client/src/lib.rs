@@ -34,7 +34,9 @@ pub unsafe fn slice<'a, T>(at: *const T, count: usize) -> Result<&'a [T], CudaEr
     if count == 0 {
         return Ok(&[]);
     }
-    let bytes = count.checked_mul(size_of::<T>()).ok_or(CudaError::INVALID_VALUE)?;
+    let bytes = count
+        .checked_mul(size_of::<T>())
+        .ok_or(CudaError::INVALID_VALUE)?;
     if at.is_null() || bytes > isize::MAX as usize || !at.is_aligned() {
         return Err(CudaError::INVALID_VALUE);
     }

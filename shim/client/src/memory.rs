@@ -46,7 +46,10 @@ struct Map {
     count: u64,
 }
 
-static MAP: RwLock<Map> = RwLock::new(Map { by_base: BTreeMap::new(), count: 0 });
+static MAP: RwLock<Map> = RwLock::new(Map {
+    by_base: BTreeMap::new(),
+    count: 0,
+});
 
 /// Notes an allocation (its `number` is given here).
 pub fn insert(mut allocation: Allocation) {
@@ -106,7 +109,10 @@ fn reserve(base: u64, bytes: u64) {
             start as *mut libc::c_void,
             (end - start) as usize,
             libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+            libc::MAP_PRIVATE
+                | libc::MAP_ANONYMOUS
+                | libc::MAP_NORESERVE
+                | libc::MAP_FIXED_NOREPLACE,
             -1,
             0,
         );

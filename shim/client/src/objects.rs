@@ -35,17 +35,30 @@ struct Free {
 
 impl Table {
     fn new() -> Self {
-        Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect(), free: Mutex::default() }
+        Self {
+            chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            free: Mutex::default(),
+        }
     }
 
     #[inline]
     fn entry(&self, index: u32) -> Option<&Entry> {
-        self.chunks.get(index as usize / CHUNK)?.get().map(|chunk| &chunk[index as usize % CHUNK])
+        self.chunks
+            .get(index as usize / CHUNK)?
+            .get()
+            .map(|chunk| &chunk[index as usize % CHUNK])
     }
 
     fn entry_or_new(&self, index: u32) -> Option<&Entry> {
         let chunk = self.chunks.get(index as usize / CHUNK)?;
-        let new = || (0..CHUNK).map(|_| Entry { meta: AtomicU64::new(0), data: AtomicU64::new(0) }).collect();
+        let new = || {
+            (0..CHUNK)
+                .map(|_| Entry {
+                    meta: AtomicU64::new(0),
+                    data: AtomicU64::new(0),
+                })
+                .collect()
+        };
         Some(&chunk.get_or_init(new)[index as usize % CHUNK])
     }
 }
@@ -92,7 +105,10 @@ fn find(kind: Kind, id: u64) -> Option<(&'static Entry, u64)> {
 #[inline]
 pub fn handle(kind: Kind, id: u64) -> Result<Object, CudaError> {
     match find(kind, id) {
-        Some((_, meta)) => Ok(Object { id, target: Target::of_context(meta as u32) }),
+        Some((_, meta)) => Ok(Object {
+            id,
+            target: Target::of_context(meta as u32),
+        }),
         None if kind == Kind::Context => Err(CudaError::INVALID_CONTEXT),
         None => Err(CudaError::INVALID_HANDLE),
     }
@@ -103,7 +119,14 @@ pub fn handle(kind: Kind, id: u64) -> Result<Object, CudaError> {
 /// # Errors
 /// As [`handle`]; `CUDA_ERROR_INVALID_CONTEXT` for null with no context current.
 pub fn handle_or_null(kind: Kind, id: u64) -> Result<Object, CudaError> {
-    if id == 0 { Ok(Object { id: 0, target: contexts::current()? }) } else { handle(kind, id) }
+    if id == 0 {
+        Ok(Object {
+            id: 0,
+            target: contexts::current()?,
+        })
+    } else {
+        handle(kind, id)
+    }
 }
 
 /// The stream behind a stream argument: null and `CU_STREAM_LEGACY` (1) belong to the current context,
@@ -114,7 +137,10 @@ pub fn handle_or_null(kind: Kind, id: u64) -> Result<Object, CudaError> {
 #[inline]
 pub fn stream(id: u64) -> Result<Object, CudaError> {
     match id {
-        0 | 1 => Ok(Object { id, target: contexts::current()? }),
+        0 | 1 => Ok(Object {
+            id,
+            target: contexts::current()?,
+        }),
         2 => threads::own_stream(),
         _ => handle(Kind::Stream, id),
     }
@@ -129,7 +155,13 @@ pub fn device(ordinal: i32) -> Result<Device, CudaError> {
     if lane >= session()?.devices.len() {
         return Err(CudaError::INVALID_DEVICE);
     }
-    Ok(Device { ordinal, target: Target { context: 0, lane: lane as u32 } })
+    Ok(Device {
+        ordinal,
+        target: Target {
+            context: 0,
+            lane: lane as u32,
+        },
+    })
 }
 
 /// A handle that was made and not yet given to the program; given up when dropped.
@@ -179,15 +211,27 @@ pub fn create(kind: Kind, target: Target) -> Result<New, CudaError> {
     let entry = table.entry_or_new(index).ok_or(CudaError::OUT_OF_MEMORY)?;
     let generation = ((entry.meta.load(Ordering::Relaxed) >> 32) as u16).wrapping_add(1);
     entry.data.store(0, Ordering::Relaxed);
-    entry.meta.store(ALIVE | u64::from(generation) << 32 | u64::from(target.context), Ordering::Release);
-    Ok(New { kind, id: pack(kind, generation, index) })
+    entry.meta.store(
+        ALIVE | u64::from(generation) << 32 | u64::from(target.context),
+        Ordering::Release,
+    );
+    Ok(New {
+        kind,
+        id: pack(kind, generation, index),
+    })
 }
 
 /// The object is gone; its handle is invalid from now on.
 pub fn destroyed(kind: Kind, id: u64) {
-    let Some((entry, meta)) = find(kind, id) else { return };
+    let Some((entry, meta)) = find(kind, id) else {
+        return;
+    };
     // Only one of two racing destroyers gives the index back.
-    if entry.meta.compare_exchange(meta, meta & !ALIVE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+    if entry
+        .meta
+        .compare_exchange(meta, meta & !ALIVE, Ordering::AcqRel, Ordering::Relaxed)
+        .is_ok()
+    {
         let (_, _, index) = unpack(id);
         if index < SERVER_INDEX_MIN {
             table(kind).free.lock().list.push(index);
@@ -209,7 +253,10 @@ pub fn found(kind: Kind, id: u64, target: Target) -> Result<u64, CudaError> {
     }
     let entry = table(kind).entry_or_new(index).ok_or(CudaError::UNKNOWN)?;
     entry.data.store(0, Ordering::Relaxed);
-    entry.meta.store(ALIVE | u64::from(generation) << 32 | u64::from(target.context), Ordering::Release);
+    entry.meta.store(
+        ALIVE | u64::from(generation) << 32 | u64::from(target.context),
+        Ordering::Release,
+    );
     Ok(id)
 }
 
@@ -219,7 +266,9 @@ pub fn found(kind: Kind, id: u64, target: Target) -> Result<u64, CudaError> {
 /// `CUDA_ERROR_INVALID_HANDLE`.
 #[inline]
 pub fn data(kind: Kind, id: u64) -> Result<u64, CudaError> {
-    find(kind, id).map(|(entry, _)| entry.data.load(Ordering::Acquire)).ok_or(CudaError::INVALID_HANDLE)
+    find(kind, id)
+        .map(|(entry, _)| entry.data.load(Ordering::Acquire))
+        .ok_or(CudaError::INVALID_HANDLE)
 }
 
 /// Sets the word of a live object; gives the old one.
@@ -229,14 +278,20 @@ pub fn set_data(kind: Kind, id: u64, data: u64) -> u64 {
 
 /// Every live handle of a kind in a context.
 pub fn of_context(kind: Kind, context: u32) -> Vec<u64> {
-    let Some(table) = TABLES[kind as usize].get() else { return Vec::new() };
+    let Some(table) = TABLES[kind as usize].get() else {
+        return Vec::new();
+    };
     let mut live = Vec::new();
     for (number, chunk) in table.chunks.iter().enumerate() {
         let Some(chunk) = chunk.get() else { continue };
         for (at, entry) in chunk.iter().enumerate() {
             let meta = entry.meta.load(Ordering::Acquire);
             if meta & ALIVE != 0 && meta as u32 == context {
-                live.push(pack(kind, (meta >> 32) as u16, (number * CHUNK + at) as u32));
+                live.push(pack(
+                    kind,
+                    (meta >> 32) as u16,
+                    (number * CHUNK + at) as u32,
+                ));
             }
         }
     }
@@ -249,7 +304,10 @@ mod tests {
 
     #[test]
     fn a_destroyed_handle_is_never_valid_again() {
-        let target = Target { context: 3, lane: 0 };
+        let target = Target {
+            context: 3,
+            lane: 0,
+        };
         let first = create(Kind::Event, target).unwrap().keep();
         assert_eq!(handle(Kind::Event, first).unwrap().target.context, 3);
         assert_eq!(handle(Kind::Stream, first), Err(CudaError::INVALID_HANDLE));
@@ -260,12 +318,20 @@ mod tests {
         assert_eq!(handle(Kind::Event, first), Err(CudaError::INVALID_HANDLE));
         let second = create(Kind::Event, target).unwrap().keep();
         assert_ne!(first, second);
-        assert_eq!(data(Kind::Event, second), Ok(0), "nothing of the former object is left");
+        assert_eq!(
+            data(Kind::Event, second),
+            Ok(0),
+            "nothing of the former object is left"
+        );
         let third = create(Kind::Event, target).unwrap().keep();
         assert_ne!(second as u32, third as u32, "the index was given back once");
         assert_eq!(of_context(Kind::Event, 3).len(), 2);
         drop(create(Kind::Event, target).unwrap());
-        assert_eq!(of_context(Kind::Event, 3).len(), 2, "what was not kept is gone");
+        assert_eq!(
+            of_context(Kind::Event, 3).len(),
+            2,
+            "what was not kept is gone"
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@ use parking_lot::Mutex;
 use ringway_api::CudaError;
 use ringway_link::endpoint::{Connection, Endpoint};
 use ringway_link::{ClientLane, LaneConfig, LinkError, shm, tcp};
-use ringway_wire::control::{self, DeviceSnapshot, Identity, LinkAsk, MemoryAsk, Opened, Reply, Request};
+use ringway_wire::control::{
+    self, DeviceSnapshot, Identity, LinkAsk, MemoryAsk, Opened, Reply, Request,
+};
 use ringway_wire::layout::Geometry;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +95,10 @@ extern "C" fn in_child() {
 type Refusal = (CudaError, String);
 
 fn not_ready(why: impl std::fmt::Display) -> Refusal {
-    (CudaError::SYSTEM_NOT_READY, format!("cannot open a GPU session: {why}"))
+    (
+        CudaError::SYSTEM_NOT_READY,
+        format!("cannot open a GPU session: {why}"),
+    )
 }
 
 struct Lease {
@@ -106,9 +111,22 @@ struct Lease {
 
 fn identity() -> Identity {
     let program = std::fs::read("/proc/self/cmdline").unwrap_or_default();
-    let program: String = String::from_utf8_lossy(&program).replace('\0', " ").trim().chars().take(120).collect();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    Identity { user: std::env::var("USER").unwrap_or_default(), host, program, pid: std::process::id() }
+    let program: String = String::from_utf8_lossy(&program)
+        .replace('\0', " ")
+        .trim()
+        .chars()
+        .take(120)
+        .collect();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    Identity {
+        user: std::env::var("USER").unwrap_or_default(),
+        host,
+        program,
+        pid: std::process::id(),
+    }
 }
 
 /// The lease that `ringway run` took, or, without it, one of our own from `RINGWAY_SERVER`.
@@ -116,11 +134,23 @@ fn lease() -> Result<Lease, Refusal> {
     if let Ok(text) = std::env::var("RINGWAY_LEASE") {
         let parts: Vec<&str> = text.split('|').collect();
         let [endpoint, lease, secret, link] = parts[..] else {
-            return Err(not_ready("RINGWAY_LEASE is malformed; start the program with ringway run"));
+            return Err(not_ready(
+                "RINGWAY_LEASE is malformed; start the program with ringway run",
+            ));
         };
         let endpoint = endpoint.parse().map_err(not_ready)?;
-        let link = if link == "shm" { LinkAsk::Shm } else { LinkAsk::Tcp };
-        return Ok(Lease { endpoint, lease: lease.to_owned(), secret: secret.to_owned(), link, held: None });
+        let link = if link == "shm" {
+            LinkAsk::Shm
+        } else {
+            LinkAsk::Tcp
+        };
+        return Ok(Lease {
+            endpoint,
+            lease: lease.to_owned(),
+            secret: secret.to_owned(),
+            link,
+            held: None,
+        });
     }
     let Ok(server) = std::env::var("RINGWAY_SERVER") else {
         return Err((
@@ -137,26 +167,46 @@ fn lease() -> Result<Lease, Refusal> {
     };
     let (connection, reply) = ask(&endpoint, &request)?;
     let Reply::Leased { lease, secret, .. } = reply else {
-        return Err(not_ready("the server answered with something else than a lease"));
+        return Err(not_ready(
+            "the server answered with something else than a lease",
+        ));
     };
     connection.set_read_timeout(None).map_err(not_ready)?;
-    let link = if matches!(endpoint, Endpoint::Unix(_)) { LinkAsk::Shm } else { LinkAsk::Tcp };
-    Ok(Lease { endpoint, lease, secret, link, held: Some(connection) })
+    let link = if matches!(endpoint, Endpoint::Unix(_)) {
+        LinkAsk::Shm
+    } else {
+        LinkAsk::Tcp
+    };
+    Ok(Lease {
+        endpoint,
+        lease,
+        secret,
+        link,
+        held: Some(connection),
+    })
 }
 
 fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Refusal> {
-    let mut connection = endpoint.connect(OPEN_TIMEOUT).map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
+    let mut connection = endpoint
+        .connect(OPEN_TIMEOUT)
+        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
     control::send(&mut connection, request).map_err(not_ready)?;
-    let reply = control::receive_reply(&mut connection).map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
+    let reply = control::receive_reply(&mut connection)
+        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
     Ok((connection, reply))
 }
 
 fn lane(endpoint: &Endpoint, request: &Request) -> Result<(ClientLane, Opened), Refusal> {
     let (connection, reply) = ask(endpoint, request)?;
     let Reply::Opened(opened) = reply else {
-        return Err(not_ready("the server answered with something else than a session"));
+        return Err(not_ready(
+            "the server answered with something else than a session",
+        ));
     };
-    let config = LaneConfig { geometry: Geometry::DEFAULT, lane_key: opened.ring_key };
+    let config = LaneConfig {
+        geometry: Geometry::DEFAULT,
+        lane_key: opened.ring_key,
+    };
     connection.set_read_timeout(None).map_err(not_ready)?;
     let lane = match connection {
         Connection::Unix(stream) => shm::accept(stream, &config),
@@ -168,15 +218,24 @@ fn lane(endpoint: &Endpoint, request: &Request) -> Result<(ClientLane, Opened), 
 
 fn connect() -> Result<Session, Refusal> {
     let lease = lease()?;
-    let request =
-        Request::Open { lease: lease.lease.clone(), secret: lease.secret.clone(), identity: identity(), link: lease.link };
+    let request = Request::Open {
+        lease: lease.lease.clone(),
+        secret: lease.secret.clone(),
+        identity: identity(),
+        link: lease.link,
+    };
     let (first, opened) = lane(&lease.endpoint, &request)?;
     if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
         return Err(not_ready("the server's session has no GPU"));
     }
     let mut lanes = vec![first];
     for number in 1..opened.devices.len() as u32 {
-        let join = Request::Join { session: opened.session, secret: opened.secret.clone(), lane: number, link: lease.link };
+        let join = Request::Join {
+            session: opened.session,
+            secret: opened.secret.clone(),
+            lane: number,
+            link: lease.link,
+        };
         lanes.push(lane(&lease.endpoint, &join)?.0);
     }
     Ok(Session {
@@ -194,17 +253,19 @@ fn start_services(session: &'static Session) {
         if let Err(error) = lane.set_notice_sink(notices::sink(number)) {
             LOST.say(format_args!("internal error: {error}"));
         }
-        let service = std::thread::Builder::new().name("ringway".into()).spawn(move || {
-            block_signals();
-            loop {
-                if let Err(error) = lane.wait_notices(SERVICE_LOOK)
-                    && !matches!(error, LinkError::Timeout { .. })
-                {
-                    lost(&error);
-                    return;
+        let service = std::thread::Builder::new()
+            .name("ringway".into())
+            .spawn(move || {
+                block_signals();
+                loop {
+                    if let Err(error) = lane.wait_notices(SERVICE_LOOK)
+                        && !matches!(error, LinkError::Timeout { .. })
+                    {
+                        lost(&error);
+                        return;
+                    }
                 }
-            }
-        });
+            });
         if let Err(error) = service {
             LOST.say(format_args!("no service thread could be started: {error}"));
         }

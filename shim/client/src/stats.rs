@@ -14,7 +14,12 @@ struct Count {
 }
 
 static ON: AtomicBool = AtomicBool::new(false);
-static COUNTS: [Count; OPCODES] = [const { Count { calls: AtomicU64::new(0), waits: AtomicU64::new(0) } }; OPCODES];
+static COUNTS: [Count; OPCODES] = [const {
+    Count {
+        calls: AtomicU64::new(0),
+        waits: AtomicU64::new(0),
+    }
+}; OPCODES];
 /// Bytes copied to and from devices.
 static UP: AtomicU64 = AtomicU64::new(0);
 static DOWN: AtomicU64 = AtomicU64::new(0);
@@ -50,14 +55,20 @@ pub fn down(bytes: usize) {
 
 /// Waiting calls so far, for programs that measure themselves.
 pub fn waits() -> u64 {
-    COUNTS.iter().map(|count| count.waits.load(Ordering::Relaxed)).sum()
+    COUNTS
+        .iter()
+        .map(|count| count.waits.load(Ordering::Relaxed))
+        .sum()
 }
 
 /// Registers what happens at the end of the process; called when the session opens.
 pub fn start() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        ON.store(std::env::var_os("RINGWAY_STATS_DIR").is_some(), Ordering::Relaxed);
+        ON.store(
+            std::env::var_os("RINGWAY_STATS_DIR").is_some(),
+            Ordering::Relaxed,
+        );
         // SAFETY: registers a function that lives as long as the process: the object is never unloaded.
         unsafe { libc::atexit(at_exit) };
     });
@@ -73,17 +84,28 @@ extern "C" fn at_exit() {
 }
 
 fn write() {
-    let Some(dir) = std::env::var_os("RINGWAY_STATS_DIR") else { return };
+    let Some(dir) = std::env::var_os("RINGWAY_STATS_DIR") else {
+        return;
+    };
     let (mut calls, mut waits, mut by) = (0, 0, String::new());
     for row in TABLE {
-        let Some(count) = COUNTS.get(row.opcode as usize) else { continue };
-        let (made, waited) = (count.calls.load(Ordering::Relaxed), count.waits.load(Ordering::Relaxed));
+        let Some(count) = COUNTS.get(row.opcode as usize) else {
+            continue;
+        };
+        let (made, waited) = (
+            count.calls.load(Ordering::Relaxed),
+            count.waits.load(Ordering::Relaxed),
+        );
         if made > 0 {
             calls += made;
             waits += waited;
             let comma = if by.is_empty() { "" } else { "," };
             // Writing to a string does not fail.
-            let _ = write!(by, "{comma}\"{}\":{{\"calls\":{made},\"waits\":{waited}}}", row.name);
+            let _ = write!(
+                by,
+                "{comma}\"{}\":{{\"calls\":{made},\"waits\":{waited}}}",
+                row.name
+            );
         }
     }
     let text = format!(

@@ -28,14 +28,23 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// The fault of the context, if it has one; `CUDA_ERROR_SYSTEM_NOT_READY` when the link is lost; with `RINGWAY_SYNC=1`
 /// the call's own failure.
 #[inline]
-pub fn posted(opcode: u32, target: Target, size: usize, write: impl FnOnce(&mut SliceWriter<'_>)) -> Result<(), CudaError> {
+pub fn posted(
+    opcode: u32,
+    target: Target,
+    size: usize,
+    write: impl FnOnce(&mut SliceWriter<'_>),
+) -> Result<(), CudaError> {
     let session = session()?;
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
     stats::count(opcode, false);
     record(session, opcode, target, CallHeader::NO_REPLY, size, write)?;
-    if session.synchronous { synchronise(target, opcode) } else { Ok(()) }
+    if session.synchronous {
+        synchronise(target, opcode)
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes a record with its header and posts it.
@@ -52,11 +61,20 @@ fn record(
     if session.lanes.len() > 1 {
         fence(session, target.lane)?;
     }
-    let mut space = lane.reserve(opcode, CallHeader::SIZE + size, SPACE_TIMEOUT).map_err(|error| lost(&error))?;
+    let mut space = lane
+        .reserve(opcode, CallHeader::SIZE + size, SPACE_TIMEOUT)
+        .map_err(|error| lost(&error))?;
     // SAFETY: the reservation gives `payload_len` writable bytes that only this thread writes until the commit.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + size) };
+    let bytes =
+        unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + size) };
     let mut writer = SliceWriter::new(bytes);
-    CallHeader { ctx: target.context, reply_slot, flags: 0, sequence: 0 }.write(&mut writer);
+    CallHeader {
+        ctx: target.context,
+        reply_slot,
+        flags: 0,
+        sequence: 0,
+    }
+    .write(&mut writer);
     write(&mut writer);
     if writer.overflowed() || writer.len() != CallHeader::SIZE + size {
         // An argument changed while it was read, or a row's size is wrong; nothing was posted.
@@ -64,7 +82,10 @@ fn record(
     }
     let position = space.commit();
     if session.lanes.len() > 1 {
-        LAST.store(u64::from(target.lane) << 56 | position & (u64::MAX >> 8), Ordering::Release);
+        LAST.store(
+            u64::from(target.lane) << 56 | position & (u64::MAX >> 8),
+            Ordering::Release,
+        );
     }
     Ok(position)
 }
@@ -79,22 +100,37 @@ fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
         return Ok(());
     }
     let mut space = session.lanes[lane as usize]
-        .reserve(ringway_wire::call::TAG_AFTER, CallHeader::SIZE + 16, SPACE_TIMEOUT)
+        .reserve(
+            ringway_wire::call::TAG_AFTER,
+            CallHeader::SIZE + 16,
+            SPACE_TIMEOUT,
+        )
         .map_err(|error| lost(&error))?;
     // SAFETY: as in `record`.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + 16) };
+    let bytes =
+        unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + 16) };
     let mut writer = SliceWriter::new(bytes);
-    CallHeader { ctx: 0, reply_slot: CallHeader::NO_REPLY, flags: 0, sequence: 0 }.write(&mut writer);
+    CallHeader {
+        ctx: 0,
+        reply_slot: CallHeader::NO_REPLY,
+        flags: 0,
+        sequence: 0,
+    }
+    .write(&mut writer);
     writer.u64(other);
     writer.u64(position);
     space.commit();
     // What is waited for must be on its way.
-    session.lanes[other as usize].flush().map_err(|error| lost(&error))
+    session.lanes[other as usize]
+        .flush()
+        .map_err(|error| lost(&error))
 }
 
 /// Posts the rest of what was committed, so that the server works while the program does something else.
 pub fn flush(target: Target) -> Result<(), CudaError> {
-    session()?.lanes[target.lane as usize].flush().map_err(|error| lost(&error))
+    session()?.lanes[target.lane as usize]
+        .flush()
+        .map_err(|error| lost(&error))
 }
 
 /// Writes a record, waits for its answer and lets `read` take it. `size` is what `write` writes, in bytes.
@@ -117,7 +153,9 @@ where
     }
     stats::count(opcode, true);
     let lane = &session.lanes[target.lane as usize];
-    let mut slot = lane.acquire_slot(SPACE_TIMEOUT).map_err(|error| lost(&error))?;
+    let mut slot = lane
+        .acquire_slot(SPACE_TIMEOUT)
+        .map_err(|error| lost(&error))?;
     let position = record(session, opcode, target, slot.index(), size, write)?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
@@ -128,7 +166,11 @@ where
         }
     };
     let status = Status(head.status);
-    let long = if status.is_long() { notices::take_long_reply(target.lane, position) } else { None };
+    let long = if status.is_long() {
+        notices::take_long_reply(target.lane, position)
+    } else {
+        None
+    };
     if let Some(code) = CudaError::from_code(status.result()) {
         contexts::note(target.context, code);
         if status.kept_opcode() != 0 {
@@ -138,7 +180,10 @@ where
     }
     let bytes = long.as_deref().unwrap_or(&inline[..head.len]);
     read(&mut Reader::new(bytes)).map_err(|malformed| {
-        say::say(format_args!("{}: the server's answer is malformed: {malformed}", name(opcode)));
+        say::say(format_args!(
+            "{}: the server's answer is malformed: {malformed}",
+            name(opcode)
+        ));
         CudaError::UNKNOWN
     })
 }
@@ -147,7 +192,9 @@ where
 fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
     let session = session()?;
     let lane: &ClientLane = &session.lanes[target.lane as usize];
-    let mut slot = lane.acquire_slot(SPACE_TIMEOUT).map_err(|error| lost(&error))?;
+    let mut slot = lane
+        .acquire_slot(SPACE_TIMEOUT)
+        .map_err(|error| lost(&error))?;
     let position = record(session, TAG_PING, target, slot.index(), 0, |_| ())?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
@@ -170,7 +217,10 @@ fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
 
 /// CUDA's name of a call.
 pub fn name(opcode: u32) -> &'static str {
-    TABLE.iter().find(|row| row.opcode == opcode).map_or("a call", |row| row.name)
+    TABLE
+        .iter()
+        .find(|row| row.opcode == opcode)
+        .map_or("a call", |row| row.name)
 }
 
 #[cold]

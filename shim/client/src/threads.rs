@@ -20,7 +20,11 @@ thread_local! {
 pub fn own_stream() -> Result<Object, CudaError> {
     let target = contexts::current()?;
     let context = contexts::current_handle();
-    let known = OWN.with_borrow(|own| own.iter().find(|(of, _)| *of == context).map(|(_, stream)| *stream));
+    let known = OWN.with_borrow(|own| {
+        own.iter()
+            .find(|(of, _)| *of == context)
+            .map(|(_, stream)| *stream)
+    });
     if let Some(id) = known
         && let Ok(object) = objects::handle(Kind::Stream, id)
     {

@@ -25,12 +25,20 @@ pub fn blob(target: Target, bytes: &[u8]) -> Result<[u8; 32], CudaError> {
         return Ok(hash);
     }
     for (index, piece) in bytes.chunks(BLOB_PIECE_BYTES).enumerate() {
-        posted(TAG_BLOB, Target { context: 0, lane: target.lane }, 48 + piece.len(), |w| {
-            w.put(&hash);
-            w.u64(bytes.len() as u64);
-            w.u64((index * BLOB_PIECE_BYTES) as u64);
-            w.put(piece);
-        })?;
+        posted(
+            TAG_BLOB,
+            Target {
+                context: 0,
+                lane: target.lane,
+            },
+            48 + piece.len(),
+            |w| {
+                w.put(&hash);
+                w.u64(bytes.len() as u64);
+                w.u64((index * BLOB_PIECE_BYTES) as u64);
+                w.put(piece);
+            },
+        )?;
     }
     sent.get_or_insert_default().insert(hash);
     Ok(hash)

@@ -22,7 +22,10 @@ pub(crate) fn guard(opcode: u32, body: impl FnOnce() -> Result<(), CudaError>) -
         Ok(Ok(())) => 0,
         Ok(Err(code)) => code.code(),
         Err(_) => {
-            ringway_client::say::say(format_args!("internal error in {}; please report it", ringway_client::submit::name(opcode)));
+            ringway_client::say::say(format_args!(
+                "internal error in {}; please report it",
+                ringway_client::submit::name(opcode)
+            ));
             CudaError::UNKNOWN.code()
         }
     }
@@ -31,7 +34,9 @@ pub(crate) fn guard(opcode: u32, body: impl FnOnce() -> Result<(), CudaError>) -
 /// Says why a function is refused, once each, where `RINGWAY_LOG` asks for it.
 fn tell_refused(symbol: &'static str, reason: &str) {
     static TOLD: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    if std::env::var_os("RINGWAY_LOG").is_some_and(|level| level != "off") && TOLD.lock().insert(symbol) {
+    if std::env::var_os("RINGWAY_LOG").is_some_and(|level| level != "off")
+        && TOLD.lock().insert(symbol)
+    {
         ringway_client::say::say(format_args!("{symbol} is not supported: {reason}"));
     }
 }
@@ -42,7 +47,9 @@ fn row(opcode: u32) -> Option<&'static Row> {
 
 /// Result of a function that is refused or planned.
 pub(crate) fn refused(opcode: u32) -> u32 {
-    let Some(row) = row(opcode) else { return CudaError::UNKNOWN.code() };
+    let Some(row) = row(opcode) else {
+        return CudaError::UNKNOWN.code();
+    };
     match row.support {
         Support::Refused(code, reason) => {
             tell_refused(row.name, reason);
@@ -58,7 +65,10 @@ pub(crate) fn refused(opcode: u32) -> u32 {
 
 /// Result of a form that CUDA 3.1 and before had.
 pub(crate) fn refused_legacy(_opcode: u32, symbol: &'static str) -> u32 {
-    tell_refused(symbol, "32-bit forms of CUDA 3.1 and before are not served; use a toolkit of this century");
+    tell_refused(
+        symbol,
+        "32-bit forms of CUDA 3.1 and before are not served; use a toolkit of this century",
+    );
     CudaError::NOT_SUPPORTED.code()
 }
 
@@ -68,5 +78,9 @@ const STREAM_PER_THREAD: u64 = 2;
 /// A stream argument: in per-thread variants null means the thread's own stream.
 #[inline]
 pub(crate) fn stream_arg(stream: u64, per_thread: bool) -> u64 {
-    if per_thread && stream == 0 { STREAM_PER_THREAD } else { stream }
+    if per_thread && stream == 0 {
+        STREAM_PER_THREAD
+    } else {
+        stream
+    }
 }

@@ -5,7 +5,9 @@
 
 use core::ffi::c_void;
 
-const CUPTI: [u8; 16] = [0x7c, 0xb6, 0x3f, 0x9b, 0x9c, 0xa4, 0x8e, 0x42, 0xa4, 0x84, 0xbe, 0xb6, 0x6e, 0x6a, 0xed, 0x7f];
+const CUPTI: [u8; 16] = [
+    0x7c, 0xb6, 0x3f, 0x9b, 0x9c, 0xa4, 0x8e, 0x42, 0xa4, 0x84, 0xbe, 0xb6, 0x6e, 0x6a, 0xed, 0x7f,
+];
 const SLOTS: usize = 256;
 
 /// Size in bytes, then functions.
@@ -19,7 +21,10 @@ extern "C" fn not_supported() -> u32 {
     801
 }
 
-static TABLE: Table = Table { bytes: size_of::<Table>(), functions: [not_supported; SLOTS] };
+static TABLE: Table = Table {
+    bytes: size_of::<Table>(),
+    functions: [not_supported; SLOTS],
+};
 
 /// The table for a UUID (in either byte order of its first fields), if it is one that must not be refused outright.
 pub fn refusing_table(uuid: &[u8; 16]) -> Option<*const c_void> {

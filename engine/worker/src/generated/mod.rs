@@ -58,7 +58,11 @@ struct Aligned<const WORDS: usize>([u64; WORDS]);
 
 /// What the driver calls a function; a kernel's identifier may stand in its place, as CUDA allows.
 fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
-    let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
+    let kind = if id >> 48 == Kind::Kernel as u64 {
+        Kind::Kernel
+    } else {
+        Kind::Function
+    };
     cx.handle(kind, id)
 }
 
@@ -67,7 +71,9 @@ const LOCATION_DEVICE: [u8; 4] = 1u32.to_ne_bytes();
 
 /// The CUmemLocation (type, then id) at `offset`: the client's ordinal becomes the driver's.
 fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), CudaError> {
-    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+    if let Some([kind, id]) = structure
+        .get_mut(offset..offset + 8)
+        .map(|l| l.as_chunks_mut::<4>().0)
         && *kind == LOCATION_DEVICE
     {
         *id = cx.device(i32::from_ne_bytes(*id))?.to_ne_bytes();
@@ -89,7 +95,9 @@ fn resource(cx: &Cx<'_>, descriptor: &mut [u64]) -> Result<(), CudaError> {
 
 /// The CUmemLocation at `offset`: the driver's ordinal becomes the client's.
 fn to_client(cx: &Cx<'_>, structure: &mut [u8], offset: usize) {
-    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
+    if let Some([kind, id]) = structure
+        .get_mut(offset..offset + 8)
+        .map(|l| l.as_chunks_mut::<4>().0)
         && *kind == LOCATION_DEVICE
     {
         let theirs = i32::from_ne_bytes(*id);

@@ -33,7 +33,12 @@ pub fn cuStreamEndCapture(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let mut graph = 0u64;
         let result = driver_call!(cx.driver, cuStreamEndCapture(stream, &raw mut graph));
         if result != Err(CudaError::ILLEGAL_STATE) {
-            let _ = cx.session.captures.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
+            let _ =
+                cx.session
+                    .captures
+                    .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                        count.checked_sub(1)
+                    });
         }
         result?;
         Ok(cx.insert(Kind::Graph, id, graph)?)
@@ -46,7 +51,10 @@ pub fn cuStreamGetCaptureInfo(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let stream = cx.stream(r.u64()?)?;
         r.end()?;
         let (mut status, mut id) = (0u32, 0u64);
-        driver_call!(cx.driver, cuStreamGetCaptureInfo(stream, &raw mut status, &raw mut id))?;
+        driver_call!(
+            cx.driver,
+            cuStreamGetCaptureInfo(stream, &raw mut status, &raw mut id)
+        )?;
         cx.reply.u32(status);
         cx.reply.u64(id);
         Ok(())

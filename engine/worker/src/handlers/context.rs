@@ -29,7 +29,14 @@ pub fn cuDevicePrimaryCtxRetain(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome 
         }
         let mut raw = 0u64;
         driver_call!(cx.driver, cuDevicePrimaryCtxRetain(&raw mut raw, device))?;
-        cx.session.put_context(number, Context { raw, gpu: ordinal as usize, primary: true });
+        cx.session.put_context(
+            number,
+            Context {
+                raw,
+                gpu: ordinal as usize,
+                primary: true,
+            },
+        );
         Ok(())
     };
     body(cx, r).into()
@@ -72,7 +79,14 @@ pub fn cuCtxCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         driver_call!(cx.driver, cuCtxCreate(&raw mut raw, flags, device))?;
         // Creation pushed it on this thread.
         *cx.current = raw;
-        cx.session.put_context(number, Context { raw, gpu: ordinal as usize, primary: false });
+        cx.session.put_context(
+            number,
+            Context {
+                raw,
+                gpu: ordinal as usize,
+                primary: false,
+            },
+        );
         Ok(())
     };
     body(cx, r).into()
@@ -105,7 +119,11 @@ pub fn cuCtxSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let mut streams = cx.session.handles.of_context(Kind::Stream, cx.header.ctx);
         streams.push(0);
         let reply = cx.reply_to();
-        cx.pending.push(Pending { target: Target::Context(streams), context: context.raw, reply });
+        cx.pending.push(Pending {
+            target: Target::Context(streams),
+            context: context.raw,
+            reply,
+        });
         Ok(Outcome::Later)
     };
     body(cx, r).into()

@@ -17,7 +17,9 @@ fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
         let mut status = 0u32;
         driver_call!(cx.driver, cuStreamIsCapturing(stream, &raw mut status))?;
         if status != 0 {
-            tracing::warn!("a copy with host memory was captured into a graph, which is not supported");
+            tracing::warn!(
+                "a copy with host memory was captured into a graph, which is not supported"
+            );
             return Err(CudaError::NOT_SUPPORTED);
         }
     }
@@ -28,10 +30,15 @@ fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let address = r.u64()?;
     refuse_capture(cx, stream)?;
-    let Some(data) = cx.payload.from_offset(CallHeader::SIZE + 16) else { return Ok(()) };
+    let Some(data) = cx.payload.from_offset(CallHeader::SIZE + 16) else {
+        return Ok(());
+    };
     // The source is the ring itself, which the driver reads before the call returns: it is pageable memory to it
     // (CUDA driver API, "API synchronization behavior").
-    Ok(driver_call!(cx.driver, cuMemcpyHtoDAsync(address, data.as_ptr().cast::<c_void>(), data.len(), stream))?)
+    Ok(driver_call!(
+        cx.driver,
+        cuMemcpyHtoDAsync(address, data.as_ptr().cast::<c_void>(), data.len(), stream)
+    )?)
 }
 
 pub fn cuMemcpyHtoD(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
@@ -51,14 +58,23 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     }
     refuse_capture(cx, stream)?;
     let context = cx.context()?.raw;
-    let download = cx.session.downloads.begin(cx.driver, context, id, address, bytes, stream)?;
+    let download = cx
+        .session
+        .downloads
+        .begin(cx.driver, context, id, address, bytes, stream)?;
     let reply = cx.reply_to();
     if reply.wanted() && bytes <= INLINE_BYTES_MAX {
-        cx.pending.push(Pending { target: Target::Copy(download), context, reply });
+        cx.pending.push(Pending {
+            target: Target::Copy(download),
+            context,
+            reply,
+        });
         return Ok(Outcome::Later);
     }
     cx.offload(move |session, reply| {
-        let result = session.downloads.send(&session.driver, reply.lane(), &download);
+        let result = session
+            .downloads
+            .send(&session.driver, reply.lane(), &download);
         if reply.wanted() {
             reply.send_synchronised(session, result, &[]);
         } else {
@@ -79,7 +95,10 @@ fn on_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let stream = cx.stream(r.u64()?)?;
     let (to, from, bytes) = (r.u64()?, r.u64()?, r.usize()?);
     r.end()?;
-    Ok(driver_call!(cx.driver, cuMemcpyDtoDAsync(to, from, bytes, stream))?)
+    Ok(driver_call!(
+        cx.driver,
+        cuMemcpyDtoDAsync(to, from, bytes, stream)
+    )?)
 }
 
 pub fn cuMemcpyDtoD(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
@@ -99,7 +118,10 @@ pub fn cuMemcpyPeerAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let from_context = cx.session.context(r.u32()?)?.raw;
         let bytes = r.usize()?;
         r.end()?;
-        Ok(driver_call!(cx.driver, cuMemcpyPeerAsync(to, to_context, from, from_context, bytes, stream))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuMemcpyPeerAsync(to, to_context, from, from_context, bytes, stream)
+        )?)
     };
     body(cx, r).into()
 }
@@ -174,7 +196,10 @@ pub fn cuMemcpy3DAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let stream = cx.stream(r.u64()?)?;
         let copy = region(r)?;
         r.end()?;
-        Ok(driver_call!(cx.driver, cuMemcpy3DAsync((&raw const copy).cast(), stream))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuMemcpy3DAsync((&raw const copy).cast(), stream)
+        )?)
     };
     body(cx, r).into()
 }

@@ -22,7 +22,11 @@ pub fn cuEventSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let context = cx.context()?.raw;
         let reply = cx.reply_to();
-        cx.pending.push(Pending { target: Target::Event(event), context, reply });
+        cx.pending.push(Pending {
+            target: Target::Event(event),
+            context,
+            reply,
+        });
         Ok(Outcome::Later)
     };
     body(cx, r).into()

@@ -10,7 +10,10 @@ pub fn cuFuncSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let function = function(cx, r.u64()?)?;
         let (attribute, value) = (r.u32()?, r.i32()?);
         r.end()?;
-        Ok(driver_call!(cx.driver, cuFuncSetAttribute(function, attribute, value))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuFuncSetAttribute(function, attribute, value)
+        )?)
     };
     body(cx, r).into()
 }

@@ -12,7 +12,10 @@ pub fn cuGraphExecUpdate_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         // CUgraphExecUpdateResultInfo: result, error node, error's other node.
         let mut info = [0u64; 3];
-        let result = driver_call!(cx.driver, cuGraphExecUpdate_v2(exec, graph, info.as_mut_ptr().cast()));
+        let result = driver_call!(
+            cx.driver,
+            cuGraphExecUpdate_v2(exec, graph, info.as_mut_ptr().cast())
+        );
         cx.reply.u32(result.err().map_or(0, CudaError::code));
         cx.reply.u32(info[0] as u32);
         Ok(())

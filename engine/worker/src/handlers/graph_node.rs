@@ -20,9 +20,15 @@ fn head(cx: &Cx<'_>, r: &mut Reader<'_>) -> Result<Head, Failure> {
     let graph = cx.handle(Kind::Graph, r.u64()?)?;
     let count = r.u32()? as usize;
     if r.left() / 8 < count {
-        return Err(Malformed::TooShort { wanted: count.saturating_mul(8), left: r.left() }.into());
+        return Err(Malformed::TooShort {
+            wanted: count.saturating_mul(8),
+            left: r.left(),
+        }
+        .into());
     }
-    let after = (0..count).map(|_| Ok(cx.handle(Kind::GraphNode, r.u64()?)?)).collect::<Result<Vec<_>, Failure>>()?;
+    let after = (0..count)
+        .map(|_| Ok(cx.handle(Kind::GraphNode, r.u64()?)?))
+        .collect::<Result<Vec<_>, Failure>>()?;
     Ok(Head { id, graph, after })
 }
 
@@ -46,11 +52,21 @@ fn with_kernel<T>(
     use_them: impl FnOnce(&mut Cx<'_>, *const c_void) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let function = function(cx, r.u64()?)?;
-    let Shape { grid, block, shared } = shape(r)?;
+    let Shape {
+        grid,
+        block,
+        shared,
+    } = shape(r)?;
     let params = r.bytes()?;
     r.end()?;
     let size = params.len();
-    let mut extra = [BUFFER_POINTER, params.as_ptr() as usize, BUFFER_SIZE, (&raw const size) as usize, 0];
+    let mut extra = [
+        BUFFER_POINTER,
+        params.as_ptr() as usize,
+        BUFFER_SIZE,
+        (&raw const size) as usize,
+        0,
+    ];
     let node = KernelNodeParams {
         function,
         grid,
@@ -69,7 +85,16 @@ pub fn cuGraphAddKernelNode_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let Head { id, graph, after } = head(cx, r)?;
         with_kernel(cx, r, |cx, params| {
             let mut node = 0u64;
-            driver_call!(cx.driver, cuGraphAddKernelNode_v2(&raw mut node, graph, after.as_ptr().cast(), after.len(), params))?;
+            driver_call!(
+                cx.driver,
+                cuGraphAddKernelNode_v2(
+                    &raw mut node,
+                    graph,
+                    after.as_ptr().cast(),
+                    after.len(),
+                    params
+                )
+            )?;
             Ok(cx.insert(Kind::GraphNode, id, node)?)
         })
     };
@@ -80,7 +105,12 @@ pub fn cuGraphKernelNodeSetParams_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Out
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
         let _of = r.u64()?;
         let node = cx.handle(Kind::GraphNode, r.u64()?)?;
-        with_kernel(cx, r, |cx, params| Ok(driver_call!(cx.driver, cuGraphKernelNodeSetParams_v2(node, params))?))
+        with_kernel(cx, r, |cx, params| {
+            Ok(driver_call!(
+                cx.driver,
+                cuGraphKernelNodeSetParams_v2(node, params)
+            )?)
+        })
     };
     body(cx, r).into()
 }
@@ -89,7 +119,12 @@ pub fn cuGraphExecKernelNodeSetParams_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) ->
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
         let exec = cx.handle(Kind::GraphExec, r.u64()?)?;
         let node = cx.handle(Kind::GraphNode, r.u64()?)?;
-        with_kernel(cx, r, |cx, params| Ok(driver_call!(cx.driver, cuGraphExecKernelNodeSetParams_v2(exec, node, params))?))
+        with_kernel(cx, r, |cx, params| {
+            Ok(driver_call!(
+                cx.driver,
+                cuGraphExecKernelNodeSetParams_v2(exec, node, params)
+            )?)
+        })
     };
     body(cx, r).into()
 }
@@ -102,7 +137,17 @@ pub fn cuGraphAddMemcpyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let mut node = 0u64;
         let list = after.as_ptr().cast();
-        driver_call!(cx.driver, cuGraphAddMemcpyNode(&raw mut node, graph, list, after.len(), (&raw const copy).cast(), context))?;
+        driver_call!(
+            cx.driver,
+            cuGraphAddMemcpyNode(
+                &raw mut node,
+                graph,
+                list,
+                after.len(),
+                (&raw const copy).cast(),
+                context
+            )
+        )?;
         Ok(cx.insert(Kind::GraphNode, id, node)?)
     };
     body(cx, r).into()
@@ -115,7 +160,10 @@ pub fn cuGraphExecMemcpyNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Ou
         let context = cx.session.context(r.u32()?)?.raw;
         let copy = region(r)?;
         r.end()?;
-        Ok(driver_call!(cx.driver, cuGraphExecMemcpyNodeSetParams(exec, node, (&raw const copy).cast(), context))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuGraphExecMemcpyNodeSetParams(exec, node, (&raw const copy).cast(), context)
+        )?)
     };
     body(cx, r).into()
 }
@@ -129,7 +177,16 @@ pub fn cuGraphAddHostNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         // CUDA_HOST_NODE_PARAMS: function, argument.
         let params = [call as u64, argument as u64];
         let mut node = 0u64;
-        driver_call!(cx.driver, cuGraphAddHostNode(&raw mut node, graph, after.as_ptr().cast(), after.len(), params.as_ptr().cast()))?;
+        driver_call!(
+            cx.driver,
+            cuGraphAddHostNode(
+                &raw mut node,
+                graph,
+                after.as_ptr().cast(),
+                after.len(),
+                params.as_ptr().cast()
+            )
+        )?;
         Ok(cx.insert(Kind::GraphNode, id, node)?)
     };
     body(cx, r).into()

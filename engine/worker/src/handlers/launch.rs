@@ -20,12 +20,17 @@ pub(super) struct Shape {
 }
 
 pub(super) fn shape(r: &mut Reader<'_>) -> Result<Shape, Failure> {
-    Ok(Shape { grid: [r.u32()?, r.u32()?, r.u32()?], block: [r.u32()?, r.u32()?, r.u32()?], shared: r.u32()? })
+    Ok(Shape {
+        grid: [r.u32()?, r.u32()?, r.u32()?],
+        block: [r.u32()?, r.u32()?, r.u32()?],
+        shared: r.u32()?,
+    })
 }
 
 /// The driver's function behind a function's or a kernel's id.
 pub(super) fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
-    cx.handle(Kind::Function, id).or_else(|_| cx.handle(Kind::Kernel, id))
+    cx.handle(Kind::Function, id)
+        .or_else(|_| cx.handle(Kind::Kernel, id))
 }
 
 /// `CU_LAUNCH_PARAM_*`: the packed form of parameters.
@@ -36,14 +41,34 @@ fn launch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let function = function(cx, r.u64()?)?;
     let stream = cx.stream(r.u64()?)?;
     let cooperative = r.u32()? != 0;
-    let Shape { grid, block, shared } = shape(r)?;
+    let Shape {
+        grid,
+        block,
+        shared,
+    } = shape(r)?;
     let params = r.bytes()?;
     r.end()?;
     let size = params.len();
     if cooperative {
-        return cooperative_launch(cx, function, stream, &Shape { grid, block, shared }, params);
+        return cooperative_launch(
+            cx,
+            function,
+            stream,
+            &Shape {
+                grid,
+                block,
+                shared,
+            },
+            params,
+        );
     }
-    let mut extra = [BUFFER_POINTER, params.as_ptr() as usize, BUFFER_SIZE, (&raw const size) as usize, 0];
+    let mut extra = [
+        BUFFER_POINTER,
+        params.as_ptr() as usize,
+        BUFFER_SIZE,
+        (&raw const size) as usize,
+        0,
+    ];
     Ok(driver_call!(
         cx.driver,
         cuLaunchKernel(
@@ -63,18 +88,37 @@ fn launch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
 }
 
 /// A cooperative launch takes no packed parameters: each is pointed to, by the layout that the driver tells.
-fn cooperative_launch(cx: &mut Cx<'_>, function: u64, stream: u64, shape: &Shape, params: &[u8]) -> Result<(), Failure> {
+fn cooperative_launch(
+    cx: &mut Cx<'_>,
+    function: u64,
+    stream: u64,
+    shape: &Shape,
+    params: &[u8],
+) -> Result<(), Failure> {
     let mut pointers: Vec<*const c_void> = Vec::new();
     for index in 0.. {
         let (mut offset, mut bytes) = (0usize, 0usize);
-        match driver_call!(cx.driver, cuFuncGetParamInfo(function, index, &raw mut offset, &raw mut bytes)) {
-            Ok(()) if offset.checked_add(bytes).is_some_and(|end| end <= params.len()) => pointers.push(params[offset..].as_ptr().cast()),
+        match driver_call!(
+            cx.driver,
+            cuFuncGetParamInfo(function, index, &raw mut offset, &raw mut bytes)
+        ) {
+            Ok(())
+                if offset
+                    .checked_add(bytes)
+                    .is_some_and(|end| end <= params.len()) =>
+            {
+                pointers.push(params[offset..].as_ptr().cast())
+            }
             Ok(()) => return Err(CudaError::INVALID_VALUE.into()),
             Err(CudaError::INVALID_VALUE) => break,
             Err(code) => return Err(code.into()),
         }
     }
-    let Shape { grid, block, shared } = shape;
+    let Shape {
+        grid,
+        block,
+        shared,
+    } = shape;
     Ok(driver_call!(
         cx.driver,
         cuLaunchCooperativeKernel(
@@ -120,7 +164,15 @@ impl Request {
         static CALLS: AtomicU64 = AtomicU64::new(1);
         // The function's number below, the number of this call above.
         let word = self.id & 0xffff_ffff | CALLS.fetch_add(1, Ordering::Relaxed) << 32;
-        if self.lane.notice(NOTICE_HOST_FUNCTION, &[&word.to_le_bytes(), &status.to_le_bytes()], PATIENCE).is_ok() {
+        if self
+            .lane
+            .notice(
+                NOTICE_HOST_FUNCTION,
+                &[&word.to_le_bytes(), &status.to_le_bytes()],
+                PATIENCE,
+            )
+            .is_ok()
+        {
             self.session.wait_host_function(word);
         }
     }
@@ -155,16 +207,42 @@ unsafe extern "C" fn call_back(_stream: u64, status: u32, request: *mut c_void) 
 
 /// The function and argument that make the driver ask the client for host function `id`.
 pub(super) fn host_request(cx: &Cx<'_>, id: u64, repeats: bool) -> (*const c_void, *mut c_void) {
-    let request = Request { session: Arc::clone(cx.session), lane: cx.lane.clone(), id, repeats };
-    (call_host as *const c_void, Box::into_raw(Box::new(request)).cast())
+    let request = Request {
+        session: Arc::clone(cx.session),
+        lane: cx.lane.clone(),
+        id,
+        repeats,
+    };
+    (
+        call_host as *const c_void,
+        Box::into_raw(Box::new(request)).cast(),
+    )
 }
 
 /// Puts a host function (or, `callback`, a stream callback) in a stream.
-pub(super) fn host_function(cx: &mut Cx<'_>, stream: u64, id: u64, callback: bool) -> Result<(), CudaError> {
+pub(super) fn host_function(
+    cx: &mut Cx<'_>,
+    stream: u64,
+    id: u64,
+    callback: bool,
+) -> Result<(), CudaError> {
     if callback {
-        let request = Request { session: Arc::clone(cx.session), lane: cx.lane.clone(), id, repeats: false };
+        let request = Request {
+            session: Arc::clone(cx.session),
+            lane: cx.lane.clone(),
+            id,
+            repeats: false,
+        };
         let argument = Box::into_raw(Box::new(request));
-        return driver_call!(cx.driver, cuStreamAddCallback(stream, call_back as *const c_void, argument.cast::<c_void>(), 0));
+        return driver_call!(
+            cx.driver,
+            cuStreamAddCallback(
+                stream,
+                call_back as *const c_void,
+                argument.cast::<c_void>(),
+                0
+            )
+        );
     }
     let (function, argument) = host_request(cx, id, cx.session.capturing());
     driver_call!(cx.driver, cuLaunchHostFunc(stream, function, argument))

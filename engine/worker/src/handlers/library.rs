@@ -18,7 +18,16 @@ pub fn cuLibraryLoadData(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             let null = std::ptr::null_mut();
             let result = driver_call!(
                 session.driver,
-                cuLibraryLoadData(&raw mut raw, image.at(), jit.options(), jit.values(), jit.count(), std::ptr::null_mut(), null, 0)
+                cuLibraryLoadData(
+                    &raw mut raw,
+                    image.at(),
+                    jit.options(),
+                    jit.values(),
+                    jit.count(),
+                    std::ptr::null_mut(),
+                    null,
+                    0
+                )
             )
             // A library belongs to no context.
             .and_then(|()| session.handles.insert(Kind::Library, id, raw, 0));
@@ -34,7 +43,9 @@ pub fn cuLibraryUnload(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let raw = cx.handle(Kind::Library, id)?;
         cx.remove(Kind::Library, id);
-        cx.offload(move |session, reply| reply.result(session, driver_call!(session.driver, cuLibraryUnload(raw))))
+        cx.offload(move |session, reply| {
+            reply.result(session, driver_call!(session.driver, cuLibraryUnload(raw)))
+        })
     };
     body(cx, r).into()
 }
@@ -51,15 +62,22 @@ pub fn cuLibraryGetKernel(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             let driver = &session.driver;
             let mut kernel = 0u64;
             let mut writer = Cx::answer();
-            let result = driver_call!(driver, cuLibraryGetKernel(&raw mut kernel, library, name.as_ptr()))
-                .and_then(|()| {
-                    describe(
-                        &mut writer,
-                        |value, number| driver_call!(driver, cuKernelGetAttribute(value, number, kernel, device)),
-                        |index, offset, bytes| driver_call!(driver, cuKernelGetParamInfo(kernel, index, offset, bytes)),
-                    )
-                })
-                .and_then(|()| session.handles.insert(Kind::Kernel, id, kernel, 0));
+            let result = driver_call!(
+                driver,
+                cuLibraryGetKernel(&raw mut kernel, library, name.as_ptr())
+            )
+            .and_then(|()| {
+                describe(
+                    &mut writer,
+                    |value, number| {
+                        driver_call!(driver, cuKernelGetAttribute(value, number, kernel, device))
+                    },
+                    |index, offset, bytes| {
+                        driver_call!(driver, cuKernelGetParamInfo(kernel, index, offset, bytes))
+                    },
+                )
+            })
+            .and_then(|()| session.handles.insert(Kind::Kernel, id, kernel, 0));
             send(reply, session, result, &writer);
         })
     };
@@ -72,9 +90,17 @@ pub fn cuLibraryEnumerateKernels(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome
         let room = r.u32()?.min(LIST_MAX);
         r.end()?;
         let mut list = vec![0u64; room as usize];
-        driver_call!(cx.driver, cuLibraryEnumerateKernels(list.as_mut_ptr(), room, library))?;
+        driver_call!(
+            cx.driver,
+            cuLibraryEnumerateKernels(list.as_mut_ptr(), room, library)
+        )?;
         let driver = cx.driver;
-        names(cx, &list, |text, raw| driver_call!(driver, cuKernelGetName(std::ptr::from_mut(text).cast(), raw)))
+        names(cx, &list, |text, raw| {
+            driver_call!(
+                driver,
+                cuKernelGetName(std::ptr::from_mut(text).cast(), raw)
+            )
+        })
     };
     body(cx, r).into()
 }
@@ -110,7 +136,10 @@ pub fn cuLibraryGetGlobal(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let name = r.c_string()?;
         r.end()?;
         let (mut address, mut bytes) = (0u64, 0usize);
-        driver_call!(cx.driver, cuLibraryGetGlobal(&raw mut address, &raw mut bytes, library, name.as_ptr()))?;
+        driver_call!(
+            cx.driver,
+            cuLibraryGetGlobal(&raw mut address, &raw mut bytes, library, name.as_ptr())
+        )?;
         cx.reply.u64(address);
         cx.reply.usize(bytes);
         Ok(())
@@ -124,7 +153,10 @@ pub fn cuKernelSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let kernel = cx.handle(Kind::Kernel, r.u64()?)?;
         let device = cx.device(r.i32()?)?;
         r.end()?;
-        Ok(driver_call!(cx.driver, cuKernelSetAttribute(attribute, value, kernel, device))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuKernelSetAttribute(attribute, value, kernel, device)
+        )?)
     };
     body(cx, r).into()
 }

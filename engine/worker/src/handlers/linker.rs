@@ -20,8 +20,15 @@ pub fn cuLinkCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let jit = Jit::read(r)?;
         r.end()?;
         let mut linker = Box::new(Linker { state: 0, jit });
-        let (count, options, values) = (linker.jit.count(), linker.jit.options(), linker.jit.values());
-        driver_call!(cx.driver, cuLinkCreate(count, options, values, &raw mut linker.state))?;
+        let (count, options, values) = (
+            linker.jit.count(),
+            linker.jit.options(),
+            linker.jit.values(),
+        );
+        driver_call!(
+            cx.driver,
+            cuLinkCreate(count, options, values, &raw mut linker.state)
+        )?;
         let raw = Box::into_raw(linker) as u64;
         cx.insert(Kind::Linker, id, raw).inspect_err(|_| {
             // SAFETY: made just above and given to nobody.
@@ -48,7 +55,16 @@ pub fn cuLinkAddData(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let count = jit.count() - 4;
         Ok(driver_call!(
             cx.driver,
-            cuLinkAddData(state, kind, blob.as_ptr().cast_mut().cast::<c_void>(), blob.len(), name.as_ptr(), count, jit.options(), jit.values())
+            cuLinkAddData(
+                state,
+                kind,
+                blob.as_ptr().cast_mut().cast::<c_void>(),
+                blob.len(),
+                name.as_ptr(),
+                count,
+                jit.options(),
+                jit.values()
+            )
         )?)
     };
     body(cx, r).into()
@@ -62,14 +78,19 @@ pub fn cuLinkComplete(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             // SAFETY: as above; the client waits for the answer, so nothing destroys it meanwhile.
             let linker = unsafe { &*(raw as *const Linker) };
             let (mut image, mut bytes) = (std::ptr::null_mut::<c_void>(), 0usize);
-            let mut result = driver_call!(session.driver, cuLinkComplete(linker.state, (&raw mut image).cast(), &raw mut bytes));
+            let mut result = driver_call!(
+                session.driver,
+                cuLinkComplete(linker.state, (&raw mut image).cast(), &raw mut bytes)
+            );
             if result.is_ok() && (image.is_null() || bytes as u64 > BLOB_BYTES_MAX) {
                 result = Err(CudaError::UNKNOWN);
             }
             let mut writer = linker.jit.answer(result);
             let hash = if result.is_ok() {
                 // SAFETY: the driver gives the image with its size; it lives until the linker is destroyed.
-                session.put_blob(unsafe { std::slice::from_raw_parts(image.cast::<u8>(), bytes) }.to_vec())
+                session.put_blob(
+                    unsafe { std::slice::from_raw_parts(image.cast::<u8>(), bytes) }.to_vec(),
+                )
             } else {
                 [0; 32]
             };

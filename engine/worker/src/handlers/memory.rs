@@ -25,7 +25,11 @@ pub fn cuMemGetInfo(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
 }
 
 /// Reserves, allocates by `allocate`, and charges the result.
-pub(super) fn allocate(cx: &mut Cx<'_>, bytes: u64, allocate: impl FnOnce(&mut Cx<'_>) -> Result<u64, CudaError>) -> Result<u64, CudaError> {
+pub(super) fn allocate(
+    cx: &mut Cx<'_>,
+    bytes: u64,
+    allocate: impl FnOnce(&mut Cx<'_>) -> Result<u64, CudaError>,
+) -> Result<u64, CudaError> {
     let gpu = cx.context()?.gpu;
     let charge = charged(bytes);
     if !cx.session.reserve(gpu, charge) {

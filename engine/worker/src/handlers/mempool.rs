@@ -29,7 +29,10 @@ pub fn cuMemAllocFromPoolAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let address = allocate(cx, bytes as u64, |cx| {
             let mut address = 0u64;
-            driver_call!(cx.driver, cuMemAllocFromPoolAsync(&raw mut address, bytes, pool, stream))?;
+            driver_call!(
+                cx.driver,
+                cuMemAllocFromPoolAsync(&raw mut address, bytes, pool, stream)
+            )?;
             Ok(address)
         })?;
         cx.reply.u64(address);
@@ -57,7 +60,10 @@ pub fn cuMemPoolSetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let mut value = r.u64()?;
         r.end()?;
         // Four-byte values lie in the low half, which comes first in memory.
-        Ok(driver_call!(cx.driver, cuMemPoolSetAttribute(pool, attribute, (&raw mut value).cast()))?)
+        Ok(driver_call!(
+            cx.driver,
+            cuMemPoolSetAttribute(pool, attribute, (&raw mut value).cast())
+        )?)
     };
     body(cx, r).into()
 }
@@ -68,7 +74,10 @@ pub fn cuMemPoolGetAttribute(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let attribute = r.u32()?;
         r.end()?;
         let mut value = 0u64;
-        driver_call!(cx.driver, cuMemPoolGetAttribute(pool, attribute, (&raw mut value).cast()))?;
+        driver_call!(
+            cx.driver,
+            cuMemPoolGetAttribute(pool, attribute, (&raw mut value).cast())
+        )?;
         cx.reply.u64(value);
         Ok(())
     };

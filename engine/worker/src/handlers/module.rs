@@ -29,9 +29,18 @@ impl Jit {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Failure> {
         let count = r.u32()?;
         if count > OPTIONS_MAX {
-            return Err(Malformed::Count { count: u64::from(count), limit: u64::from(OPTIONS_MAX) }.into());
+            return Err(Malformed::Count {
+                count: u64::from(count),
+                limit: u64::from(OPTIONS_MAX),
+            }
+            .into());
         }
-        let mut jit = Self { options: Vec::new(), values: Vec::new(), info: vec![0; LOG_BYTES], error: vec![0; LOG_BYTES] };
+        let mut jit = Self {
+            options: Vec::new(),
+            values: Vec::new(),
+            info: vec![0; LOG_BYTES],
+            error: vec![0; LOG_BYTES],
+        };
         for _ in 0..count {
             let (option, value) = (r.u32()?, r.u64()?);
             // Options with buffers or addresses are never the client's.
@@ -43,7 +52,8 @@ impl Jit {
         }
         jit.options.extend([3, 4, 5, 6]);
         let (info, error) = (jit.info.as_mut_ptr() as u64, jit.error.as_mut_ptr() as u64);
-        jit.values.extend([info, LOG_BYTES as u64, error, LOG_BYTES as u64]);
+        jit.values
+            .extend([info, LOG_BYTES as u64, error, LOG_BYTES as u64]);
         Ok(jit)
     }
 
@@ -92,7 +102,8 @@ impl Image {
         if !well_formed(&blob, wrapped) {
             return Err(CudaError::INVALID_IMAGE.into());
         }
-        let wrapper = wrapped.then(|| [u64::from(FATBIN_WRAPPER) | 1 << 32, blob.as_ptr() as u64, 0]);
+        let wrapper =
+            wrapped.then(|| [u64::from(FATBIN_WRAPPER) | 1 << 32, blob.as_ptr() as u64, 0]);
         Ok(Self { blob, wrapper })
     }
 
@@ -106,11 +117,20 @@ impl Image {
 
 /// Whether a blob is an image that ends where it says.
 fn well_formed(blob: &[u8], wrapped: bool) -> bool {
-    let word = |at: usize| blob.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let word = |at: usize| {
+        blob.get(at..at + 8)
+            .and_then(|b| b.try_into().ok())
+            .map(u64::from_le_bytes)
+    };
     match blob.get(..4) {
         Some([0x50, 0xed, 0x55, 0xba]) => {
-            let header = blob.get(6..8).map(|b| u64::from(u16::from_le_bytes([b[0], b[1]])));
-            header.zip(word(8)).and_then(|(header, body)| header.checked_add(body)) == Some(blob.len() as u64)
+            let header = blob
+                .get(6..8)
+                .map(|b| u64::from(u16::from_le_bytes([b[0], b[1]])));
+            header
+                .zip(word(8))
+                .and_then(|(header, body)| header.checked_add(body))
+                == Some(blob.len() as u64)
         }
         Some(b"\x7fELF") => !wrapped && blob.len() >= 64,
         _ => !wrapped && blob.last() == Some(&0),
@@ -129,7 +149,13 @@ pub fn cuModuleLoadDataEx(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             let mut raw = 0u64;
             let result = driver_call!(
                 session.driver,
-                cuModuleLoadDataEx(&raw mut raw, image.at(), jit.count(), jit.options(), jit.values())
+                cuModuleLoadDataEx(
+                    &raw mut raw,
+                    image.at(),
+                    jit.count(),
+                    jit.options(),
+                    jit.values()
+                )
             )
             .and_then(|()| session.handles.insert(Kind::Module, id, raw, context));
             reply.send(session, Status::of(0), jit.answer(result).as_slice());
@@ -145,7 +171,9 @@ pub fn cuModuleUnload(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let raw = cx.handle(Kind::Module, id)?;
         cx.remove(Kind::Module, id);
         // Unloading waits for the module's kernels.
-        cx.offload(move |session, reply| reply.result(session, driver_call!(session.driver, cuModuleUnload(raw))))
+        cx.offload(move |session, reply| {
+            reply.result(session, driver_call!(session.driver, cuModuleUnload(raw)))
+        })
     };
     body(cx, r).into()
 }
@@ -180,12 +208,18 @@ pub(super) fn describe(
 }
 
 /// Describes a driver's function.
-pub(super) fn describe_function(session: &Session, writer: &mut VecWriter, function: u64) -> Result<(), CudaError> {
+pub(super) fn describe_function(
+    session: &Session,
+    writer: &mut VecWriter,
+    function: u64,
+) -> Result<(), CudaError> {
     let driver = &session.driver;
     describe(
         writer,
         |value, number| driver_call!(driver, cuFuncGetAttribute(value, number, function)),
-        |index, offset, bytes| driver_call!(driver, cuFuncGetParamInfo(function, index, offset, bytes)),
+        |index, offset, bytes| {
+            driver_call!(driver, cuFuncGetParamInfo(function, index, offset, bytes))
+        },
     )
 }
 
@@ -196,7 +230,10 @@ pub fn cuModuleGetFunction(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let name = r.c_string()?;
         r.end()?;
         let mut function = 0u64;
-        driver_call!(cx.driver, cuModuleGetFunction(&raw mut function, module, name.as_ptr()))?;
+        driver_call!(
+            cx.driver,
+            cuModuleGetFunction(&raw mut function, module, name.as_ptr())
+        )?;
         describe_function(cx.session, &mut cx.reply, function)?;
         Ok(cx.insert(Kind::Function, id, function)?)
     };
@@ -209,7 +246,10 @@ pub fn cuModuleGetGlobal(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let name = r.c_string()?;
         r.end()?;
         let (mut address, mut bytes) = (0u64, 0usize);
-        driver_call!(cx.driver, cuModuleGetGlobal(&raw mut address, &raw mut bytes, module, name.as_ptr()))?;
+        driver_call!(
+            cx.driver,
+            cuModuleGetGlobal(&raw mut address, &raw mut bytes, module, name.as_ptr())
+        )?;
         cx.reply.u64(address);
         cx.reply.usize(bytes);
         Ok(())
@@ -246,15 +286,25 @@ pub fn cuModuleEnumerateFunctions(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcom
         let room = r.u32()?.min(LIST_MAX);
         r.end()?;
         let mut list = vec![0u64; room as usize];
-        driver_call!(cx.driver, cuModuleEnumerateFunctions(list.as_mut_ptr(), room, module))?;
+        driver_call!(
+            cx.driver,
+            cuModuleEnumerateFunctions(list.as_mut_ptr(), room, module)
+        )?;
         let driver = cx.driver;
-        names(cx, &list, |text, raw| driver_call!(driver, cuFuncGetName(std::ptr::from_mut(text).cast(), raw)))
+        names(cx, &list, |text, raw| {
+            driver_call!(driver, cuFuncGetName(std::ptr::from_mut(text).cast(), raw))
+        })
     };
     body(cx, r).into()
 }
 
 /// Sends an answer that was written on a waiter thread.
-pub(super) fn send(reply: &ReplyTo, session: &Session, result: Result<(), CudaError>, writer: &VecWriter) {
+pub(super) fn send(
+    reply: &ReplyTo,
+    session: &Session,
+    result: Result<(), CudaError>,
+    writer: &VecWriter,
+) {
     match result {
         Ok(()) => reply.send(session, Status::of(0), writer.as_slice()),
         Err(code) => reply.send(session, Status::of(code.code()), &[]),

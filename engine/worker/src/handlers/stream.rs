@@ -1,8 +1,8 @@
 //! Streams.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
-use crate::handlers::launch::host_function;
 use crate::driver_call;
+use crate::handlers::launch::host_function;
 use ringway_api::CudaError;
 use ringway_wire::codec::Reader;
 
@@ -12,7 +12,11 @@ pub fn cuStreamSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let context = cx.context()?.raw;
         let reply = cx.reply_to();
-        cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
+        cx.pending.push(Pending {
+            target: Target::Stream(stream),
+            context,
+            reply,
+        });
         Ok(Outcome::Later)
     };
     body(cx, r).into()
@@ -28,7 +32,8 @@ pub(super) fn answer_query(cx: &mut Cx<'_>, result: Result<(), CudaError>) -> Ou
         reply.send_synchronised(cx.session, result, &[]);
         return Outcome::Later;
     }
-    cx.offload(move |session, reply| reply.send_synchronised(session, result, &[])).into()
+    cx.offload(move |session, reply| reply.send_synchronised(session, result, &[]))
+        .into()
 }
 
 pub fn cuStreamQuery(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {

@@ -20,10 +20,16 @@ pub unsafe fn cuStreamBeginCapture(hStream: u64, mode: u32) -> Result<(), CudaEr
     if mode > 2 {
         return Err(CudaError::INVALID_VALUE);
     }
-    called(op::CU_STREAM_BEGIN_CAPTURE, on.target, 12, |w| {
-        w.u64(on.id);
-        w.u32(mode);
-    }, |_| Ok(()))?;
+    called(
+        op::CU_STREAM_BEGIN_CAPTURE,
+        on.target,
+        12,
+        |w| {
+            w.u64(on.id);
+            w.u32(mode);
+        },
+        |_| Ok(()),
+    )?;
     ACTIVE.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
@@ -49,12 +55,25 @@ pub unsafe fn cuStreamEndCapture(hStream: u64, phGraph: *mut u64) -> Result<(), 
         return Err(CudaError::INVALID_VALUE);
     }
     let graph = create(Kind::Graph, on.target)?;
-    let ended = called(op::CU_STREAM_END_CAPTURE, on.target, 16, |w| {
-        w.u64(on.id);
-        w.u64(graph.id());
-    }, |_| Ok(()));
-    if !matches!(ended, Err(CudaError::ILLEGAL_STATE | CudaError::STREAM_CAPTURE_WRONG_THREAD | CudaError::STREAM_CAPTURE_UNMATCHED)) {
-        let _ = ACTIVE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |active| active.checked_sub(1));
+    let ended = called(
+        op::CU_STREAM_END_CAPTURE,
+        on.target,
+        16,
+        |w| {
+            w.u64(on.id);
+            w.u64(graph.id());
+        },
+        |_| Ok(()),
+    );
+    if !matches!(
+        ended,
+        Err(CudaError::ILLEGAL_STATE
+            | CudaError::STREAM_CAPTURE_WRONG_THREAD
+            | CudaError::STREAM_CAPTURE_UNMATCHED)
+    ) {
+        let _ = ACTIVE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |active| {
+            active.checked_sub(1)
+        });
     }
     ended?;
     unsafe { put(phGraph, graph.keep()) }
@@ -65,7 +84,13 @@ fn status(hStream: u64) -> Result<(u32, u64), CudaError> {
     if !any() {
         return Ok((0, 0));
     }
-    called(op::CU_STREAM_GET_CAPTURE_INFO, on.target, 8, |w| w.u64(on.id), |r| Ok((r.u32()?, r.u64()?)))
+    called(
+        op::CU_STREAM_GET_CAPTURE_INFO,
+        on.target,
+        8,
+        |w| w.u64(on.id),
+        |r| Ok((r.u32()?, r.u64()?)),
+    )
 }
 
 pub unsafe fn cuStreamIsCapturing(hStream: u64, captureStatus: *mut u32) -> Result<(), CudaError> {
@@ -73,7 +98,11 @@ pub unsafe fn cuStreamIsCapturing(hStream: u64, captureStatus: *mut u32) -> Resu
     unsafe { put(captureStatus, state) }
 }
 
-pub unsafe fn cuStreamGetCaptureInfo(hStream: u64, captureStatus_out: *mut u32, id_out: *mut u64) -> Result<(), CudaError> {
+pub unsafe fn cuStreamGetCaptureInfo(
+    hStream: u64,
+    captureStatus_out: *mut u32,
+    id_out: *mut u64,
+) -> Result<(), CudaError> {
     let (state, id) = status(hStream)?;
     unsafe { put(captureStatus_out, state) }?;
     unsafe { put_if(id_out, id) };
@@ -89,7 +118,9 @@ pub unsafe fn cuStreamGetCaptureInfo_v2(
     numDependencies_out: *mut usize,
 ) -> Result<(), CudaError> {
     let (state, id) = status(hStream)?;
-    if state == 1 && (!graph_out.is_null() || !dependencies_out.is_null() || !numDependencies_out.is_null()) {
+    if state == 1
+        && (!graph_out.is_null() || !dependencies_out.is_null() || !numDependencies_out.is_null())
+    {
         // The graph under construction is not handed out.
         return Err(CudaError::NOT_SUPPORTED);
     }
@@ -107,5 +138,14 @@ pub unsafe fn cuStreamGetCaptureInfo_v3(
     _edgeData_out: *mut core::ffi::c_void,
     numDependencies_out: *mut usize,
 ) -> Result<(), CudaError> {
-    unsafe { cuStreamGetCaptureInfo_v2(hStream, captureStatus_out, id_out, graph_out, dependencies_out, numDependencies_out) }
+    unsafe {
+        cuStreamGetCaptureInfo_v2(
+            hStream,
+            captureStatus_out,
+            id_out,
+            graph_out,
+            dependencies_out,
+            numDependencies_out,
+        )
+    }
 }

@@ -21,11 +21,17 @@ pub fn activate_primary(dev: i32) -> Result<u64, CudaError> {
         if !primary.active {
             let number = contexts::number(primary.handle)?;
             contexts::heal(number);
-            called(op::CU_DEVICE_PRIMARY_CTX_RETAIN, gpu.target, 12, |w| {
-                w.i32(dev);
-                w.u32(number);
-                w.u32(primary.flags);
-            }, |_| Ok(()))?;
+            called(
+                op::CU_DEVICE_PRIMARY_CTX_RETAIN,
+                gpu.target,
+                12,
+                |w| {
+                    w.i32(dev);
+                    w.u32(number);
+                    w.u32(primary.flags);
+                },
+                |_| Ok(()),
+            )?;
             primary.active = true;
         }
         Ok(primary.handle)
@@ -43,7 +49,9 @@ pub unsafe fn cuDevicePrimaryCtxRetain(pctx: *mut u64, dev: i32) -> Result<(), C
 
 /// Forgets what lived in a context that is gone.
 fn forget(context: u64) {
-    let Ok(number) = contexts::number(context) else { return };
+    let Ok(number) = contexts::number(context) else {
+        return;
+    };
     memory::remove_context(number);
     for kind in Kind::ALL {
         if kind != Kind::Context {
@@ -63,10 +71,16 @@ fn end_primary(dev: i32) -> Result<(), CudaError> {
         let number = contexts::number(primary.handle)?;
         primary.active = false;
         forget(primary.handle);
-        called(op::CU_DEVICE_PRIMARY_CTX_RESET, gpu.target, 8, |w| {
-            w.i32(dev);
-            w.u32(number);
-        }, |_| Ok(()))?;
+        called(
+            op::CU_DEVICE_PRIMARY_CTX_RESET,
+            gpu.target,
+            8,
+            |w| {
+                w.i32(dev);
+                w.u32(number);
+            },
+            |_| Ok(()),
+        )?;
         contexts::heal(number);
         Ok(())
     })
@@ -97,7 +111,11 @@ pub unsafe fn cuDevicePrimaryCtxSetFlags(dev: i32, flags: u32) -> Result<(), Cud
     Ok(())
 }
 
-pub unsafe fn cuDevicePrimaryCtxGetState(dev: i32, flags: *mut u32, active: *mut i32) -> Result<(), CudaError> {
+pub unsafe fn cuDevicePrimaryCtxGetState(
+    dev: i32,
+    flags: *mut u32,
+    active: *mut i32,
+) -> Result<(), CudaError> {
     snapshot(dev)?;
     let (set, on) = with_primary(dev as usize, |primary| (primary.flags, primary.active));
     unsafe { put_if(flags, set) };
@@ -111,11 +129,17 @@ fn create(flags: u32, dev: i32) -> Result<u64, CudaError> {
     }
     let new = contexts::create(gpu.target.lane)?;
     let number = contexts::number(new.id())?;
-    called(op::CU_CTX_CREATE, gpu.target, 12, |w| {
-        w.i32(dev);
-        w.u32(number);
-        w.u32(flags);
-    }, |_| Ok(()))?;
+    called(
+        op::CU_CTX_CREATE,
+        gpu.target,
+        12,
+        |w| {
+            w.i32(dev);
+            w.u32(number);
+            w.u32(flags);
+        },
+        |_| Ok(()),
+    )?;
     objects::set_data(Kind::Context, new.id(), u64::from(flags) | 1 << 63);
     let context = new.keep();
     contexts::push(context);
@@ -130,7 +154,13 @@ pub unsafe fn cuCtxCreate(pctx: *mut u64, flags: u32, dev: i32) -> Result<(), Cu
     unsafe { put(pctx, context) }
 }
 
-pub unsafe fn cuCtxCreate_v3(pctx: *mut u64, _params: *mut c_void, numParams: i32, flags: u32, dev: i32) -> Result<(), CudaError> {
+pub unsafe fn cuCtxCreate_v3(
+    pctx: *mut u64,
+    _params: *mut c_void,
+    numParams: i32,
+    flags: u32,
+    dev: i32,
+) -> Result<(), CudaError> {
     if numParams != 0 {
         // Execution affinity is a property of MPS servers.
         return Err(CudaError::UNSUPPORTED_EXEC_AFFINITY);
@@ -138,7 +168,12 @@ pub unsafe fn cuCtxCreate_v3(pctx: *mut u64, _params: *mut c_void, numParams: i3
     unsafe { cuCtxCreate(pctx, flags, dev) }
 }
 
-pub unsafe fn cuCtxCreate_v4(pctx: *mut u64, params: *mut c_void, flags: u32, dev: i32) -> Result<(), CudaError> {
+pub unsafe fn cuCtxCreate_v4(
+    pctx: *mut u64,
+    params: *mut c_void,
+    flags: u32,
+    dev: i32,
+) -> Result<(), CudaError> {
     if !params.is_null() {
         // CUctxCreateParams: execution affinity parameters, their number, a CIG parameter.
         let words = unsafe { params.cast::<[u64; 3]>().read_unaligned() };
@@ -156,7 +191,10 @@ pub unsafe fn cuCtxDestroy(ctx: u64) -> Result<(), CudaError> {
         return Err(CudaError::INVALID_CONTEXT);
     }
     let number = contexts::number(ctx)?;
-    let target = Target { context: 0, lane: Target::of_context(number).lane };
+    let target = Target {
+        context: 0,
+        lane: Target::of_context(number).lane,
+    };
     let _ = object;
     if contexts::current_handle() == ctx {
         contexts::pop()?;
@@ -200,7 +238,11 @@ pub unsafe fn cuCtxGetDevice(device: *mut i32) -> Result<(), CudaError> {
 }
 
 pub unsafe fn cuCtxGetDevice_v2(device: *mut i32, ctx: u64) -> Result<(), CudaError> {
-    let target = if ctx == 0 { contexts::current()? } else { Target::of_context(contexts::number(ctx)?) };
+    let target = if ctx == 0 {
+        contexts::current()?
+    } else {
+        Target::of_context(contexts::number(ctx)?)
+    };
     unsafe { put(device, target.lane as i32) }
 }
 
@@ -235,7 +277,11 @@ pub unsafe fn cuCtxSetFlags(flags: u32) -> Result<(), CudaError> {
 }
 
 pub unsafe fn cuCtxGetId(ctx: u64, ctxId: *mut u64) -> Result<(), CudaError> {
-    let context = if ctx == 0 { contexts::current_handle() } else { ctx };
+    let context = if ctx == 0 {
+        contexts::current_handle()
+    } else {
+        ctx
+    };
     handle(Kind::Context, context)?;
     // Index and generation name a context for the life of the process.
     unsafe { put(ctxId, context & 0xffff_ffff_ffff) }
@@ -252,7 +298,11 @@ pub unsafe fn cuCtxSynchronize_v2(ctx: u64) -> Result<(), CudaError> {
 }
 
 pub unsafe fn cuCtxGetApiVersion(ctx: u64, version: *mut u32) -> Result<(), CudaError> {
-    if ctx == 0 { contexts::current().map(|_| ())? } else { handle(Kind::Context, ctx).map(|_| ())? }
+    if ctx == 0 {
+        contexts::current().map(|_| ())?
+    } else {
+        handle(Kind::Context, ctx).map(|_| ())?
+    }
     unsafe { put(version, 3020) }
 }
 

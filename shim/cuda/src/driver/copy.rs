@@ -22,14 +22,24 @@ fn default_stream(per_thread: bool) -> u64 {
 
 /// Whether an address is device memory.
 fn is_device(address: u64) -> bool {
-    memory::find(address).is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
+    memory::find(address)
+        .is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
 }
 
-unsafe fn to_device(opcode: u32, dst: u64, src: *const u8, bytes: usize, stream: Object) -> Result<(), CudaError> {
+unsafe fn to_device(
+    opcode: u32,
+    dst: u64,
+    src: *const u8,
+    bytes: usize,
+    stream: Object,
+) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
     }
-    if src.is_null() || memory::exceeds(dst, bytes as u64) || memory::exceeds(src as u64, bytes as u64) {
+    if src.is_null()
+        || memory::exceeds(dst, bytes as u64)
+        || memory::exceeds(src as u64, bytes as u64)
+    {
         return Err(CudaError::INVALID_VALUE);
     }
     stats::up(bytes);
@@ -48,15 +58,27 @@ unsafe fn to_device(opcode: u32, dst: u64, src: *const u8, bytes: usize, stream:
     Ok(())
 }
 
-unsafe fn to_host(opcode: u32, dst: *mut u8, src: u64, bytes: usize, stream: Object, asynchronous: bool) -> Result<(), CudaError> {
+unsafe fn to_host(
+    opcode: u32,
+    dst: *mut u8,
+    src: u64,
+    bytes: usize,
+    stream: Object,
+    asynchronous: bool,
+) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
     }
-    if dst.is_null() || memory::exceeds(src, bytes as u64) || memory::exceeds(dst as u64, bytes as u64) {
+    if dst.is_null()
+        || memory::exceeds(src, bytes as u64)
+        || memory::exceeds(dst as u64, bytes as u64)
+    {
         return Err(CudaError::INVALID_VALUE);
     }
     stats::down(bytes);
-    let pinned = memory::find(dst as u64).is_some_and(|found| matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_)));
+    let pinned = memory::find(dst as u64).is_some_and(|found| {
+        matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
+    });
     let wait = !(asynchronous && pinned);
     let mut offset = 0;
     while offset < bytes {
@@ -90,7 +112,13 @@ unsafe fn to_host(opcode: u32, dst: *mut u8, src: u64, bytes: usize, stream: Obj
     Ok(())
 }
 
-fn on_device(opcode: u32, dst: u64, src: u64, bytes: usize, stream: Object) -> Result<(), CudaError> {
+fn on_device(
+    opcode: u32,
+    dst: u64,
+    src: u64,
+    bytes: usize,
+    stream: Object,
+) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
     }
@@ -106,12 +134,29 @@ fn on_device(opcode: u32, dst: u64, src: u64, bytes: usize, stream: Object) -> R
 }
 
 /// A copy whose direction the addresses tell (unified addressing).
-unsafe fn any(dst: u64, src: u64, bytes: usize, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
+unsafe fn any(
+    dst: u64,
+    src: u64,
+    bytes: usize,
+    hStream: u64,
+    asynchronous: bool,
+) -> Result<(), CudaError> {
     let on = stream(hStream)?;
     match (is_device(dst), is_device(src)) {
         (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on),
-        (true, false) => unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on) },
-        (false, true) => unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dst as *mut u8, src, bytes, on, asynchronous) },
+        (true, false) => unsafe {
+            to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on)
+        },
+        (false, true) => unsafe {
+            to_host(
+                op::CU_MEMCPY_DTOH_ASYNC,
+                dst as *mut u8,
+                src,
+                bytes,
+                on,
+                asynchronous,
+            )
+        },
         (false, false) => {
             if bytes > 0 && (dst == 0 || src == 0) {
                 return Err(CudaError::INVALID_VALUE);
@@ -124,43 +169,152 @@ unsafe fn any(dst: u64, src: u64, bytes: usize, hStream: u64, asynchronous: bool
     }
 }
 
-pub unsafe fn cuMemcpy(dst: u64, src: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
+pub unsafe fn cuMemcpy(
+    dst: u64,
+    src: u64,
+    ByteCount: usize,
+    per_thread: bool,
+) -> Result<(), CudaError> {
     unsafe { any(dst, src, ByteCount, default_stream(per_thread), false) }
 }
 
-pub unsafe fn cuMemcpyAsync(dst: u64, src: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+pub unsafe fn cuMemcpyAsync(
+    dst: u64,
+    src: u64,
+    ByteCount: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
     unsafe { any(dst, src, ByteCount, hStream, true) }
 }
 
-pub unsafe fn cuMemcpyHtoD(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
-    unsafe { to_device(op::CU_MEMCPY_HTOD, dstDevice, srcHost.cast(), ByteCount, stream(default_stream(per_thread))?) }
+pub unsafe fn cuMemcpyHtoD(
+    dstDevice: u64,
+    srcHost: *const c_void,
+    ByteCount: usize,
+    per_thread: bool,
+) -> Result<(), CudaError> {
+    unsafe {
+        to_device(
+            op::CU_MEMCPY_HTOD,
+            dstDevice,
+            srcHost.cast(),
+            ByteCount,
+            stream(default_stream(per_thread))?,
+        )
+    }
 }
 
-pub unsafe fn cuMemcpyHtoDAsync(dstDevice: u64, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
-    unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dstDevice, srcHost.cast(), ByteCount, stream(hStream)?) }
+pub unsafe fn cuMemcpyHtoDAsync(
+    dstDevice: u64,
+    srcHost: *const c_void,
+    ByteCount: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    unsafe {
+        to_device(
+            op::CU_MEMCPY_HTOD_ASYNC,
+            dstDevice,
+            srcHost.cast(),
+            ByteCount,
+            stream(hStream)?,
+        )
+    }
 }
 
-pub unsafe fn cuMemcpyDtoH(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
-    unsafe { to_host(op::CU_MEMCPY_DTOH, dstHost.cast_mut().cast(), srcDevice, ByteCount, stream(default_stream(per_thread))?, false) }
+pub unsafe fn cuMemcpyDtoH(
+    dstHost: *const c_void,
+    srcDevice: u64,
+    ByteCount: usize,
+    per_thread: bool,
+) -> Result<(), CudaError> {
+    unsafe {
+        to_host(
+            op::CU_MEMCPY_DTOH,
+            dstHost.cast_mut().cast(),
+            srcDevice,
+            ByteCount,
+            stream(default_stream(per_thread))?,
+            false,
+        )
+    }
 }
 
-pub unsafe fn cuMemcpyDtoHAsync(dstHost: *const c_void, srcDevice: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
-    unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dstHost.cast_mut().cast(), srcDevice, ByteCount, stream(hStream)?, true) }
+pub unsafe fn cuMemcpyDtoHAsync(
+    dstHost: *const c_void,
+    srcDevice: u64,
+    ByteCount: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    unsafe {
+        to_host(
+            op::CU_MEMCPY_DTOH_ASYNC,
+            dstHost.cast_mut().cast(),
+            srcDevice,
+            ByteCount,
+            stream(hStream)?,
+            true,
+        )
+    }
 }
 
-pub unsafe fn cuMemcpyDtoD(dstDevice: u64, srcDevice: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
-    on_device(op::CU_MEMCPY_DTOD, dstDevice, srcDevice, ByteCount, stream(default_stream(per_thread))?)
+pub unsafe fn cuMemcpyDtoD(
+    dstDevice: u64,
+    srcDevice: u64,
+    ByteCount: usize,
+    per_thread: bool,
+) -> Result<(), CudaError> {
+    on_device(
+        op::CU_MEMCPY_DTOD,
+        dstDevice,
+        srcDevice,
+        ByteCount,
+        stream(default_stream(per_thread))?,
+    )
 }
 
-pub unsafe fn cuMemcpyDtoDAsync(dstDevice: u64, srcDevice: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
-    on_device(op::CU_MEMCPY_DTOD_ASYNC, dstDevice, srcDevice, ByteCount, stream(hStream)?)
+pub unsafe fn cuMemcpyDtoDAsync(
+    dstDevice: u64,
+    srcDevice: u64,
+    ByteCount: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    on_device(
+        op::CU_MEMCPY_DTOD_ASYNC,
+        dstDevice,
+        srcDevice,
+        ByteCount,
+        stream(hStream)?,
+    )
 }
 
-pub unsafe fn cuMemcpyPeer(dst: u64, dstContext: u64, src: u64, srcContext: u64, ByteCount: usize, per_thread: bool) -> Result<(), CudaError> {
-    unsafe { cuMemcpyPeerAsync(dst, dstContext, src, srcContext, ByteCount, default_stream(per_thread)) }
+pub unsafe fn cuMemcpyPeer(
+    dst: u64,
+    dstContext: u64,
+    src: u64,
+    srcContext: u64,
+    ByteCount: usize,
+    per_thread: bool,
+) -> Result<(), CudaError> {
+    unsafe {
+        cuMemcpyPeerAsync(
+            dst,
+            dstContext,
+            src,
+            srcContext,
+            ByteCount,
+            default_stream(per_thread),
+        )
+    }
 }
 
-pub unsafe fn cuMemcpyPeerAsync(dst: u64, dstContext: u64, src: u64, srcContext: u64, ByteCount: usize, hStream: u64) -> Result<(), CudaError> {
+pub unsafe fn cuMemcpyPeerAsync(
+    dst: u64,
+    dstContext: u64,
+    src: u64,
+    srcContext: u64,
+    ByteCount: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
     use ringway_client::contexts::number;
     let (to, from) = (number(dstContext)?, number(srcContext)?);
     let on = stream(hStream)?;
@@ -279,12 +433,19 @@ pub(crate) struct Region {
     pub depth: usize,
 }
 
-fn region(dst: Side, src: Side, width: usize, height: usize, depth: usize) -> Result<Region, CudaError> {
+fn region(
+    dst: Side,
+    src: Side,
+    width: usize,
+    height: usize,
+    depth: usize,
+) -> Result<Region, CudaError> {
     // A copy to or from an array (texture memory).
     let (to, dst_device) = dst.start().ok_or(CudaError::NOT_SUPPORTED)?;
     let (from, src_device) = src.start().ok_or(CudaError::NOT_SUPPORTED)?;
     let fits = |side: &Side| {
-        (height <= 1 && depth <= 1 || side.pitch >= width.saturating_add(side.x)) && (depth <= 1 || side.height >= height.saturating_add(side.y))
+        (height <= 1 && depth <= 1 || side.pitch >= width.saturating_add(side.x))
+            && (depth <= 1 || side.height >= height.saturating_add(side.y))
     };
     if !fits(&dst) || !fits(&src) {
         return Err(CudaError::INVALID_VALUE);
@@ -305,9 +466,32 @@ fn region(dst: Side, src: Side, width: usize, height: usize, depth: usize) -> Re
 }
 
 fn region_2d(c: &Memcpy2D) -> Result<Region, CudaError> {
-    let side = |x, y, kind, host, device, pitch| Side { x, y, z: 0, kind, host, device, pitch: if pitch == 0 { c.WidthInBytes } else { pitch }, height: c.Height };
-    let dst = side(c.dstXInBytes, c.dstY, c.dstMemoryType, c.dstHost, c.dstDevice, c.dstPitch);
-    let src = side(c.srcXInBytes, c.srcY, c.srcMemoryType, c.srcHost, c.srcDevice, c.srcPitch);
+    let side = |x, y, kind, host, device, pitch| Side {
+        x,
+        y,
+        z: 0,
+        kind,
+        host,
+        device,
+        pitch: if pitch == 0 { c.WidthInBytes } else { pitch },
+        height: c.Height,
+    };
+    let dst = side(
+        c.dstXInBytes,
+        c.dstY,
+        c.dstMemoryType,
+        c.dstHost,
+        c.dstDevice,
+        c.dstPitch,
+    );
+    let src = side(
+        c.srcXInBytes,
+        c.srcY,
+        c.srcMemoryType,
+        c.srcHost,
+        c.srcDevice,
+        c.srcPitch,
+    );
     region(dst, src, c.WidthInBytes, c.Height, 1)
 }
 
@@ -322,8 +506,26 @@ pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
         pitch: if pitch == 0 { c.WidthInBytes } else { pitch },
         height: if height == 0 { c.Height } else { height },
     };
-    let dst = side(c.dstXInBytes, c.dstY, c.dstZ, c.dstMemoryType, c.dstHost, c.dstDevice, c.dstPitch, c.dstHeight);
-    let src = side(c.srcXInBytes, c.srcY, c.srcZ, c.srcMemoryType, c.srcHost, c.srcDevice, c.srcPitch, c.srcHeight);
+    let dst = side(
+        c.dstXInBytes,
+        c.dstY,
+        c.dstZ,
+        c.dstMemoryType,
+        c.dstHost,
+        c.dstDevice,
+        c.dstPitch,
+        c.dstHeight,
+    );
+    let src = side(
+        c.srcXInBytes,
+        c.srcY,
+        c.srcZ,
+        c.srcMemoryType,
+        c.srcHost,
+        c.srcDevice,
+        c.srcPitch,
+        c.srcHeight,
+    );
     region(dst, src, c.WidthInBytes, c.Height, c.Depth)
 }
 
@@ -335,7 +537,14 @@ unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<()
     if r.dst_device && r.src_device {
         return posted(op::CU_MEMCPY3D_ASYNC, on.target, 80, |w| {
             w.u64(on.id);
-            for word in [r.dst, r.dst_pitch as u64, r.dst_height as u64, r.src, r.src_pitch as u64, r.src_height as u64] {
+            for word in [
+                r.dst,
+                r.dst_pitch as u64,
+                r.dst_height as u64,
+                r.src,
+                r.src_pitch as u64,
+                r.src_height as u64,
+            ] {
                 w.u64(word);
             }
             w.usize(r.width);
@@ -349,14 +558,29 @@ unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<()
     // Rows without a gap are one run.
     let run = |pitch: usize, rows: usize| pitch == r.width && rows == r.height;
     let whole = run(r.dst_pitch, r.dst_height) && run(r.src_pitch, r.src_height);
-    let (width, height, depth) = if whole { (r.width * r.height * r.depth, 1, 1) } else { (r.width, r.height, r.depth) };
+    let (width, height, depth) = if whole {
+        (r.width * r.height * r.depth, 1, 1)
+    } else {
+        (r.width, r.height, r.depth)
+    };
     for z in 0..depth {
         for y in 0..height {
             let dst = r.dst + ((z * r.dst_height + y) * r.dst_pitch) as u64;
             let src = r.src + ((z * r.src_height + y) * r.src_pitch) as u64;
             match (r.dst_device, r.src_device) {
-                (true, _) => unsafe { to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on) }?,
-                (_, true) => unsafe { to_host(op::CU_MEMCPY_DTOH_ASYNC, dst as *mut u8, src, width, on, asynchronous) }?,
+                (true, _) => unsafe {
+                    to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on)
+                }?,
+                (_, true) => unsafe {
+                    to_host(
+                        op::CU_MEMCPY_DTOH_ASYNC,
+                        dst as *mut u8,
+                        src,
+                        width,
+                        on,
+                        asynchronous,
+                    )
+                }?,
                 _ => unsafe { core::ptr::copy(src as *const u8, dst as *mut u8, width) },
             }
         }

@@ -28,7 +28,10 @@ const OURS: &[(u32, i32)] = &[
 /// `CUDA_ERROR_INVALID_DEVICE`; `CUDA_ERROR_NOT_INITIALIZED`.
 pub fn snapshot(dev: i32) -> Result<&'static DeviceSnapshot, CudaError> {
     let session = session()?;
-    usize::try_from(dev).ok().and_then(|index| session.devices.get(index)).ok_or(CudaError::INVALID_DEVICE)
+    usize::try_from(dev)
+        .ok()
+        .and_then(|index| session.devices.get(index))
+        .ok_or(CudaError::INVALID_DEVICE)
 }
 
 /// An attribute's value.
@@ -40,7 +43,12 @@ pub fn attribute(dev: i32, attrib: u32) -> Result<i32, CudaError> {
     if let Some((_, value)) = OURS.iter().find(|(ours, _)| *ours == attrib) {
         return Ok(*value);
     }
-    device.attributes.get(attrib as usize).copied().flatten().ok_or(CudaError::INVALID_VALUE)
+    device
+        .attributes
+        .get(attrib as usize)
+        .copied()
+        .flatten()
+        .ok_or(CudaError::INVALID_VALUE)
 }
 
 pub unsafe fn cuDeviceGet(device: *mut i32, ordinal: i32) -> Result<(), CudaError> {
@@ -106,24 +114,45 @@ pub unsafe fn cuDeviceGetProperties(prop: *mut c_void, dev: i32) -> Result<(), C
     unsafe { put(prop.cast(), properties) }
 }
 
-pub unsafe fn cuDeviceComputeCapability(major: *mut i32, minor: *mut i32, dev: i32) -> Result<(), CudaError> {
+pub unsafe fn cuDeviceComputeCapability(
+    major: *mut i32,
+    minor: *mut i32,
+    dev: i32,
+) -> Result<(), CudaError> {
     let (high, low) = (attribute(dev, 75)?, attribute(dev, 76)?);
     unsafe { put(major, high) }?;
     unsafe { put(minor, low) }
 }
 
-pub unsafe fn cuDeviceGetByPCIBusId(dev: *mut i32, pciBusId: *const c_char) -> Result<(), CudaError> {
+pub unsafe fn cuDeviceGetByPCIBusId(
+    dev: *mut i32,
+    pciBusId: *const c_char,
+) -> Result<(), CudaError> {
     if pciBusId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let asked = unsafe { CStr::from_ptr(pciBusId) }.to_string_lossy().to_ascii_lowercase();
+    let asked = unsafe { CStr::from_ptr(pciBusId) }
+        .to_string_lossy()
+        .to_ascii_lowercase();
     let devices = &session()?.devices;
-    let short = |id: &str| id.to_ascii_lowercase().trim_start_matches("0000").trim_start_matches(':').to_owned();
-    let found = devices.iter().position(|device| short(&device.pci_bus_id) == short(&asked)).ok_or(CudaError::INVALID_DEVICE)?;
+    let short = |id: &str| {
+        id.to_ascii_lowercase()
+            .trim_start_matches("0000")
+            .trim_start_matches(':')
+            .to_owned()
+    };
+    let found = devices
+        .iter()
+        .position(|device| short(&device.pci_bus_id) == short(&asked))
+        .ok_or(CudaError::INVALID_DEVICE)?;
     unsafe { put(dev, found as i32) }
 }
 
-pub unsafe fn cuDeviceGetPCIBusId(pciBusId: *mut c_void, len: i32, dev: i32) -> Result<(), CudaError> {
+pub unsafe fn cuDeviceGetPCIBusId(
+    pciBusId: *mut c_void,
+    len: i32,
+    dev: i32,
+) -> Result<(), CudaError> {
     let device = snapshot(dev)?;
     unsafe { put_text(pciBusId.cast(), len, &device.pci_bus_id) }
 }

@@ -26,7 +26,8 @@ pub unsafe fn cuFuncSetAttribute(hfunc: u64, attrib: u32, value: i32) -> Result<
         return Err(CudaError::INVALID_VALUE);
     }
     if attrib == DYNAMIC_SHARED {
-        let limit = super::device::attribute(object.target.lane as i32, SHARED_OPTIN).unwrap_or(48 << 10);
+        let limit =
+            super::device::attribute(object.target.lane as i32, SHARED_OPTIN).unwrap_or(48 << 10);
         if value.saturating_add(function.attribute(STATIC_SHARED).unwrap_or(0)) > limit {
             return Err(CudaError::INVALID_VALUE);
         }
@@ -52,8 +53,16 @@ pub unsafe fn cuFuncGetName(name: *mut c_void, hfunc: u64) -> Result<(), CudaErr
     unsafe { put(name.cast(), function.name.as_ptr()) }
 }
 
-pub unsafe fn cuFuncGetParamInfo(func: u64, paramIndex: usize, paramOffset: *mut usize, paramSize: *mut usize) -> Result<(), CudaError> {
-    let param = *functions::get(func)?.params.get(paramIndex).ok_or(CudaError::INVALID_VALUE)?;
+pub unsafe fn cuFuncGetParamInfo(
+    func: u64,
+    paramIndex: usize,
+    paramOffset: *mut usize,
+    paramSize: *mut usize,
+) -> Result<(), CudaError> {
+    let param = *functions::get(func)?
+        .params
+        .get(paramIndex)
+        .ok_or(CudaError::INVALID_VALUE)?;
     unsafe { put(paramOffset, param.offset as usize) }?;
     unsafe { put_if(paramSize, param.bytes as usize) };
     Ok(())

@@ -6,34 +6,54 @@ use ringway_api::{CudaError, Kind, op};
 use ringway_client::{called, handle};
 use ringway_wire::codec::Writer as _;
 
-pub unsafe fn cuGraphInstantiateWithParams(phGraphExec: *mut u64, hGraph: u64, instantiateParams: *mut c_void, _per_thread: bool) -> Result<(), CudaError> {
+pub unsafe fn cuGraphInstantiateWithParams(
+    phGraphExec: *mut u64,
+    hGraph: u64,
+    instantiateParams: *mut c_void,
+    _per_thread: bool,
+) -> Result<(), CudaError> {
     if instantiateParams.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     // CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, error node, result.
     let flags = unsafe { instantiateParams.cast::<u64>().read_unaligned() };
     // CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD is a hint.
-    let code = unsafe { crate::generated::graph::cuGraphInstantiateWithFlags(phGraphExec, hGraph, flags & !2) };
+    let code = unsafe {
+        crate::generated::graph::cuGraphInstantiateWithFlags(phGraphExec, hGraph, flags & !2)
+    };
     let result = CudaError::check(code);
     unsafe {
         instantiateParams.cast::<u64>().add(2).write_unaligned(0);
         // CUDA_GRAPH_INSTANTIATE_SUCCESS or CUDA_GRAPH_INSTANTIATE_ERROR
-        instantiateParams.cast::<u32>().add(6).write_unaligned(u32::from(result.is_err()));
+        instantiateParams
+            .cast::<u32>()
+            .add(6)
+            .write_unaligned(u32::from(result.is_err()));
     }
     result
 }
 
 /// `CUgraphExecUpdateResultInfo`: result, error node, error's other node.
-pub unsafe fn cuGraphExecUpdate_v2(hGraphExec: u64, hGraph: u64, resultInfo: *mut c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGraphExecUpdate_v2(
+    hGraphExec: u64,
+    hGraph: u64,
+    resultInfo: *mut c_void,
+) -> Result<(), CudaError> {
     let exec = handle(Kind::GraphExec, hGraphExec)?;
     let graph = handle(Kind::Graph, hGraph)?;
     if resultInfo.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let (code, result) = called(op::CU_GRAPH_EXEC_UPDATE_V2, exec.target, 16, |w| {
-        w.u64(exec.id);
-        w.u64(graph.id);
-    }, |r| Ok((r.u32()?, r.u32()?)))?;
+    let (code, result) = called(
+        op::CU_GRAPH_EXEC_UPDATE_V2,
+        exec.target,
+        16,
+        |w| {
+            w.u64(exec.id);
+            w.u64(graph.id);
+        },
+        |r| Ok((r.u32()?, r.u32()?)),
+    )?;
     unsafe {
         resultInfo.cast::<u32>().write_unaligned(result);
         resultInfo.cast::<u64>().add(1).write_unaligned(0);
@@ -42,7 +62,12 @@ pub unsafe fn cuGraphExecUpdate_v2(hGraphExec: u64, hGraph: u64, resultInfo: *mu
     CudaError::check(code)
 }
 
-pub unsafe fn cuGraphExecUpdate(hGraphExec: u64, hGraph: u64, hErrorNode_out: *mut u64, updateResult_out: *mut u32) -> Result<(), CudaError> {
+pub unsafe fn cuGraphExecUpdate(
+    hGraphExec: u64,
+    hGraph: u64,
+    hErrorNode_out: *mut u64,
+    updateResult_out: *mut u32,
+) -> Result<(), CudaError> {
     let mut info = [0u64; 3];
     let result = unsafe { cuGraphExecUpdate_v2(hGraphExec, hGraph, info.as_mut_ptr().cast()) };
     unsafe { put_if(hErrorNode_out, 0) };

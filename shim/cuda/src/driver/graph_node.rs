@@ -42,7 +42,11 @@ unsafe fn kernel_params(at: *const c_void, second: bool) -> Result<KernelNodePar
     };
     let bytes = size_of::<KernelNodeParams>() - if second { 0 } else { 16 };
     // SAFETY: the program gives a structure of that version.
-    unsafe { (&raw mut params).cast::<u8>().copy_from_nonoverlapping(at.cast(), bytes) };
+    unsafe {
+        (&raw mut params)
+            .cast::<u8>()
+            .copy_from_nonoverlapping(at.cast(), bytes)
+    };
     if params.function == 0 {
         params.function = params.kernel;
     }
@@ -52,12 +56,18 @@ unsafe fn kernel_params(at: *const c_void, second: bool) -> Result<KernelNodePar
 /// The list of nodes that a new one depends on.
 unsafe fn dependencies(at: *const c_void, count: usize) -> Result<Vec<u64>, CudaError> {
     let list = unsafe { ringway_client::slice(at.cast::<u64>(), count) }?;
-    list.iter().map(|node| handle(Kind::GraphNode, *node).map(|object| object.id)).collect()
+    list.iter()
+        .map(|node| handle(Kind::GraphNode, *node).map(|object| object.id))
+        .collect()
 }
 
 /// Where the records of a graph go: its context, with the current one for graphs made without.
 fn target_of(object: Object) -> Result<Target, CudaError> {
-    if object.target.context == 0 { contexts::current() } else { Ok(object.target) }
+    if object.target.context == 0 {
+        contexts::current()
+    } else {
+        Ok(object.target)
+    }
 }
 
 fn head(w: &mut SliceWriter<'_>, new: u64, graph: u64, dependencies: &[u64]) {
@@ -69,26 +79,41 @@ fn head(w: &mut SliceWriter<'_>, new: u64, graph: u64, dependencies: &[u64]) {
     }
 }
 
-unsafe fn add_kernel(node: *mut u64, hGraph: u64, dep: *const c_void, count: usize, params: KernelNodeParams) -> Result<(), CudaError> {
+unsafe fn add_kernel(
+    node: *mut u64,
+    hGraph: u64,
+    dep: *const c_void,
+    count: usize,
+    params: KernelNodeParams,
+) -> Result<(), CudaError> {
     let graph = handle(Kind::Graph, hGraph)?;
     let target = target_of(graph)?;
     if node.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let function = functions::get(params.function)?;
-    let shape = Shape { grid: params.grid, block: params.block, shared: params.shared };
+    let shape = Shape {
+        grid: params.grid,
+        block: params.block,
+        shared: params.shared,
+    };
     shape.check(function, target.lane)?;
     let given = unsafe { Params::read(params.kernel_params, params.extra) }?;
     let bytes = given.bytes(function)?;
     let after = unsafe { dependencies(dep, count) }?;
     let new = create(Kind::GraphNode, target)?;
-    posted(op::CU_GRAPH_ADD_KERNEL_NODE_V2, target, 20 + 8 * after.len() + 8 + Shape::BYTES + 4 + bytes, |w| {
-        head(w, new.id(), graph.id, &after);
-        w.u64(params.function);
-        shape.write(w);
-        w.u32(bytes as u32);
-        unsafe { given.write(function, bytes, w) };
-    })?;
+    posted(
+        op::CU_GRAPH_ADD_KERNEL_NODE_V2,
+        target,
+        20 + 8 * after.len() + 8 + Shape::BYTES + 4 + bytes,
+        |w| {
+            head(w, new.id(), graph.id, &after);
+            w.u64(params.function);
+            shape.write(w);
+            w.u32(bytes as u32);
+            unsafe { given.write(function, bytes, w) };
+        },
+    )?;
     unsafe { put(node, new.keep()) }
 }
 
@@ -99,7 +124,15 @@ pub unsafe fn cuGraphAddKernelNode(
     numDependencies: usize,
     nodeParams: *const c_void,
 ) -> Result<(), CudaError> {
-    unsafe { add_kernel(phGraphNode, hGraph, dependencies, numDependencies, kernel_params(nodeParams, false)?) }
+    unsafe {
+        add_kernel(
+            phGraphNode,
+            hGraph,
+            dependencies,
+            numDependencies,
+            kernel_params(nodeParams, false)?,
+        )
+    }
 }
 
 pub unsafe fn cuGraphAddKernelNode_v2(
@@ -109,14 +142,31 @@ pub unsafe fn cuGraphAddKernelNode_v2(
     numDependencies: usize,
     nodeParams: *const c_void,
 ) -> Result<(), CudaError> {
-    unsafe { add_kernel(phGraphNode, hGraph, dependencies, numDependencies, kernel_params(nodeParams, true)?) }
+    unsafe {
+        add_kernel(
+            phGraphNode,
+            hGraph,
+            dependencies,
+            numDependencies,
+            kernel_params(nodeParams, true)?,
+        )
+    }
 }
 
-unsafe fn set_kernel(opcode: u32, of: Object, node: u64, params: KernelNodeParams) -> Result<(), CudaError> {
+unsafe fn set_kernel(
+    opcode: u32,
+    of: Object,
+    node: u64,
+    params: KernelNodeParams,
+) -> Result<(), CudaError> {
     let target = target_of(of)?;
     let node = handle(Kind::GraphNode, node)?;
     let function = functions::get(params.function)?;
-    let shape = Shape { grid: params.grid, block: params.block, shared: params.shared };
+    let shape = Shape {
+        grid: params.grid,
+        block: params.block,
+        shared: params.shared,
+    };
     shape.check(function, target.lane)?;
     let given = unsafe { Params::read(params.kernel_params, params.extra) }?;
     let bytes = given.bytes(function)?;
@@ -130,31 +180,80 @@ unsafe fn set_kernel(opcode: u32, of: Object, node: u64, params: KernelNodeParam
     })
 }
 
-pub unsafe fn cuGraphKernelNodeSetParams(hNode: u64, nodeParams: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGraphKernelNodeSetParams(
+    hNode: u64,
+    nodeParams: *const c_void,
+) -> Result<(), CudaError> {
     let node = handle(Kind::GraphNode, hNode)?;
-    unsafe { set_kernel(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2, node, hNode, kernel_params(nodeParams, false)?) }
+    unsafe {
+        set_kernel(
+            op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2,
+            node,
+            hNode,
+            kernel_params(nodeParams, false)?,
+        )
+    }
 }
 
-pub unsafe fn cuGraphKernelNodeSetParams_v2(hNode: u64, nodeParams: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGraphKernelNodeSetParams_v2(
+    hNode: u64,
+    nodeParams: *const c_void,
+) -> Result<(), CudaError> {
     let node = handle(Kind::GraphNode, hNode)?;
-    unsafe { set_kernel(op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2, node, hNode, kernel_params(nodeParams, true)?) }
+    unsafe {
+        set_kernel(
+            op::CU_GRAPH_KERNEL_NODE_SET_PARAMS_V2,
+            node,
+            hNode,
+            kernel_params(nodeParams, true)?,
+        )
+    }
 }
 
-pub unsafe fn cuGraphExecKernelNodeSetParams(hGraphExec: u64, hNode: u64, nodeParams: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGraphExecKernelNodeSetParams(
+    hGraphExec: u64,
+    hNode: u64,
+    nodeParams: *const c_void,
+) -> Result<(), CudaError> {
     let exec = handle(Kind::GraphExec, hGraphExec)?;
-    unsafe { set_kernel(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2, exec, hNode, kernel_params(nodeParams, false)?) }
+    unsafe {
+        set_kernel(
+            op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2,
+            exec,
+            hNode,
+            kernel_params(nodeParams, false)?,
+        )
+    }
 }
 
-pub unsafe fn cuGraphExecKernelNodeSetParams_v2(hGraphExec: u64, hNode: u64, nodeParams: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGraphExecKernelNodeSetParams_v2(
+    hGraphExec: u64,
+    hNode: u64,
+    nodeParams: *const c_void,
+) -> Result<(), CudaError> {
     let exec = handle(Kind::GraphExec, hGraphExec)?;
-    unsafe { set_kernel(op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2, exec, hNode, kernel_params(nodeParams, true)?) }
+    unsafe {
+        set_kernel(
+            op::CU_GRAPH_EXEC_KERNEL_NODE_SET_PARAMS_V2,
+            exec,
+            hNode,
+            kernel_params(nodeParams, true)?,
+        )
+    }
 }
 
 /// A copy node's box of bytes; only copies within device memory, as host memory is not where the graph runs.
 unsafe fn write_copy(w: &mut SliceWriter<'_>, copy: *const c_void) {
     // SAFETY: checked by `check_copy` before.
     if let Ok(r) = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() }) {
-        for word in [r.dst, r.dst_pitch as u64, r.dst_height as u64, r.src, r.src_pitch as u64, r.src_height as u64] {
+        for word in [
+            r.dst,
+            r.dst_pitch as u64,
+            r.dst_height as u64,
+            r.src,
+            r.src_pitch as u64,
+            r.src_height as u64,
+        ] {
             w.u64(word);
         }
         w.usize(r.width);
@@ -168,14 +267,22 @@ unsafe fn check_copy(copy: *const c_void) -> Result<(), CudaError> {
         return Err(CudaError::INVALID_VALUE);
     }
     let r = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() })?;
-    if r.dst_device && r.src_device { Ok(()) } else { Err(CudaError::NOT_SUPPORTED) }
+    if r.dst_device && r.src_device {
+        Ok(())
+    } else {
+        Err(CudaError::NOT_SUPPORTED)
+    }
 }
 
 const COPY_BYTES: usize = 72;
 
 /// Number of the context that a copy node names.
 fn copy_context(ctx: u64, target: Target) -> Result<u32, CudaError> {
-    if ctx == 0 { Ok(target.context) } else { contexts::number(ctx) }
+    if ctx == 0 {
+        Ok(target.context)
+    } else {
+        contexts::number(ctx)
+    }
 }
 
 pub unsafe fn cuGraphAddMemcpyNode(
@@ -195,26 +302,41 @@ pub unsafe fn cuGraphAddMemcpyNode(
     let context = copy_context(ctx, target)?;
     let after = unsafe { dependencies(deps, numDependencies) }?;
     let new = create(Kind::GraphNode, target)?;
-    posted(op::CU_GRAPH_ADD_MEMCPY_NODE, target, 20 + 8 * after.len() + 4 + COPY_BYTES, |w| {
-        head(w, new.id(), graph.id, &after);
-        w.u32(context);
-        unsafe { write_copy(w, copyParams) };
-    })?;
+    posted(
+        op::CU_GRAPH_ADD_MEMCPY_NODE,
+        target,
+        20 + 8 * after.len() + 4 + COPY_BYTES,
+        |w| {
+            head(w, new.id(), graph.id, &after);
+            w.u32(context);
+            unsafe { write_copy(w, copyParams) };
+        },
+    )?;
     unsafe { put(phGraphNode, new.keep()) }
 }
 
-pub unsafe fn cuGraphExecMemcpyNodeSetParams(hGraphExec: u64, hNode: u64, copyParams: *const c_void, ctx: u64) -> Result<(), CudaError> {
+pub unsafe fn cuGraphExecMemcpyNodeSetParams(
+    hGraphExec: u64,
+    hNode: u64,
+    copyParams: *const c_void,
+    ctx: u64,
+) -> Result<(), CudaError> {
     let exec = handle(Kind::GraphExec, hGraphExec)?;
     let node = handle(Kind::GraphNode, hNode)?;
     let target = target_of(exec)?;
     unsafe { check_copy(copyParams) }?;
     let context = copy_context(ctx, target)?;
-    posted(op::CU_GRAPH_EXEC_MEMCPY_NODE_SET_PARAMS, target, 20 + COPY_BYTES, |w| {
-        w.u64(exec.id);
-        w.u64(node.id);
-        w.u32(context);
-        unsafe { write_copy(w, copyParams) };
-    })
+    posted(
+        op::CU_GRAPH_EXEC_MEMCPY_NODE_SET_PARAMS,
+        target,
+        20 + COPY_BYTES,
+        |w| {
+            w.u64(exec.id);
+            w.u64(node.id);
+            w.u32(context);
+            unsafe { write_copy(w, copyParams) };
+        },
+    )
 }
 
 pub unsafe fn cuGraphAddHostNode(
@@ -235,14 +357,20 @@ pub unsafe fn cuGraphAddHostNode(
         return Err(CudaError::INVALID_VALUE);
     }
     // SAFETY: the program says that this is a CUhostFn.
-    let function = unsafe { core::mem::transmute::<*const c_void, HostFn>(words[0] as *const c_void) };
+    let function =
+        unsafe { core::mem::transmute::<*const c_void, HostFn>(words[0] as *const c_void) };
     let after = unsafe { dependencies(deps, numDependencies) }?;
     let new = create(Kind::GraphNode, target)?;
     let id = host_functions::register(HostFunction::Host(function, words[1]), true);
-    posted(op::CU_GRAPH_ADD_HOST_NODE, target, 20 + 8 * after.len() + 8, |w| {
-        head(w, new.id(), graph.id, &after);
-        w.u64(id);
-    })?;
+    posted(
+        op::CU_GRAPH_ADD_HOST_NODE,
+        target,
+        20 + 8 * after.len() + 8,
+        |w| {
+            head(w, new.id(), graph.id, &after);
+            w.u64(id);
+        },
+    )?;
     objects::set_data(Kind::GraphNode, new.id(), id);
     unsafe { put(phGraphNode, new.keep()) }
 }

@@ -45,25 +45,48 @@ pub unsafe fn find(image: *const c_void) -> Result<Image, CudaError> {
         match unsafe { at.cast::<u32>().read_unaligned() } {
             FATBIN_WRAPPER => {
                 let container = unsafe { at.add(8).cast::<*const u8>().read_unaligned() };
-                if container.is_null() || unsafe { container.cast::<u32>().read_unaligned() } != FATBIN {
+                if container.is_null()
+                    || unsafe { container.cast::<u32>().read_unaligned() } != FATBIN
+                {
                     return Err(CudaError::INVALID_IMAGE);
                 }
-                return Ok(Image { bytes: unsafe { fatbin(container) }?, wrapped: true });
+                return Ok(Image {
+                    bytes: unsafe { fatbin(container) }?,
+                    wrapped: true,
+                });
             }
-            FATBIN => return Ok(Image { bytes: unsafe { fatbin(at) }?, wrapped: false }),
-            ELF => return Ok(Image { bytes: unsafe { elf(at) }?, wrapped: false }),
+            FATBIN => {
+                return Ok(Image {
+                    bytes: unsafe { fatbin(at) }?,
+                    wrapped: false,
+                });
+            }
+            ELF => {
+                return Ok(Image {
+                    bytes: unsafe { elf(at) }?,
+                    wrapped: false,
+                });
+            }
             _ => {}
         }
     }
     let text = unsafe { core::ffi::CStr::from_ptr(at.cast()) }.to_bytes_with_nul();
-    Ok(Image { bytes: unsafe { bytes(at, text.len() as u64) }?, wrapped: false })
+    Ok(Image {
+        bytes: unsafe { bytes(at, text.len() as u64) }?,
+        wrapped: false,
+    })
 }
 
 /// Container: magic u32, version u16, header bytes u16, bytes behind the header u64.
 unsafe fn fatbin(at: *const u8) -> Result<&'static [u8], CudaError> {
     let header = u64::from(unsafe { at.add(6).cast::<u16>().read_unaligned() });
     let body = unsafe { at.add(8).cast::<u64>().read_unaligned() };
-    unsafe { bytes(at, header.checked_add(body).ok_or(CudaError::INVALID_IMAGE)?) }
+    unsafe {
+        bytes(
+            at,
+            header.checked_add(body).ok_or(CudaError::INVALID_IMAGE)?,
+        )
+    }
 }
 
 /// A 64-bit ELF file ends with its last section, program header or header table.
@@ -73,7 +96,8 @@ unsafe fn elf(at: *const u8) -> Result<&'static [u8], CudaError> {
     let (programs, sections) = (word(32), word(40));
     let (program_bytes, program_count) = (half(54), half(56));
     let (section_bytes, section_count) = (half(58), half(60));
-    let mut end = (programs + program_bytes * program_count).max(sections + section_bytes * section_count);
+    let mut end =
+        (programs + program_bytes * program_count).max(sections + section_bytes * section_count);
     if end > BYTES_MAX || section_bytes < 64 && section_count > 0 {
         return Err(CudaError::INVALID_IMAGE);
     }
@@ -104,7 +128,11 @@ mod tests {
         container.extend_from_slice(b"abcd");
         let image = unsafe { find(container.as_ptr().cast()) }.unwrap();
         assert_eq!((image.bytes.len(), image.wrapped), (20, false));
-        let wrapper: [u64; 3] = [u64::from(FATBIN_WRAPPER) | 1 << 32, container.as_ptr() as u64, 0];
+        let wrapper: [u64; 3] = [
+            u64::from(FATBIN_WRAPPER) | 1 << 32,
+            container.as_ptr() as u64,
+            0,
+        ];
         let image = unsafe { find(wrapper.as_ptr().cast()) }.unwrap();
         assert_eq!((image.bytes, image.wrapped), (&container[..], true));
         container[8..16].copy_from_slice(&u64::MAX.to_le_bytes());

@@ -21,7 +21,10 @@ const PER_THREAD: u64 = 2;
 fn constant(text: &'static str) -> *const c_char {
     static TEXTS: Mutex<Option<HashMap<&'static str, CString>>> = Mutex::new(None);
     let mut texts = TEXTS.lock();
-    let entry = texts.get_or_insert_default().entry(text).or_insert_with(|| CString::new(text).unwrap_or_default());
+    let entry = texts
+        .get_or_insert_default()
+        .entry(text)
+        .or_insert_with(|| CString::new(text).unwrap_or_default());
     // The string's bytes are on the heap and are never freed.
     entry.as_ptr()
 }
@@ -60,11 +63,18 @@ pub unsafe fn cuDriverGetVersion(driverVersion: *mut i32) -> Result<(), CudaErro
 }
 
 /// The rule for both forms: the newest symbol that came in at or before the version asked for.
-unsafe fn entry(symbol: *const c_char, pfn: *mut c_void, cudaVersion: i32, flags: u64) -> Result<u32, CudaError> {
+unsafe fn entry(
+    symbol: *const c_char,
+    pfn: *mut c_void,
+    cudaVersion: i32,
+    flags: u64,
+) -> Result<u32, CudaError> {
     if symbol.is_null() || pfn.is_null() || flags > PER_THREAD {
         return Err(CudaError::INVALID_VALUE);
     }
-    let name = unsafe { CStr::from_ptr(symbol) }.to_str().unwrap_or_default();
+    let name = unsafe { CStr::from_ptr(symbol) }
+        .to_str()
+        .unwrap_or_default();
     let version = u32::try_from(cudaVersion).unwrap_or(0);
     if name.is_empty() {
         unsafe { put(pfn.cast(), core::ptr::null::<c_void>()) }?;
@@ -79,12 +89,21 @@ unsafe fn entry(symbol: *const c_char, pfn: *mut c_void, cudaVersion: i32, flags
         }
         None => {
             unsafe { put(pfn.cast(), core::ptr::null::<c_void>()) }?;
-            Ok(if ringway_api::is_known(name) { VERSION_NOT_SUFFICIENT } else { SYMBOL_NOT_FOUND })
+            Ok(if ringway_api::is_known(name) {
+                VERSION_NOT_SUFFICIENT
+            } else {
+                SYMBOL_NOT_FOUND
+            })
         }
     }
 }
 
-pub unsafe fn cuGetProcAddress(symbol: *const c_char, pfn: *mut c_void, cudaVersion: i32, flags: u64) -> Result<(), CudaError> {
+pub unsafe fn cuGetProcAddress(
+    symbol: *const c_char,
+    pfn: *mut c_void,
+    cudaVersion: i32,
+    flags: u64,
+) -> Result<(), CudaError> {
     match unsafe { entry(symbol, pfn, cudaVersion, flags) }? {
         FOUND => Ok(()),
         _ => Err(CudaError::NOT_FOUND),
@@ -100,14 +119,21 @@ pub unsafe fn cuGetProcAddress_v2(
 ) -> Result<(), CudaError> {
     let status = unsafe { entry(symbol, pfn, cudaVersion, flags) }?;
     unsafe { super::put_if(symbolStatus, status) };
-    if status == FOUND { Ok(()) } else { Err(CudaError::NOT_FOUND) }
+    if status == FOUND {
+        Ok(())
+    } else {
+        Err(CudaError::NOT_FOUND)
+    }
 }
 
 /// First bytes of the table by which NVIDIA's own runtime asks a driver to prove itself. It is never answered.
 const RUNTIME_CHECK: [u8; 4] = [0xd4, 0x08, 0x20, 0x55];
 static STATIC_RUNTIME: Line = Line::new();
 
-pub unsafe fn cuGetExportTable(ppExportTable: *mut c_void, pExportTableId: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuGetExportTable(
+    ppExportTable: *mut c_void,
+    pExportTableId: *const c_void,
+) -> Result<(), CudaError> {
     if ppExportTable.is_null() || pExportTableId.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }

@@ -33,9 +33,16 @@ pub(crate) enum Params {
 
 impl Params {
     /// From the two last arguments of cuLaunchKernel.
-    pub(crate) unsafe fn read(kernel_params: *mut c_void, extra: *mut c_void) -> Result<Self, CudaError> {
+    pub(crate) unsafe fn read(
+        kernel_params: *mut c_void,
+        extra: *mut c_void,
+    ) -> Result<Self, CudaError> {
         if !kernel_params.is_null() {
-            return if extra.is_null() { Ok(Self::Each(kernel_params.cast::<*const u8>())) } else { Err(CudaError::INVALID_VALUE) };
+            return if extra.is_null() {
+                Ok(Self::Each(kernel_params.cast::<*const u8>()))
+            } else {
+                Err(CudaError::INVALID_VALUE)
+            };
         }
         if extra.is_null() {
             return Ok(Self::None);
@@ -47,8 +54,14 @@ impl Params {
             // SAFETY: the program ends the list with PARAM_END; it is bounded all the same.
             match unsafe { words.add(index).read_unaligned() } {
                 PARAM_END => break,
-                PARAM_BUFFER_POINTER => buffer = unsafe { words.add(index + 1).read_unaligned() } as *const u8,
-                PARAM_BUFFER_SIZE => size = unsafe { (words.add(index + 1).read_unaligned() as *const usize).read_unaligned() },
+                PARAM_BUFFER_POINTER => {
+                    buffer = unsafe { words.add(index + 1).read_unaligned() } as *const u8
+                }
+                PARAM_BUFFER_SIZE => {
+                    size = unsafe {
+                        (words.add(index + 1).read_unaligned() as *const usize).read_unaligned()
+                    }
+                }
                 _ => return Err(CudaError::INVALID_VALUE),
             }
             index += 2;
@@ -75,7 +88,9 @@ impl Params {
     /// Writes the packed parameters; `bytes` of them.
     pub(crate) unsafe fn write(self, function: &Function, bytes: usize, w: &mut SliceWriter<'_>) {
         match self {
-            Self::Packed(buffer, size) if size > 0 => w.put(unsafe { core::slice::from_raw_parts(buffer, size) }),
+            Self::Packed(buffer, size) if size > 0 => {
+                w.put(unsafe { core::slice::from_raw_parts(buffer, size) })
+            }
             Self::Each(each) => {
                 const ZEROS: [u8; 256] = [0; 256];
                 let mut at = 0;
@@ -85,7 +100,9 @@ impl Params {
                         w.put(&ZEROS[..gap.min(256)]);
                     }
                     // SAFETY: the program gives a pointer to each parameter of the kernel.
-                    w.put(unsafe { core::slice::from_raw_parts(each.add(index).read(), param.bytes as usize) });
+                    w.put(unsafe {
+                        core::slice::from_raw_parts(each.add(index).read(), param.bytes as usize)
+                    });
                     at = (param.offset + param.bytes) as usize;
                 }
                 debug_assert_eq!(at, bytes);
@@ -107,11 +124,22 @@ impl Shape {
     /// Rejects what CUDA rejects at once.
     pub(crate) fn check(&self, function: &Function, lane: u32) -> Result<(), CudaError> {
         let device = &session()?.devices[lane as usize];
-        let limit = |attribute: u32| device.attributes.get(attribute as usize).copied().flatten().unwrap_or(i32::MAX) as u32;
+        let limit = |attribute: u32| {
+            device
+                .attributes
+                .get(attribute as usize)
+                .copied()
+                .flatten()
+                .unwrap_or(i32::MAX) as u32
+        };
         let mut threads = 1u64;
         for axis in 0..3 {
             let (grid, block) = (self.grid[axis], self.block[axis]);
-            if grid == 0 || block == 0 || grid > limit(MAX_GRID[axis]) || block > limit(MAX_BLOCK[axis]) {
+            if grid == 0
+                || block == 0
+                || grid > limit(MAX_GRID[axis])
+                || block > limit(MAX_BLOCK[axis])
+            {
                 return Err(CudaError::INVALID_VALUE);
             }
             threads *= u64::from(block);
@@ -120,7 +148,10 @@ impl Shape {
             return Err(CudaError::INVALID_VALUE);
         }
         // A kernel's own limit (its registers, or .maxntid) is CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
-        if function.attribute(0).is_ok_and(|most| threads > most as u64) {
+        if function
+            .attribute(0)
+            .is_ok_and(|most| threads > most as u64)
+        {
             return Err(CudaError::LAUNCH_OUT_OF_RESOURCES);
         }
         // Dynamic shared memory within what the kernel was allowed (8), static (1) counted apart.
@@ -143,18 +174,30 @@ impl Shape {
     pub(crate) const BYTES: usize = 28;
 }
 
-unsafe fn launch(opcode: u32, f: u64, shape: Shape, on: Object, cooperative: bool, params: Params) -> Result<(), CudaError> {
+unsafe fn launch(
+    opcode: u32,
+    f: u64,
+    shape: Shape,
+    on: Object,
+    cooperative: bool,
+    params: Params,
+) -> Result<(), CudaError> {
     let function = functions::get(f)?;
     shape.check(function, on.target.lane)?;
     let bytes = params.bytes(function)?;
-    posted(opcode, on.target, 8 + 8 + 4 + Shape::BYTES + 4 + bytes, |w| {
-        w.u64(f);
-        w.u64(on.id);
-        w.u32(u32::from(cooperative));
-        shape.write(w);
-        w.u32(bytes as u32);
-        unsafe { params.write(function, bytes, w) };
-    })
+    posted(
+        opcode,
+        on.target,
+        8 + 8 + 4 + Shape::BYTES + 4 + bytes,
+        |w| {
+            w.u64(f);
+            w.u64(on.id);
+            w.u32(u32::from(cooperative));
+            shape.write(w);
+            w.u32(bytes as u32);
+            unsafe { params.write(function, bytes, w) };
+        },
+    )
 }
 
 pub unsafe fn cuLaunchKernel(
@@ -170,9 +213,22 @@ pub unsafe fn cuLaunchKernel(
     kernelParams: *mut c_void,
     extra: *mut c_void,
 ) -> Result<(), CudaError> {
-    let shape = Shape { grid: [gridDimX, gridDimY, gridDimZ], block: [blockDimX, blockDimY, blockDimZ], shared: sharedMemBytes };
+    let shape = Shape {
+        grid: [gridDimX, gridDimY, gridDimZ],
+        block: [blockDimX, blockDimY, blockDimZ],
+        shared: sharedMemBytes,
+    };
     let params = unsafe { Params::read(kernelParams, extra) }?;
-    unsafe { launch(op::CU_LAUNCH_KERNEL, f, shape, stream(hStream)?, false, params) }
+    unsafe {
+        launch(
+            op::CU_LAUNCH_KERNEL,
+            f,
+            shape,
+            stream(hStream)?,
+            false,
+            params,
+        )
+    }
 }
 
 pub unsafe fn cuLaunchCooperativeKernel(
@@ -187,9 +243,22 @@ pub unsafe fn cuLaunchCooperativeKernel(
     hStream: u64,
     kernelParams: *mut c_void,
 ) -> Result<(), CudaError> {
-    let shape = Shape { grid: [gridDimX, gridDimY, gridDimZ], block: [blockDimX, blockDimY, blockDimZ], shared: sharedMemBytes };
+    let shape = Shape {
+        grid: [gridDimX, gridDimY, gridDimZ],
+        block: [blockDimX, blockDimY, blockDimZ],
+        shared: sharedMemBytes,
+    };
     let params = unsafe { Params::read(kernelParams, core::ptr::null_mut()) }?;
-    unsafe { launch(op::CU_LAUNCH_COOPERATIVE_KERNEL, f, shape, stream(hStream)?, true, params) }
+    unsafe {
+        launch(
+            op::CU_LAUNCH_COOPERATIVE_KERNEL,
+            f,
+            shape,
+            stream(hStream)?,
+            true,
+            params,
+        )
+    }
 }
 
 /// `CUlaunchConfig`.
@@ -213,13 +282,21 @@ struct LaunchAttribute {
     value: [u32; 16],
 }
 
-pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut c_void, extra: *mut c_void, per_thread: bool) -> Result<(), CudaError> {
+pub unsafe fn cuLaunchKernelEx(
+    config: *const c_void,
+    f: u64,
+    kernelParams: *mut c_void,
+    extra: *mut c_void,
+    per_thread: bool,
+) -> Result<(), CudaError> {
     if config.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let config = unsafe { config.cast::<LaunchConfig>().read_unaligned() };
     let mut cooperative = false;
-    for attribute in unsafe { ringway_client::slice(config.attributes, config.attribute_count as usize) }? {
+    for attribute in
+        unsafe { ringway_client::slice(config.attributes, config.attribute_count as usize) }?
+    {
         match attribute.id {
             // IGNORE; hints that change no result: access policy window, synchronisation policy, priority, memory
             // synchronisation domains, programmatic stream serialisation (whose absence is the stricter order),
@@ -232,12 +309,29 @@ pub unsafe fn cuLaunchKernelEx(config: *const c_void, f: u64, kernelParams: *mut
             _ => return Err(CudaError::NOT_SUPPORTED),
         }
     }
-    let shape = Shape { grid: config.grid, block: config.block, shared: config.shared };
+    let shape = Shape {
+        grid: config.grid,
+        block: config.block,
+        shared: config.shared,
+    };
     let params = unsafe { Params::read(kernelParams, extra) }?;
-    unsafe { launch(op::CU_LAUNCH_KERNEL_EX, f, shape, stream(crate::stream_arg(config.stream, per_thread))?, cooperative, params) }
+    unsafe {
+        launch(
+            op::CU_LAUNCH_KERNEL_EX,
+            f,
+            shape,
+            stream(crate::stream_arg(config.stream, per_thread))?,
+            cooperative,
+            params,
+        )
+    }
 }
 
-pub unsafe fn cuLaunchHostFunc(hStream: u64, fn_: *const c_void, userData: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuLaunchHostFunc(
+    hStream: u64,
+    fn_: *const c_void,
+    userData: *const c_void,
+) -> Result<(), CudaError> {
     let on = stream(hStream)?;
     if fn_.is_null() {
         return Err(CudaError::INVALID_VALUE);
@@ -255,6 +349,11 @@ pub unsafe fn cuLaunchHostFunc(hStream: u64, fn_: *const c_void, userData: *cons
     ringway_client::submit::flush(on.target)
 }
 
-pub unsafe fn cuLaunchHostFunc_v2(hStream: u64, fn_: *const c_void, userData: *const c_void, _syncMode: u32) -> Result<(), CudaError> {
+pub unsafe fn cuLaunchHostFunc_v2(
+    hStream: u64,
+    fn_: *const c_void,
+    userData: *const c_void,
+    _syncMode: u32,
+) -> Result<(), CudaError> {
     unsafe { cuLaunchHostFunc(hStream, fn_, userData) }
 }

@@ -4,13 +4,13 @@ use super::image;
 use super::module::{JitOptions, describe, enumerate, forget, global, load, lookup, read_file};
 use super::{put, put_if};
 use core::ffi::{CStr, c_char, c_void};
+use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::functions::{self, Function};
 use ringway_client::objects::Object;
 use ringway_client::{called, create, destroyed, device, handle, posted};
 use ringway_wire::codec::Writer as _;
-use parking_lot::Mutex;
 use std::collections::HashMap;
 
 /// Where a library's calls go: the current context, or the first GPU's primary one, which the driver would use as well.
@@ -27,7 +27,10 @@ fn target() -> Result<Target, CudaError> {
 /// A library with the context that the call runs in.
 fn library(id: u64) -> Result<Object, CudaError> {
     let object = handle(Kind::Library, id)?;
-    Ok(Object { id: object.id, target: target()? })
+    Ok(Object {
+        id: object.id,
+        target: target()?,
+    })
 }
 
 pub unsafe fn cuLibraryLoadData(
@@ -46,7 +49,15 @@ pub unsafe fn cuLibraryLoadData(
     }
     let jit = unsafe { JitOptions::read(numJitOptions, jitOptions, jitOptionsValues) }?;
     let image = unsafe { image::find(code) }?;
-    let id = unsafe { load(op::CU_LIBRARY_LOAD_DATA, Kind::Library, target()?, &image, &jit) }?;
+    let id = unsafe {
+        load(
+            op::CU_LIBRARY_LOAD_DATA,
+            Kind::Library,
+            target()?,
+            &image,
+            &jit,
+        )
+    }?;
     unsafe { put(library, id) }
 }
 
@@ -78,22 +89,38 @@ pub unsafe fn cuLibraryLoadFromFile(
 pub unsafe fn cuLibraryUnload(library_: u64) -> Result<(), CudaError> {
     let object = library(library_)?;
     forget(library_);
-    posted(op::CU_LIBRARY_UNLOAD, object.target, 8, |w| w.u64(object.id))?;
+    posted(op::CU_LIBRARY_UNLOAD, object.target, 8, |w| {
+        w.u64(object.id)
+    })?;
     destroyed(Kind::Library, library_);
     Ok(())
 }
 
-pub unsafe fn cuLibraryGetKernel(pKernel: *mut u64, library_: u64, name: *const c_char) -> Result<(), CudaError> {
+pub unsafe fn cuLibraryGetKernel(
+    pKernel: *mut u64,
+    library_: u64,
+    name: *const c_char,
+) -> Result<(), CudaError> {
     let object = library(library_)?;
     if pKernel.is_null() || name.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let name = unsafe { CStr::from_ptr(name) };
-    let id = lookup(op::CU_LIBRARY_GET_KERNEL, Kind::Kernel, object.id, object.target, name)?;
+    let id = lookup(
+        op::CU_LIBRARY_GET_KERNEL,
+        Kind::Kernel,
+        object.id,
+        object.target,
+        name,
+    )?;
     unsafe { put(pKernel, id) }
 }
 
-pub unsafe fn cuLibraryEnumerateKernels(kernels: *mut u64, numKernels: u32, lib: u64) -> Result<(), CudaError> {
+pub unsafe fn cuLibraryEnumerateKernels(
+    kernels: *mut u64,
+    numKernels: u32,
+    lib: u64,
+) -> Result<(), CudaError> {
     let object = library(lib)?;
     unsafe {
         enumerate(
@@ -120,14 +147,24 @@ pub unsafe fn cuLibraryGetModule(pMod: *mut u64, library_: u64) -> Result<(), Cu
     let key = (op::CU_LIBRARY_GET_MODULE, object.id, object.target.context);
     let mut known = PER_CONTEXT.lock();
     let known = known.get_or_insert_default();
-    if let Some(id) = known.get(&key).copied().filter(|id| handle(Kind::Module, *id).is_ok()) {
+    if let Some(id) = known
+        .get(&key)
+        .copied()
+        .filter(|id| handle(Kind::Module, *id).is_ok())
+    {
         return unsafe { put(pMod, id) };
     }
     let new = create(Kind::Module, object.target)?;
-    called(op::CU_LIBRARY_GET_MODULE, object.target, 16, |w| {
-        w.u64(object.id);
-        w.u64(new.id());
-    }, |_| Ok(()))?;
+    called(
+        op::CU_LIBRARY_GET_MODULE,
+        object.target,
+        16,
+        |w| {
+            w.u64(object.id);
+            w.u64(new.id());
+        },
+        |_| Ok(()),
+    )?;
     let id = new.keep();
     known.insert(key, id);
     unsafe { put(pMod, id) }
@@ -142,16 +179,30 @@ pub unsafe fn cuKernelGetFunction(pFunc: *mut u64, kernel: u64) -> Result<(), Cu
     let key = (op::CU_KERNEL_GET_FUNCTION, kernel, target.context);
     let mut known = PER_CONTEXT.lock();
     let known = known.get_or_insert_default();
-    if let Some(id) = known.get(&key).copied().filter(|id| handle(Kind::Function, *id).is_ok()) {
+    if let Some(id) = known
+        .get(&key)
+        .copied()
+        .filter(|id| handle(Kind::Function, *id).is_ok())
+    {
         return unsafe { put(pFunc, id) };
     }
     let described = functions::get(kernel)?;
     let new = create(Kind::Function, target)?;
-    let (attributes, params) = called(op::CU_KERNEL_GET_FUNCTION, target, 16, |w| {
-        w.u64(kernel);
-        w.u64(new.id());
-    }, describe)?;
-    functions::attach(Kind::Function, new.id(), Function::new(described.name.clone(), described.module, params, attributes));
+    let (attributes, params) = called(
+        op::CU_KERNEL_GET_FUNCTION,
+        target,
+        16,
+        |w| {
+            w.u64(kernel);
+            w.u64(new.id());
+        },
+        describe,
+    )?;
+    functions::attach(
+        Kind::Function,
+        new.id(),
+        Function::new(described.name.clone(), described.module, params, attributes),
+    );
     let id = new.keep();
     known.insert(key, id);
     unsafe { put(pFunc, id) }
@@ -163,31 +214,57 @@ pub unsafe fn cuKernelGetLibrary(pLib: *mut u64, kernel: u64) -> Result<(), Cuda
     unsafe { put(pLib, library) }
 }
 
-unsafe fn variable(opcode: u32, dptr: *mut u64, bytes: *mut usize, library_: u64, name: *const c_char) -> Result<(), CudaError> {
+unsafe fn variable(
+    opcode: u32,
+    dptr: *mut u64,
+    bytes: *mut usize,
+    library_: u64,
+    name: *const c_char,
+) -> Result<(), CudaError> {
     let object = library(library_)?;
     if name.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let (address, length) = global(opcode, object.id, object.target, unsafe { CStr::from_ptr(name) })?;
+    let (address, length) = global(opcode, object.id, object.target, unsafe {
+        CStr::from_ptr(name)
+    })?;
     unsafe { put_if(dptr, address) };
     unsafe { put_if(bytes, length) };
     Ok(())
 }
 
-pub unsafe fn cuLibraryGetGlobal(dptr: *mut u64, bytes: *mut usize, library: u64, name: *const c_char) -> Result<(), CudaError> {
+pub unsafe fn cuLibraryGetGlobal(
+    dptr: *mut u64,
+    bytes: *mut usize,
+    library: u64,
+    name: *const c_char,
+) -> Result<(), CudaError> {
     unsafe { variable(op::CU_LIBRARY_GET_GLOBAL, dptr, bytes, library, name) }
 }
 
-pub unsafe fn cuKernelSetAttribute(attrib: u32, val: i32, kernel: u64, dev: i32) -> Result<(), CudaError> {
+pub unsafe fn cuKernelSetAttribute(
+    attrib: u32,
+    val: i32,
+    kernel: u64,
+    dev: i32,
+) -> Result<(), CudaError> {
     handle(Kind::Kernel, kernel)?;
     let device = device(dev)?;
     let function = functions::get(kernel)?;
-    posted(op::CU_KERNEL_SET_ATTRIBUTE, Target { lane: device.target.lane, ..target()? }, 20, |w| {
-        w.u32(attrib);
-        w.i32(val);
-        w.u64(kernel);
-        w.i32(dev);
-    })?;
+    posted(
+        op::CU_KERNEL_SET_ATTRIBUTE,
+        Target {
+            lane: device.target.lane,
+            ..target()?
+        },
+        20,
+        |w| {
+            w.u32(attrib);
+            w.i32(val);
+            w.u64(kernel);
+            w.i32(dev);
+        },
+    )?;
     if let Some(known) = function.attributes.get(attrib as usize) {
         known.store(val, std::sync::atomic::Ordering::Relaxed);
     }
@@ -199,7 +276,12 @@ pub unsafe fn cuKernelGetName(name: *mut c_void, hfunc: u64) -> Result<(), CudaE
     unsafe { super::function::cuFuncGetName(name, hfunc) }
 }
 
-pub unsafe fn cuKernelGetParamInfo(kernel: u64, paramIndex: usize, paramOffset: *mut usize, paramSize: *mut usize) -> Result<(), CudaError> {
+pub unsafe fn cuKernelGetParamInfo(
+    kernel: u64,
+    paramIndex: usize,
+    paramOffset: *mut usize,
+    paramSize: *mut usize,
+) -> Result<(), CudaError> {
     handle(Kind::Kernel, kernel)?;
     unsafe { super::function::cuFuncGetParamInfo(kernel, paramIndex, paramOffset, paramSize) }
 }

@@ -24,7 +24,13 @@ pub(crate) fn note(base: u64, bytes: usize, target: Target, pooled: bool) {
 
 pub unsafe fn cuMemGetInfo(free: *mut usize, total: *mut usize) -> Result<(), CudaError> {
     let target = contexts::current()?;
-    let (left, all) = called(op::CU_MEM_GET_INFO, target, 0, |_| (), |r| Ok((r.u64()?, r.u64()?)))?;
+    let (left, all) = called(
+        op::CU_MEM_GET_INFO,
+        target,
+        0,
+        |_| (),
+        |r| Ok((r.u64()?, r.u64()?)),
+    )?;
     unsafe { put(free, left as usize) }?;
     unsafe { put(total, all as usize) }
 }
@@ -37,7 +43,13 @@ pub unsafe fn cuMemAlloc(dptr: *mut u64, bytesize: usize) -> Result<(), CudaErro
     if bytesize as u64 > session()?.devices[target.lane as usize].memory_bytes {
         return Err(CudaError::OUT_OF_MEMORY);
     }
-    let base = called(op::CU_MEM_ALLOC, target, 8, |w| w.usize(bytesize), |r| r.u64())?;
+    let base = called(
+        op::CU_MEM_ALLOC,
+        target,
+        8,
+        |w| w.usize(bytesize),
+        |r| r.u64(),
+    )?;
     note(base, bytesize, target, false);
     unsafe { put(dptr, base) }
 }
@@ -50,11 +62,17 @@ pub unsafe fn cuMemAllocPitch(
     ElementSizeBytes: u32,
 ) -> Result<(), CudaError> {
     contexts::current()?;
-    if pPitch.is_null() || WidthInBytes == 0 || Height == 0 || !matches!(ElementSizeBytes, 4 | 8 | 16) {
+    if pPitch.is_null()
+        || WidthInBytes == 0
+        || Height == 0
+        || !matches!(ElementSizeBytes, 4 | 8 | 16)
+    {
         return Err(CudaError::INVALID_VALUE);
     }
     // Rows begin where textures and coalesced accesses want them: at multiples of 512 bytes, as the drivers do it.
-    let pitch = WidthInBytes.checked_next_multiple_of(512).ok_or(CudaError::INVALID_VALUE)?;
+    let pitch = WidthInBytes
+        .checked_next_multiple_of(512)
+        .ok_or(CudaError::INVALID_VALUE)?;
     let bytes = pitch.checked_mul(Height).ok_or(CudaError::OUT_OF_MEMORY)?;
     unsafe { cuMemAlloc(dptr, bytes) }?;
     unsafe { put(pPitch, pitch) }
@@ -64,17 +82,27 @@ pub unsafe fn cuMemFree(dptr: u64) -> Result<(), CudaError> {
     if dptr == 0 {
         return session().map(|_| ());
     }
-    let found = memory::find(dptr).filter(|found| found.base == dptr && found.place == Place::Device);
+    let found =
+        memory::find(dptr).filter(|found| found.base == dptr && found.place == Place::Device);
     let found = found.ok_or(CudaError::INVALID_VALUE)?;
-    let target = Target { context: found.context, lane: found.gpu };
+    let target = Target {
+        context: found.context,
+        lane: found.gpu,
+    };
     // Forgotten before it is freed: the server may give the address to another thread at once.
     memory::remove(dptr);
     called(op::CU_MEM_FREE, target, 8, |w| w.u64(dptr), |_| Ok(()))
 }
 
-pub unsafe fn cuMemGetAddressRange(pbase: *mut u64, psize: *mut usize, dptr: u64) -> Result<(), CudaError> {
+pub unsafe fn cuMemGetAddressRange(
+    pbase: *mut u64,
+    psize: *mut usize,
+    dptr: u64,
+) -> Result<(), CudaError> {
     session()?;
-    let found = memory::find(dptr).filter(|found| found.place == Place::Device).ok_or(CudaError::NOT_FOUND)?;
+    let found = memory::find(dptr)
+        .filter(|found| found.place == Place::Device)
+        .ok_or(CudaError::NOT_FOUND)?;
     unsafe { put_if(pbase, found.base) };
     unsafe { put_if(psize, found.bytes as usize) };
     Ok(())
@@ -82,13 +110,19 @@ pub unsafe fn cuMemGetAddressRange(pbase: *mut u64, psize: *mut usize, dptr: u64
 
 const PAGE: usize = 4096;
 
-pub unsafe fn cuMemHostAlloc(pp: *mut c_void, bytesize: usize, Flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuMemHostAlloc(
+    pp: *mut c_void,
+    bytesize: usize,
+    Flags: u32,
+) -> Result<(), CudaError> {
     let target = contexts::current()?;
     // PORTABLE 1, DEVICEMAP 2, WRITECOMBINED 4
     if pp.is_null() || bytesize == 0 || Flags & !7 != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    let length = bytesize.checked_next_multiple_of(PAGE).ok_or(CudaError::OUT_OF_MEMORY)?;
+    let length = bytesize
+        .checked_next_multiple_of(PAGE)
+        .ok_or(CudaError::OUT_OF_MEMORY)?;
     // SAFETY: a fresh private mapping; the result is checked.
     let at = unsafe {
         libc::mmap(
@@ -122,7 +156,8 @@ pub unsafe fn cuMemAllocHost(pp: *mut c_void, bytesize: usize) -> Result<(), Cud
 
 pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
     session()?;
-    let found = memory::find(p as u64).filter(|found| found.base == p as u64 && matches!(found.place, Place::PinnedHost(_)));
+    let found = memory::find(p as u64)
+        .filter(|found| found.base == p as u64 && matches!(found.place, Place::PinnedHost(_)));
     let found = found.ok_or(CudaError::INVALID_VALUE)?;
     // CUDA waits for work that still uses the memory; a copy into it may be under way.
     if contexts::current().is_ok() {
@@ -130,11 +165,20 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
     }
     memory::remove(found.base);
     // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up.
-    unsafe { libc::munmap(p as *mut c_void, (found.bytes as usize).next_multiple_of(PAGE)) };
+    unsafe {
+        libc::munmap(
+            p as *mut c_void,
+            (found.bytes as usize).next_multiple_of(PAGE),
+        )
+    };
     Ok(())
 }
 
-pub unsafe fn cuMemHostGetDevicePointer(pdptr: *mut u64, p: *const c_void, _flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuMemHostGetDevicePointer(
+    pdptr: *mut u64,
+    p: *const c_void,
+    _flags: u32,
+) -> Result<(), CudaError> {
     session()?;
     if pdptr.is_null() || p.is_null() {
         return Err(CudaError::INVALID_VALUE);
@@ -146,12 +190,18 @@ pub unsafe fn cuMemHostGetDevicePointer(pdptr: *mut u64, p: *const c_void, _flag
 pub unsafe fn cuMemHostGetFlags(pFlags: *mut u32, p: *const c_void) -> Result<(), CudaError> {
     session()?;
     match memory::find(p as u64).map(|found| found.place) {
-        Some(Place::PinnedHost(flags) | Place::RegisteredHost(flags)) => unsafe { put(pFlags, flags) },
+        Some(Place::PinnedHost(flags) | Place::RegisteredHost(flags)) => unsafe {
+            put(pFlags, flags)
+        },
         _ => Err(CudaError::INVALID_VALUE),
     }
 }
 
-pub unsafe fn cuMemAllocManaged(dptr: *mut u64, bytesize: usize, flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuMemAllocManaged(
+    dptr: *mut u64,
+    bytesize: usize,
+    flags: u32,
+) -> Result<(), CudaError> {
     contexts::current()?;
     if dptr.is_null() || bytesize == 0 || !matches!(flags, 1 | 2) {
         return Err(CudaError::INVALID_VALUE);
@@ -160,10 +210,18 @@ pub unsafe fn cuMemAllocManaged(dptr: *mut u64, bytesize: usize, flags: u32) -> 
     Err(CudaError::NOT_SUPPORTED)
 }
 
-pub unsafe fn cuMemHostRegister(p: *const c_void, bytesize: usize, Flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuMemHostRegister(
+    p: *const c_void,
+    bytesize: usize,
+    Flags: u32,
+) -> Result<(), CudaError> {
     let target = contexts::current()?;
     // PORTABLE 1, DEVICEMAP 2, IOMEMORY 4, READ_ONLY 8
-    if p.is_null() || bytesize == 0 || Flags & !15 != 0 || (p as usize).checked_add(bytesize).is_none() {
+    if p.is_null()
+        || bytesize == 0
+        || Flags & !15 != 0
+        || (p as usize).checked_add(bytesize).is_none()
+    {
         return Err(CudaError::INVALID_VALUE);
     }
     if Flags & 4 != 0 {
@@ -188,7 +246,8 @@ pub unsafe fn cuMemHostRegister(p: *const c_void, bytesize: usize, Flags: u32) -
 
 pub unsafe fn cuMemHostUnregister(p: *const c_void) -> Result<(), CudaError> {
     session()?;
-    let found = memory::find(p as u64).filter(|found| found.base == p as u64 && matches!(found.place, Place::RegisteredHost(_)));
+    let found = memory::find(p as u64)
+        .filter(|found| found.base == p as u64 && matches!(found.place, Place::RegisteredHost(_)));
     let found = found.ok_or(CudaError::HOST_MEMORY_NOT_REGISTERED)?;
     if contexts::current().is_ok() {
         unsafe { super::context::cuCtxSynchronize() }?;

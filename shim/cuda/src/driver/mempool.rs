@@ -23,30 +23,51 @@ pub unsafe fn cuMemFreeAsync(dptr: u64, hStream: u64) -> Result<(), CudaError> {
     })
 }
 
-pub unsafe fn cuMemAllocAsync(dptr: *mut u64, bytesize: usize, hStream: u64) -> Result<(), CudaError> {
+pub unsafe fn cuMemAllocAsync(
+    dptr: *mut u64,
+    bytesize: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
     if dptr.is_null() || bytesize == 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    let base = called(op::CU_MEM_ALLOC_ASYNC, stream.target, 16, |w| {
-        w.usize(bytesize);
-        w.u64(stream.id);
-    }, |r| r.u64())?;
+    let base = called(
+        op::CU_MEM_ALLOC_ASYNC,
+        stream.target,
+        16,
+        |w| {
+            w.usize(bytesize);
+            w.u64(stream.id);
+        },
+        |r| r.u64(),
+    )?;
     note(base, bytesize, stream.target, true);
     unsafe { put(dptr, base) }
 }
 
-pub unsafe fn cuMemAllocFromPoolAsync(dptr: *mut u64, bytesize: usize, pool: u64, hStream: u64) -> Result<(), CudaError> {
+pub unsafe fn cuMemAllocFromPoolAsync(
+    dptr: *mut u64,
+    bytesize: usize,
+    pool: u64,
+    hStream: u64,
+) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
     let pool = handle(Kind::MemPool, pool)?;
     if dptr.is_null() || bytesize == 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    let base = called(op::CU_MEM_ALLOC_FROM_POOL_ASYNC, stream.target, 24, |w| {
-        w.usize(bytesize);
-        w.u64(pool.id);
-        w.u64(stream.id);
-    }, |r| r.u64())?;
+    let base = called(
+        op::CU_MEM_ALLOC_FROM_POOL_ASYNC,
+        stream.target,
+        24,
+        |w| {
+            w.usize(bytesize);
+            w.u64(pool.id);
+            w.u64(stream.id);
+        },
+        |r| r.u64(),
+    )?;
     note(base, bytesize, stream.target, true);
     unsafe { put(dptr, base) }
 }
@@ -60,7 +81,11 @@ fn attribute_bytes(attr: u32) -> Result<usize, CudaError> {
     }
 }
 
-pub unsafe fn cuMemPoolSetAttribute(pool: u64, attr: u32, value: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuMemPoolSetAttribute(
+    pool: u64,
+    attr: u32,
+    value: *const c_void,
+) -> Result<(), CudaError> {
     let pool = handle(Kind::MemPool, pool)?;
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
@@ -76,13 +101,27 @@ pub unsafe fn cuMemPoolSetAttribute(pool: u64, attr: u32, value: *const c_void) 
     })
 }
 
-pub unsafe fn cuMemPoolGetAttribute(pool: u64, attr: u32, value: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuMemPoolGetAttribute(
+    pool: u64,
+    attr: u32,
+    value: *const c_void,
+) -> Result<(), CudaError> {
     let pool = handle(Kind::MemPool, pool)?;
     let bytes = attribute_bytes(attr)?;
-    let word = called(op::CU_MEM_POOL_GET_ATTRIBUTE, pool.target, 12, |w| {
-        w.u64(pool.id);
-        w.u32(attr);
-    }, |r| r.u64())?;
+    let word = called(
+        op::CU_MEM_POOL_GET_ATTRIBUTE,
+        pool.target,
+        12,
+        |w| {
+            w.u64(pool.id);
+            w.u32(attr);
+        },
+        |r| r.u64(),
+    )?;
     let value = value.cast_mut();
-    if bytes == 4 { unsafe { put(value.cast(), word as u32) } } else { unsafe { put(value.cast(), word) } }
+    if bytes == 4 {
+        unsafe { put(value.cast(), word as u32) }
+    } else {
+        unsafe { put(value.cast(), word) }
+    }
 }

@@ -4,7 +4,12 @@
 //! # Safety
 //! All functions here are `unsafe` for one reason: they follow pointers that the program gave, which must be null or
 //! valid for what CUDA says the call reads and writes there. Each unsafe block relies on that contract.
-#![allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments, clippy::undocumented_unsafe_blocks)]
+#![allow(
+    non_snake_case,
+    clippy::missing_safety_doc,
+    clippy::too_many_arguments,
+    clippy::undocumented_unsafe_blocks
+)]
 
 pub mod capture;
 pub mod context;
@@ -54,7 +59,10 @@ pub(crate) unsafe fn put_if<T>(to: *mut T, value: T) {
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE` for no room.
 pub(crate) unsafe fn put_text(to: *mut u8, room: i32, text: &str) -> Result<(), CudaError> {
-    let room = usize::try_from(room).ok().filter(|room| *room > 0 && !to.is_null()).ok_or(CudaError::INVALID_VALUE)?;
+    let room = usize::try_from(room)
+        .ok()
+        .filter(|room| *room > 0 && !to.is_null())
+        .ok_or(CudaError::INVALID_VALUE)?;
     let length = text.len().min(room - 1);
     // SAFETY: `length + 1` bytes fit the buffer that the program described.
     unsafe {

@@ -3,6 +3,7 @@
 use super::image::{self, Image};
 use super::{put, put_if};
 use core::ffi::{CStr, c_char, c_void};
+use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::functions::{self, ATTRIBUTES, Function, Param};
@@ -10,7 +11,6 @@ use ringway_client::memory;
 use ringway_client::upload;
 use ringway_client::{called, create, destroyed, handle, posted};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
-use parking_lot::Mutex;
 use std::collections::HashMap;
 
 /// JIT options of the driver API: numbers, buffers and sizes (CUjit_option).
@@ -22,8 +22,16 @@ pub(crate) struct JitOptions {
 }
 
 impl JitOptions {
-    pub(crate) unsafe fn read(count: u32, options: *mut u32, values: *mut c_void) -> Result<Self, CudaError> {
-        let mut read = Self { numbers: Vec::new(), info: (core::ptr::null_mut(), 0, core::ptr::null_mut()), error: (core::ptr::null_mut(), 0, core::ptr::null_mut()) };
+    pub(crate) unsafe fn read(
+        count: u32,
+        options: *mut u32,
+        values: *mut c_void,
+    ) -> Result<Self, CudaError> {
+        let mut read = Self {
+            numbers: Vec::new(),
+            info: (core::ptr::null_mut(), 0, core::ptr::null_mut()),
+            error: (core::ptr::null_mut(), 0, core::ptr::null_mut()),
+        };
         if count == 0 {
             return Ok(read);
         }
@@ -32,7 +40,8 @@ impl JitOptions {
         }
         for index in 0..count as usize {
             let place = unsafe { values.cast::<u64>().add(index) };
-            let (option, value) = unsafe { (options.add(index).read_unaligned(), place.read_unaligned()) };
+            let (option, value) =
+                unsafe { (options.add(index).read_unaligned(), place.read_unaligned()) };
             match option {
                 3 => read.info.0 = value as *mut u8,
                 4 => (read.info.1, read.info.2) = (value as u32 as usize, place),
@@ -72,7 +81,10 @@ impl JitOptions {
     }
 
     /// Takes the answer: result, then both logs.
-    pub(crate) unsafe fn answer(&self, r: &mut Reader<'_>) -> Result<Result<(), CudaError>, Malformed> {
+    pub(crate) unsafe fn answer(
+        &self,
+        r: &mut Reader<'_>,
+    ) -> Result<Result<(), CudaError>, Malformed> {
         let code = r.u32()?;
         let (info, error) = (r.bytes()?, r.bytes()?);
         unsafe {
@@ -84,30 +96,60 @@ impl JitOptions {
 }
 
 /// Loads an image under a new id of `kind`; `opcode` says how.
-pub(crate) unsafe fn load(opcode: u32, kind: Kind, target: Target, image: &Image, jit: &JitOptions) -> Result<u64, CudaError> {
+pub(crate) unsafe fn load(
+    opcode: u32,
+    kind: Kind,
+    target: Target,
+    image: &Image,
+    jit: &JitOptions,
+) -> Result<u64, CudaError> {
     let hash = upload::blob(target, image.bytes)?;
     let new = create(kind, target)?;
-    called(opcode, target, 8 + 1 + 32 + jit.size(), |w| {
-        w.u64(new.id());
-        w.u8(u8::from(image.wrapped));
-        w.put(&hash);
-        jit.write(w);
-    }, |r| unsafe { jit.answer(r) })??;
+    called(
+        opcode,
+        target,
+        8 + 1 + 32 + jit.size(),
+        |w| {
+            w.u64(new.id());
+            w.u8(u8::from(image.wrapped));
+            w.put(&hash);
+            jit.write(w);
+        },
+        |r| unsafe { jit.answer(r) },
+    )??;
     Ok(new.keep())
 }
 
-unsafe fn load_module(module: *mut u64, image: *const c_void, jit: &JitOptions) -> Result<(), CudaError> {
+unsafe fn load_module(
+    module: *mut u64,
+    image: *const c_void,
+    jit: &JitOptions,
+) -> Result<(), CudaError> {
     let target = contexts::current()?;
     if module.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let image = unsafe { image::find(image) }?;
-    let id = unsafe { load(op::CU_MODULE_LOAD_DATA_EX, Kind::Module, target, &image, jit) }?;
+    let id = unsafe {
+        load(
+            op::CU_MODULE_LOAD_DATA_EX,
+            Kind::Module,
+            target,
+            &image,
+            jit,
+        )
+    }?;
     unsafe { put(module, id) }
 }
 
 pub unsafe fn cuModuleLoadData(module: *mut u64, image: *const c_void) -> Result<(), CudaError> {
-    unsafe { load_module(module, image, &JitOptions::read(0, core::ptr::null_mut(), core::ptr::null_mut())?) }
+    unsafe {
+        load_module(
+            module,
+            image,
+            &JitOptions::read(0, core::ptr::null_mut(), core::ptr::null_mut())?,
+        )
+    }
 }
 
 pub unsafe fn cuModuleLoadDataEx(
@@ -117,10 +159,19 @@ pub unsafe fn cuModuleLoadDataEx(
     options: *mut u32,
     optionValues: *mut c_void,
 ) -> Result<(), CudaError> {
-    unsafe { load_module(module, image, &JitOptions::read(numOptions, options, optionValues)?) }
+    unsafe {
+        load_module(
+            module,
+            image,
+            &JitOptions::read(numOptions, options, optionValues)?,
+        )
+    }
 }
 
-pub unsafe fn cuModuleLoadFatBinary(module: *mut u64, fatCubin: *const c_void) -> Result<(), CudaError> {
+pub unsafe fn cuModuleLoadFatBinary(
+    module: *mut u64,
+    fatCubin: *const c_void,
+) -> Result<(), CudaError> {
     unsafe { cuModuleLoadData(module, fatCubin) }
 }
 
@@ -129,7 +180,9 @@ pub(crate) unsafe fn read_file(name: *const c_char) -> Result<Vec<u8>, CudaError
     if name.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let path = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| CudaError::FILE_NOT_FOUND)?;
+    let path = unsafe { CStr::from_ptr(name) }
+        .to_str()
+        .map_err(|_| CudaError::FILE_NOT_FOUND)?;
     let mut bytes = std::fs::read(path).map_err(|_| CudaError::FILE_NOT_FOUND)?;
     bytes.push(0);
     Ok(bytes)
@@ -187,17 +240,29 @@ pub(crate) fn describe(r: &mut Reader<'_>) -> Result<([i32; ATTRIBUTES], Vec<Par
     }
     let count = r.u32()? as usize;
     if r.left() / 8 < count {
-        return Err(Malformed::TooShort { wanted: count.saturating_mul(8), left: r.left() });
+        return Err(Malformed::TooShort {
+            wanted: count.saturating_mul(8),
+            left: r.left(),
+        });
     }
     let mut params = Vec::with_capacity(count);
     for _ in 0..count {
-        params.push(Param { offset: r.u32()?, bytes: r.u32()? });
+        params.push(Param {
+            offset: r.u32()?,
+            bytes: r.u32()?,
+        });
     }
     Ok((attributes, params))
 }
 
 /// Looks a kernel up by name, at the server only the first time.
-pub(crate) fn lookup(opcode: u32, kind: Kind, owner: u64, target: Target, name: &CStr) -> Result<u64, CudaError> {
+pub(crate) fn lookup(
+    opcode: u32,
+    kind: Kind,
+    owner: u64,
+    target: Target,
+    name: &CStr,
+) -> Result<u64, CudaError> {
     let key = (owner, name.to_bytes().to_vec());
     let mut known = FUNCTIONS.lock();
     if let Some(id) = known.get_or_insert_default().get(&key) {
@@ -205,11 +270,17 @@ pub(crate) fn lookup(opcode: u32, kind: Kind, owner: u64, target: Target, name: 
     }
     let new = create(kind, target)?;
     let text = name.to_bytes();
-    let (attributes, params) = called(opcode, target, 16 + 4 + text.len(), |w| {
-        w.u64(owner);
-        w.u64(new.id());
-        w.bytes(text);
-    }, describe)?;
+    let (attributes, params) = called(
+        opcode,
+        target,
+        16 + 4 + text.len(),
+        |w| {
+            w.u64(owner);
+            w.u64(new.id());
+            w.bytes(text);
+        },
+        describe,
+    )?;
     let function = Function::new(name.to_owned(), owner, params, attributes);
     functions::attach(kind, new.id(), function);
     let id = new.keep();
@@ -217,38 +288,69 @@ pub(crate) fn lookup(opcode: u32, kind: Kind, owner: u64, target: Target, name: 
     Ok(id)
 }
 
-pub unsafe fn cuModuleGetFunction(hfunc: *mut u64, hmod: u64, name: *const c_char) -> Result<(), CudaError> {
+pub unsafe fn cuModuleGetFunction(
+    hfunc: *mut u64,
+    hmod: u64,
+    name: *const c_char,
+) -> Result<(), CudaError> {
     let module = handle(Kind::Module, hmod)?;
     if hfunc.is_null() || name.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let name = unsafe { CStr::from_ptr(name) };
-    let id = lookup(op::CU_MODULE_GET_FUNCTION, Kind::Function, module.id, module.target, name)?;
+    let id = lookup(
+        op::CU_MODULE_GET_FUNCTION,
+        Kind::Function,
+        module.id,
+        module.target,
+        name,
+    )?;
     unsafe { put(hfunc, id) }
 }
 
 /// Looks a variable up by name, at the server only the first time.
-pub(crate) fn global(opcode: u32, owner: u64, target: Target, name: &CStr) -> Result<(u64, usize), CudaError> {
+pub(crate) fn global(
+    opcode: u32,
+    owner: u64,
+    target: Target,
+    name: &CStr,
+) -> Result<(u64, usize), CudaError> {
     let key = (owner, name.to_bytes().to_vec());
     if let Some(found) = GLOBALS.lock().get_or_insert_default().get(&key) {
         return Ok(*found);
     }
     let text = name.to_bytes();
-    let (address, bytes) = called(opcode, target, 8 + 4 + text.len(), |w| {
-        w.u64(owner);
-        w.bytes(text);
-    }, |r| Ok((r.u64()?, r.usize()?)))?;
+    let (address, bytes) = called(
+        opcode,
+        target,
+        8 + 4 + text.len(),
+        |w| {
+            w.u64(owner);
+            w.bytes(text);
+        },
+        |r| Ok((r.u64()?, r.usize()?)),
+    )?;
     super::memory::note(address, bytes, target, false);
-    GLOBALS.lock().get_or_insert_default().insert(key, (address, bytes));
+    GLOBALS
+        .lock()
+        .get_or_insert_default()
+        .insert(key, (address, bytes));
     Ok((address, bytes))
 }
 
-pub unsafe fn cuModuleGetGlobal(dptr: *mut u64, bytes: *mut usize, hmod: u64, name: *const c_char) -> Result<(), CudaError> {
+pub unsafe fn cuModuleGetGlobal(
+    dptr: *mut u64,
+    bytes: *mut usize,
+    hmod: u64,
+    name: *const c_char,
+) -> Result<(), CudaError> {
     let module = handle(Kind::Module, hmod)?;
     if name.is_null() || dptr.is_null() && bytes.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    let (address, length) = global(op::CU_MODULE_GET_GLOBAL, module.id, module.target, unsafe { CStr::from_ptr(name) })?;
+    let (address, length) = global(op::CU_MODULE_GET_GLOBAL, module.id, module.target, unsafe {
+        CStr::from_ptr(name)
+    })?;
     unsafe { put_if(dptr, address) };
     unsafe { put_if(bytes, length) };
     Ok(())
@@ -267,13 +369,21 @@ pub(crate) unsafe fn enumerate(
     if to.is_null() || room == 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    let names = called(list, target, 12, |w| {
-        w.u64(owner);
-        w.u32(room);
-    }, |r| {
-        let count = r.u32()?;
-        (0..count).map(|_| r.c_string()).collect::<Result<Vec<_>, _>>()
-    })?;
+    let names = called(
+        list,
+        target,
+        12,
+        |w| {
+            w.u64(owner);
+            w.u32(room);
+        },
+        |r| {
+            let count = r.u32()?;
+            (0..count)
+                .map(|_| r.c_string())
+                .collect::<Result<Vec<_>, _>>()
+        },
+    )?;
     for (index, name) in names.iter().take(room as usize).enumerate() {
         let id = lookup(get, kind, owner, target, name)?;
         // SAFETY: the program has room for `room` handles.
@@ -282,7 +392,11 @@ pub(crate) unsafe fn enumerate(
     Ok(())
 }
 
-pub unsafe fn cuModuleEnumerateFunctions(functions: *mut u64, numFunctions: u32, mod_: u64) -> Result<(), CudaError> {
+pub unsafe fn cuModuleEnumerateFunctions(
+    functions: *mut u64,
+    numFunctions: u32,
+    mod_: u64,
+) -> Result<(), CudaError> {
     let module = handle(Kind::Module, mod_)?;
     unsafe {
         enumerate(

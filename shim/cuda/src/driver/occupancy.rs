@@ -21,7 +21,11 @@ pub unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     let device = object.target.lane as i32;
     let warp = 32;
     let limit = super::device::attribute(device, 1)?.min(function.attribute(0).unwrap_or(1024));
-    let limit = if blockSizeLimit > 0 { limit.min(blockSizeLimit) } else { limit };
+    let limit = if blockSizeLimit > 0 {
+        limit.min(blockSizeLimit)
+    } else {
+        limit
+    };
     let processors = super::device::attribute(device, 16)?;
     let (mut best, mut best_block, mut best_blocks) = (0, 0, 0);
     let mut block = limit;
@@ -30,12 +34,20 @@ pub unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
             dynamicSMemSize
         } else {
             // SAFETY: the program says that this is a CUoccupancyB2DSize.
-            let size = unsafe { core::mem::transmute::<*const c_void, SizeFn>(blockSizeToDynamicSMemSize) };
+            let size = unsafe {
+                core::mem::transmute::<*const c_void, SizeFn>(blockSizeToDynamicSMemSize)
+            };
             unsafe { size(block) }
         };
         let mut blocks = 0i32;
         let code = unsafe {
-            crate::generated::occupancy::cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&raw mut blocks, func, block, shared, flags)
+            crate::generated::occupancy::cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+                &raw mut blocks,
+                func,
+                block,
+                shared,
+                flags,
+            )
         };
         CudaError::check(code)?;
         let threads = blocks * block;
@@ -57,6 +69,14 @@ pub unsafe fn cuOccupancyMaxPotentialBlockSize(
     blockSizeLimit: i32,
 ) -> Result<(), CudaError> {
     unsafe {
-        cuOccupancyMaxPotentialBlockSizeWithFlags(minGridSize, blockSize, func, blockSizeToDynamicSMemSize, dynamicSMemSize, blockSizeLimit, 0)
+        cuOccupancyMaxPotentialBlockSizeWithFlags(
+            minGridSize,
+            blockSize,
+            func,
+            blockSizeToDynamicSMemSize,
+            dynamicSMemSize,
+            blockSizeLimit,
+            0,
+        )
     }
 }

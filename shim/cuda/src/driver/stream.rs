@@ -18,7 +18,10 @@ fn context_of(stream: u64) -> Result<(u64, Target), CudaError> {
         return Ok((current, object.target));
     }
     let live = objects::of_context(Kind::Context, 0);
-    let found = live.into_iter().find(|handle| *handle as u32 == number).ok_or(CudaError::CONTEXT_IS_DESTROYED)?;
+    let found = live
+        .into_iter()
+        .find(|handle| *handle as u32 == number)
+        .ok_or(CudaError::CONTEXT_IS_DESTROYED)?;
     Ok((found, object.target))
 }
 
@@ -32,7 +35,11 @@ pub unsafe fn cuStreamGetCtx(hStream: u64, pctx: *mut u64) -> Result<(), CudaErr
     unsafe { put(pctx, context) }
 }
 
-pub unsafe fn cuStreamGetCtx_v2(hStream: u64, pCtx: *mut u64, pGreenCtx: *mut c_void) -> Result<(), CudaError> {
+pub unsafe fn cuStreamGetCtx_v2(
+    hStream: u64,
+    pCtx: *mut u64,
+    pGreenCtx: *mut c_void,
+) -> Result<(), CudaError> {
     let (context, _) = context_of(hStream)?;
     unsafe { super::put_if(pGreenCtx.cast(), 0u64) };
     unsafe { put(pCtx, context) }
@@ -40,22 +47,42 @@ pub unsafe fn cuStreamGetCtx_v2(hStream: u64, pCtx: *mut u64, pGreenCtx: *mut c_
 
 pub unsafe fn cuStreamSynchronize(hStream: u64) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
-    called(op::CU_STREAM_SYNCHRONIZE, stream.target, 8, |w| w.u64(stream.id), |_| Ok(()))
+    called(
+        op::CU_STREAM_SYNCHRONIZE,
+        stream.target,
+        8,
+        |w| w.u64(stream.id),
+        |_| Ok(()),
+    )
 }
 
 pub unsafe fn cuStreamQuery(hStream: u64) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
-    called(op::CU_STREAM_QUERY, stream.target, 8, |w| w.u64(stream.id), |_| Ok(()))
+    called(
+        op::CU_STREAM_QUERY,
+        stream.target,
+        8,
+        |w| w.u64(stream.id),
+        |_| Ok(()),
+    )
 }
 
-pub unsafe fn cuStreamAddCallback(hStream: u64, callback: *const c_void, userData: *const c_void, flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuStreamAddCallback(
+    hStream: u64,
+    callback: *const c_void,
+    userData: *const c_void,
+    flags: u32,
+) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
     if callback.is_null() || flags != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
     // SAFETY: the program says that this is a CUstreamCallback.
     let callback = unsafe { core::mem::transmute::<*const c_void, StreamCallback>(callback) };
-    let id = host_functions::register(Function::Callback(callback, hStream, userData as usize), false);
+    let id = host_functions::register(
+        Function::Callback(callback, hStream, userData as usize),
+        false,
+    );
     posted(op::CU_STREAM_ADD_CALLBACK, stream.target, 16, |w| {
         w.u64(stream.id);
         w.u64(id);
@@ -64,7 +91,12 @@ pub unsafe fn cuStreamAddCallback(hStream: u64, callback: *const c_void, userDat
     ringway_client::submit::flush(stream.target)
 }
 
-pub unsafe fn cuStreamAttachMemAsync(hStream: u64, _dptr: u64, _length: usize, _flags: u32) -> Result<(), CudaError> {
+pub unsafe fn cuStreamAttachMemAsync(
+    hStream: u64,
+    _dptr: u64,
+    _length: usize,
+    _flags: u32,
+) -> Result<(), CudaError> {
     stream(hStream)?;
     // There is no managed memory to attach.
     Err(CudaError::NOT_SUPPORTED)

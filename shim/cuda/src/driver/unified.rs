@@ -9,7 +9,9 @@ use ringway_client::session;
 /// One attribute (CUpointer_attribute) of an address.
 unsafe fn attribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result<(), CudaError> {
     let found = memory::find(ptr);
-    let host = found.is_some_and(|found| matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_)));
+    let host = found.is_some_and(|found| {
+        matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
+    });
     let device = found.is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved));
     let unknown = CudaError::INVALID_VALUE;
     unsafe {
@@ -17,13 +19,37 @@ unsafe fn attribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result<(), C
             // CONTEXT
             1 => put(data.cast(), found.ok_or(unknown)?.context_handle),
             // MEMORY_TYPE
-            2 => put(data.cast(), if device { 2u32 } else if host { 1 } else { return Err(unknown) }),
+            2 => put(
+                data.cast(),
+                if device {
+                    2u32
+                } else if host {
+                    1
+                } else {
+                    return Err(unknown);
+                },
+            ),
             // DEVICE_POINTER
-            3 => if device { put(data.cast(), ptr) } else { Err(unknown) },
+            3 => {
+                if device {
+                    put(data.cast(), ptr)
+                } else {
+                    Err(unknown)
+                }
+            }
             // HOST_POINTER
-            4 => if host { put(data.cast(), ptr) } else { Err(unknown) },
+            4 => {
+                if host {
+                    put(data.cast(), ptr)
+                } else {
+                    Err(unknown)
+                }
+            }
             // SYNC_MEMOPS, IS_MANAGED
-            6 | 8 => { found.ok_or(unknown)?; put(data.cast(), if attribute == 6 { 0u32 } else { 0 }) }
+            6 | 8 => {
+                found.ok_or(unknown)?;
+                put(data.cast(), if attribute == 6 { 0u32 } else { 0 })
+            }
             // BUFFER_ID
             7 => put(data.cast(), found.ok_or(unknown)?.number),
             // DEVICE_ORDINAL
@@ -41,7 +67,10 @@ unsafe fn attribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result<(), C
             // IS_GPU_DIRECT_RDMA_CAPABLE
             15 => put(data.cast(), 0u32),
             // ACCESS_FLAGS: read and write
-            16 => { found.ok_or(unknown)?; put(data.cast(), 3u32) }
+            16 => {
+                found.ok_or(unknown)?;
+                put(data.cast(), 3u32)
+            }
             // MEMPOOL_HANDLE
             17 => put(data.cast(), 0u64),
             // MAPPING_SIZE, MAPPING_BASE_ADDR, MEMORY_BLOCK_ID
@@ -53,7 +82,11 @@ unsafe fn attribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result<(), C
     }
 }
 
-pub unsafe fn cuPointerGetAttribute(data: *const c_void, attribute_: u32, ptr: u64) -> Result<(), CudaError> {
+pub unsafe fn cuPointerGetAttribute(
+    data: *const c_void,
+    attribute_: u32,
+    ptr: u64,
+) -> Result<(), CudaError> {
     session()?;
     if data.is_null() {
         return Err(CudaError::INVALID_VALUE);
@@ -61,7 +94,12 @@ pub unsafe fn cuPointerGetAttribute(data: *const c_void, attribute_: u32, ptr: u
     unsafe { attribute(data.cast_mut(), attribute_, ptr) }
 }
 
-pub unsafe fn cuPointerGetAttributes(numAttributes: u32, attributes: *mut u32, data: *mut c_void, ptr: u64) -> Result<(), CudaError> {
+pub unsafe fn cuPointerGetAttributes(
+    numAttributes: u32,
+    attributes: *mut u32,
+    data: *mut c_void,
+    ptr: u64,
+) -> Result<(), CudaError> {
     session()?;
     let wanted = unsafe { ringway_client::slice(attributes.cast_const(), numAttributes as usize) }?;
     if data.is_null() || wanted.is_empty() {
@@ -88,7 +126,11 @@ pub unsafe fn cuPointerGetAttributes(numAttributes: u32, attributes: *mut u32, d
     Ok(())
 }
 
-pub unsafe fn cuPointerSetAttribute(value: *const c_void, attribute: u32, ptr: u64) -> Result<(), CudaError> {
+pub unsafe fn cuPointerSetAttribute(
+    value: *const c_void,
+    attribute: u32,
+    ptr: u64,
+) -> Result<(), CudaError> {
     session()?;
     // SYNC_MEMOPS is the only one that can be set; copies here are always ordered as it asks.
     if attribute != 6 || value.is_null() || memory::find(ptr).is_none() {

@@ -84,7 +84,10 @@ unsafe impl Sync for Address {}
 
 /// Address of an exported symbol of libcuda.so.1, for cuGetProcAddress.
 pub fn address(symbol: &str) -> Option<*const c_void> {
-    ADDRESSES.binary_search_by_key(&symbol, |(s, _)| s).ok().map(|i| ADDRESSES[i].1.0)
+    ADDRESSES
+        .binary_search_by_key(&symbol, |(s, _)| s)
+        .ok()
+        .map(|i| ADDRESSES[i].1.0)
 }
 
 #[rustfmt::skip]

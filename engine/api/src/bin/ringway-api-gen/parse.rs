@@ -337,7 +337,11 @@ fn check_row(row: &Row) -> Result<()> {
     }
     for p in params {
         let gives_back = match &p.shape {
-            Shape::Ptr(_) | Shape::HandleOut | Shape::Func | Shape::Device(Dir::Out | Dir::InOut) | Shape::Val(64) => {
+            Shape::Ptr(_)
+            | Shape::HandleOut
+            | Shape::Func
+            | Shape::Device(Dir::Out | Dir::InOut)
+            | Shape::Val(64) => {
                 return Err(format!("{} needs a handwritten body", p.name));
             }
             Shape::Array(Dir::InOut, Element::Handle(_), _) => {
