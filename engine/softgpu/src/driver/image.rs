@@ -198,3 +198,125 @@ fn unlink(bytes: &[u8]) -> Result<Sources, ImageError> {
     }
     Ok(sources)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PTX80: &str = ".version 7.0\n.target sm_80\n.address_size 64\n// eighty\n";
+    const PTX75: &str = ".version 7.0\n.target sm_75\n.address_size 64\n// seventy-five\n";
+    const PTX90: &str = ".version 8.0\n.target sm_90\n.address_size 64\n// ninety\n";
+
+    fn entry(kind: u16, arch: u32, flags: u64, payload: &[u8], unpacked: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let padded = payload.len().next_multiple_of(8);
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(0x101u16.to_le_bytes());
+        bytes.extend(64u32.to_le_bytes());
+        bytes.extend((padded as u64).to_le_bytes());
+        bytes.extend((if unpacked > 0 { payload.len() as u32 } else { 0 }).to_le_bytes());
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend([0, 0, 7, 0]);
+        bytes.extend(arch.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(flags.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(unpacked.to_le_bytes());
+        bytes.extend(payload);
+        bytes.resize(64 + padded, 0);
+        bytes
+    }
+
+    fn container(entries: &[Vec<u8>]) -> Vec<u8> {
+        let body = entries.concat();
+        let mut bytes = CONTAINER.to_le_bytes().to_vec();
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(16u16.to_le_bytes());
+        bytes.extend((body.len() as u64).to_le_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    /// An LZ4 block of literals only.
+    fn lz4(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        if bytes.len() < 15 {
+            out.push((bytes.len() as u8) << 4);
+        } else {
+            out.push(0xf0);
+            let mut rest = bytes.len() - 15;
+            while rest >= 255 {
+                out.push(255);
+                rest -= 255;
+            }
+            out.push(rest as u8);
+        }
+        out.extend(bytes);
+        out
+    }
+
+    #[test]
+    fn the_best_ptx_is_chosen() {
+        let image = container(&[
+            entry(2, 80, 0, b"\x7fELF machine code", 0),
+            entry(1, 75, 0, PTX75.as_bytes(), 0),
+            entry(1, 80, 0, PTX80.as_bytes(), 0),
+            entry(1, 90, 0, PTX90.as_bytes(), 0),
+        ]);
+        assert_eq!(sources(&image, 80).unwrap(), [PTX80]);
+        assert_eq!(sources(&image, 75).unwrap(), [PTX75]);
+        assert_eq!(sources(&image, 120).unwrap(), [PTX90]);
+    }
+
+    #[test]
+    fn compressed_entries() {
+        let zstd = ruzstd::encoding::compress_to_vec(PTX80.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        for (flag, packed) in [(FLAG_LZ4, lz4(PTX80.as_bytes())), (FLAG_ZSTD, zstd)] {
+            let image = container(&[entry(1, 80, flag | 0x11, &packed, PTX80.len() as u64)]);
+            assert_eq!(sources(&image, 80).unwrap(), [PTX80], "flag {flag:#x}");
+            // Cut and damaged images are refused, whatever the place.
+            for cut in 0..image.len() {
+                assert!(sources(&image[..cut], 80).is_err());
+            }
+            for at in 16..image.len() {
+                let mut damaged = image.clone();
+                damaged[at] ^= 0xff;
+                let _ = sources(&damaged, 80);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_run_says_why() {
+        let machine = container(&[entry(2, 90, 0, b"\x7fELF", 0)]);
+        let (code, text) = sources(&machine, 80).unwrap_err();
+        assert_eq!(code, CUresult::NO_BINARY_FOR_GPU);
+        assert!(text.contains("code=compute_80"));
+        assert_eq!(sources(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", 80).unwrap_err().0, CUresult::NO_BINARY_FOR_GPU);
+        assert!(sources(&container(&[entry(1, 90, 0, PTX90.as_bytes(), 0)]), 80).unwrap_err().1.contains("[90]"));
+        assert_eq!(sources(b"hello", 80).unwrap_err().0, CUresult::INVALID_IMAGE);
+        assert_eq!(sources(b"", 80).unwrap_err().0, CUresult::INVALID_IMAGE);
+    }
+
+    #[test]
+    fn addresses_lead_to_the_same_bytes() {
+        let image = container(&[entry(1, 80, 0, PTX80.as_bytes(), 0)]);
+        let mut wrapper = WRAPPER.to_le_bytes().to_vec();
+        wrapper.extend(1u32.to_le_bytes());
+        wrapper.extend((image.as_ptr() as u64).to_le_bytes());
+        wrapper.extend([0; 8]);
+        // SAFETY: a complete wrapper, a complete container, a NUL-terminated text.
+        unsafe {
+            assert_eq!(bytes_at(wrapper.as_ptr() as u64).unwrap(), image);
+            assert_eq!(bytes_at(image.as_ptr() as u64).unwrap(), image);
+            assert_eq!(bytes_at(c"abc".as_ptr() as u64).unwrap(), b"abc");
+        }
+    }
+
+    #[test]
+    fn linked_texts_come_apart_again() {
+        let texts = vec![PTX80.to_owned(), PTX75.to_owned()];
+        assert_eq!(sources(&linked(&texts), 80).unwrap(), texts);
+        assert_eq!(sources(&linked(&texts[..1]), 80).unwrap(), texts[..1]);
+    }
+}
