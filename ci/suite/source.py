@@ -13,7 +13,7 @@ def build(t):
 
 @test("unit tests", 1500)
 def unit_tests(t):
-    t.sh("cargo", "test", "--release", "--workspace")
+    t.sh("cargo", "test", "--release", "--workspace", "--no-fail-fast")
 
 
 @test("generated files are current", 300)
