@@ -13,7 +13,7 @@ use crate::exec::{
 use crate::ptx::{Function, InitValue, Linkage, Module, Operand, Space, Statement, Type, Variable};
 
 /// Newest PTX ISA version that is read, major * 10 + minor.
-const PTX_VERSION_MAX: u32 = 92;
+const PTX_VERSION_MAX: u32 = 95;
 
 /// Symbols of all linked modules.
 pub(super) struct ModuleIndex<'m> {
