@@ -58,16 +58,30 @@ impl Account {
         let bytes = Self::bytes(gpus as usize);
         let file = File::from(fd);
         if bytes == 0 || file.metadata()?.len() < bytes as u64 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the lease's account is too short"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the lease's account is too short",
+            ));
         }
         // SAFETY: a fresh shared mapping of a file that is at least `bytes` long; the result is checked.
         let at = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
         };
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { words: at.cast(), gpus: gpus as usize, fd: file.into() })
+        Ok(Self {
+            words: at.cast(),
+            gpus: gpus as usize,
+            fd: file.into(),
+        })
     }
 
     fn word(&self, gpu: usize, index: usize) -> &AtomicU64 {
@@ -85,17 +99,21 @@ impl Account {
     pub fn reserve(&self, gpu: usize, slot: u32, bytes: u64, limit: u64) -> bool {
         let took = self
             .word(gpu, 0)
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| used.checked_add(bytes).filter(|sum| *sum <= limit))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                used.checked_add(bytes).filter(|sum| *sum <= limit)
+            })
             .is_ok();
         if took {
-            self.word(gpu, 1 + slot as usize).fetch_add(bytes, Ordering::AcqRel);
+            self.word(gpu, 1 + slot as usize)
+                .fetch_add(bytes, Ordering::AcqRel);
         }
         took
     }
 
     /// Gives `bytes` of `gpu` back.
     pub fn release(&self, gpu: usize, slot: u32, bytes: u64) {
-        self.word(gpu, 1 + slot as usize).fetch_sub(bytes, Ordering::AcqRel);
+        self.word(gpu, 1 + slot as usize)
+            .fetch_sub(bytes, Ordering::AcqRel);
         self.word(gpu, 0).fetch_sub(bytes, Ordering::AcqRel);
     }
 
