@@ -32,7 +32,10 @@ struct Wrapper {
 /// One registered fat binary. It lives as long as the process: handles to it may be kept anywhere.
 pub struct FatBinary {
     image: *const c_void,
-    managed: AtomicBool,
+    /// Its `__managed__` variables: the host's pointer to each, and the variable's name.
+    managed: Mutex<Vec<(Address, &'static CStr)>>,
+    /// Whether it has variables of the host that kernels read, which no GPU of another machine can.
+    reads_host: AtomicBool,
     unregistered: AtomicBool,
     /// The loaded module of each context that has needed it.
     modules: RwLock<Vec<(u64, u64)>>,
@@ -53,6 +56,12 @@ pub struct Variable {
     name: &'static CStr,
     bytes: usize,
 }
+
+/// An address in the program's data.
+struct Address(*mut c_void);
+
+// SAFETY: only an address; what is written through it is written under the binary's lock.
+unsafe impl Send for Address {}
 
 // SAFETY: `image` points to immutable program data; everything else is synchronised.
 unsafe impl Send for FatBinary {}
@@ -215,10 +224,10 @@ impl FatBinary {
         if let Some(module) = self.loaded(context) {
             return Ok(module);
         }
-        if self.managed.load(Ordering::Relaxed) {
+        if self.reads_host.load(Ordering::Relaxed) {
             return Err(refuse(
-                "__cudaRegisterManagedVar",
-                "__managed__ variables would live in two machines' memories",
+                "__cudaRegisterHostVar",
+                "variables of the host cannot be read by another machine's GPU",
             ));
         }
         if self.image.is_null() || self.unregistered.load(Ordering::Relaxed) {
@@ -233,7 +242,50 @@ impl FatBinary {
         // SAFETY: the image is a fat binary in the program's own data; its header was checked when it was registered.
         check(unsafe { (driver.cuModuleLoadData)(&raw mut module, self.image) })?;
         modules.push((context, module));
+        if let Err(code) = self.place_managed(driver, module) {
+            modules.pop();
+            // SAFETY: the module just loaded, which nobody else has seen.
+            let _ = unsafe { (driver.cuModuleUnload)(module) };
+            return Err(code);
+        }
         Ok(module)
+    }
+
+    /// Points the host's pointers at the managed variables of a module.
+    ///
+    /// # Errors
+    /// `cudaErrorNotSupported` where the driver's memory for them is not memory of this process.
+    fn place_managed(&self, driver: &Driver, module: u64) -> Outcome {
+        /// `CU_POINTER_ATTRIBUTE_IS_MANAGED`.
+        const IS_MANAGED: u32 = 8;
+        for (host, name) in self.managed.lock().iter() {
+            let (mut address, mut bytes, mut is_managed, mut attribute) =
+                (0u64, 0, 0u32, IS_MANAGED);
+            let mut output: *mut c_void = (&raw mut is_managed).cast();
+            // SAFETY: a live module, a C string, outputs of the documented types; `host` is the program's pointer variable.
+            unsafe {
+                check((driver.cuModuleGetGlobal_v2)(
+                    &raw mut address,
+                    &raw mut bytes,
+                    module,
+                    name.as_ptr(),
+                ))?;
+                check((driver.cuPointerGetAttributes)(
+                    1,
+                    &raw mut attribute,
+                    &raw mut output,
+                    address,
+                ))?;
+                if is_managed == 0 {
+                    return Err(refuse(
+                        "__cudaRegisterManagedVar",
+                        "__managed__ variables would live in two machines' memories",
+                    ));
+                }
+                host.0.cast::<u64>().write(address);
+            }
+        }
+        Ok(())
     }
 
     fn loaded(&self, context: u64) -> Option<u64> {
@@ -248,7 +300,7 @@ impl FatBinary {
     pub fn library(&self, driver: &Driver) -> Outcome<u64> {
         let mut library = self.library.lock();
         if *library == 0 {
-            if self.image.is_null() || self.managed.load(Ordering::Relaxed) {
+            if self.image.is_null() || self.reads_host.load(Ordering::Relaxed) {
                 return Err(error::INVALID_KERNEL_IMAGE);
             }
             let none: *mut c_void = std::ptr::null_mut();
@@ -320,7 +372,8 @@ pub unsafe extern "C" fn __cudaRegisterFatBinary(wrapper: *const c_void) -> *con
     let image = unsafe { unwrap(wrapper) };
     let binary: &'static FatBinary = Box::leak(Box::new(FatBinary {
         image,
-        managed: AtomicBool::new(false),
+        managed: Mutex::new(Vec::new()),
+        reads_host: AtomicBool::new(false),
         unregistered: AtomicBool::new(false),
         modules: RwLock::new(Vec::new()),
         library: Mutex::new(0),
@@ -439,24 +492,41 @@ pub unsafe extern "C" fn __cudaRegisterVar(
     });
 }
 
-/// Notes that a binary has `__managed__` variables: its code will be refused when it is needed.
+/// Registers a `__managed__` variable: the program reaches it through the pointer at `host`, once the binary is loaded.
+///
+/// # Safety
+/// `device_name` is a C string, and `host` stays valid as long as the binary is registered.
 #[unsafe(no_mangle)]
-pub extern "C" fn __cudaRegisterManagedVar(
+pub unsafe extern "C" fn __cudaRegisterManagedVar(
     handle: *const *const c_void,
-    _host: *mut *mut c_void,
+    host: *mut *mut c_void,
     _device_address: *const c_char,
-    _device_name: *const c_char,
+    device_name: *const c_char,
     _external: i32,
-    _bytes: usize,
+    bytes: usize,
     _constant: i32,
     _global: i32,
 ) {
-    if let Some(binary) = binary(handle) {
-        binary.managed.store(true, Ordering::Relaxed);
-    }
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (Some(binary), Some(name)) = (binary(handle), unsafe { keep(device_name) }) else {
+            return Err(error::INVALID_VALUE);
+        };
+        binary.managed.lock().push((Address(host.cast()), name));
+        let variable = Box::leak(Box::new(Variable {
+            binary,
+            name,
+            bytes,
+        }));
+        VARIABLES
+            .write()
+            .get_or_insert_default()
+            .insert(host as usize, variable);
+        Ok(())
+    });
 }
 
-/// Notes that a binary has host variables that kernels read: refused with the rest of the binary, as managed ones are.
+/// Notes that a binary has host variables that kernels read: its code will be refused when it is needed.
 #[unsafe(no_mangle)]
 pub extern "C" fn __cudaRegisterHostVar(
     handle: *const *const c_void,
@@ -465,7 +535,7 @@ pub extern "C" fn __cudaRegisterHostVar(
     _bytes: usize,
 ) {
     if let Some(binary) = binary(handle) {
-        binary.managed.store(true, Ordering::Relaxed);
+        binary.reads_host.store(true, Ordering::Relaxed);
     }
 }
 
@@ -474,11 +544,16 @@ pub extern "C" fn __cudaRegisterHostVar(
 pub extern "C" fn __cudaRegisterUnifiedTable(_handle: *const *const c_void, _table: *const c_void) {
 }
 
-/// Makes managed variables usable before `main` uses them. None are, and the answer "no" is not an error here: programs call this
-/// for every binary.
+/// Makes a binary's managed variables usable by the host: called by the program before it first touches one. Returns 1 where they
+/// are. Where they cannot be, the reason is this thread's last error.
 #[unsafe(no_mangle)]
-pub extern "C" fn __cudaInitModule(_handle: *const *const c_void) -> u8 {
-    0
+pub extern "C" fn __cudaInitModule(handle: *const *const c_void) -> u8 {
+    let code = guard(|| {
+        let binary = binary(handle).ok_or(error::INVALID_VALUE)?;
+        let (driver, context) = context::ready_context()?;
+        binary.module(driver, context).map(drop)
+    });
+    u8::from(code == 0)
 }
 
 api! {
