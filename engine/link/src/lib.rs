@@ -8,6 +8,7 @@
 pub mod account;
 mod client;
 mod config;
+pub mod endpoint;
 mod error;
 mod framed;
 mod link;
