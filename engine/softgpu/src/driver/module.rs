@@ -101,29 +101,32 @@ impl JitOptions {
     /// No options.
     pub const NONE: JitOptions = JitOptions { count: 0, options: In::NULL, values: Out::NULL };
 
-    fn log(&self, buffer: u32, text: &str) {
-        let Ok(options) = self.options.list((self.count as usize).min(64)) else { return };
+    fn log(&self, buffer: u32, text: &str) -> bool {
+        let Ok(options) = self.options.list((self.count as usize).min(64)) else { return false };
         let value = |wanted: u32| {
             let at = options.iter().position(|&o| o == wanted)?;
             Some((at, In(self.values.0.cast_const().wrapping_add(at)).opt()?))
         };
-        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else { return };
+        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else { return false };
         let room = size.0 as u32 as usize;
         if place.0 == 0 || room == 0 {
-            return;
+            return false;
         }
         let _ = Out(place.0 as *mut std::ffi::c_char).put_text(text, room);
         self.values.put_at(at, Host(text.len().min(room - 1) as u64));
+        true
     }
 
-    /// CU_JIT_ERROR_LOG_BUFFER.
+    /// CU_JIT_ERROR_LOG_BUFFER; without one, the report's channel.
     pub fn error(&self, text: &str) {
-        self.log(5, text);
+        if !self.log(5, text) {
+            report::fault(text);
+        }
     }
 
     /// CU_JIT_INFO_LOG_BUFFER.
     pub fn info(&self, text: &str) {
-        self.log(3, text);
+        let _ = self.log(3, text);
     }
 }
 
@@ -147,7 +150,12 @@ fn compile_sources(sources: &[String], capability: u32) -> Result<Arc<Program>, 
             .map_err(|e| exec::CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })
             .and_then(|modules| exec::compile(&modules, &options)),
     };
-    compiled.map(Arc::new).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+    // A kernel with wrong PTX fails the module, as it does with a hardware driver; one that is only not supported here fails when it is asked for.
+    let program = compiled.and_then(|program| {
+        let wrong = program.kernels.values().filter_map(|k| k.as_ref().err()).find(|e| e.kind == CompileErrorKind::InvalidPtx).cloned();
+        wrong.map_or(Ok(program), Err)
+    });
+    program.map(Arc::new).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
 }
 
 /// Compiles an image for the devices of this process.
@@ -164,7 +172,6 @@ pub fn compile(bytes: &[u8], jit: &JitOptions) -> R<Arc<Program>> {
         }
         Err((code, text)) => {
             jit.error(&text);
-            report::fault(&text);
             Err(code)
         }
     }

@@ -209,7 +209,6 @@ fn add(link: &Link, kind: u32, bytes: &[u8]) -> R {
         }
         Err((code, text)) => {
             link.jit.lock().0.error(&text);
-            crate::driver::report::fault(&text);
             Err(code)
         }
     }
