@@ -395,7 +395,7 @@ mod tests {
         fn a_small_space_is_never_passed(values in proptest::collection::vec(value(), 0..20), space in 0usize..64) {
             let mut whole = VecWriter::new(4096);
             write(&values, &mut whole);
-            let mut memory = vec![0xa5; 128];
+            let mut memory = [0xa5; 128];
             let mut w = SliceWriter::new(&mut memory[..space]);
             write(&values, &mut w);
             let (used, overflowed) = (w.len(), w.overflowed());
