@@ -15,6 +15,7 @@ mod inventory;
 mod orders;
 mod output;
 mod session;
+mod translate;
 mod waiters;
 
 pub use inventory::print_inventory;

@@ -2,6 +2,7 @@
 
 use crate::downloads::Downloads;
 use crate::generated::Driver;
+use crate::handlers::virtual_memory::Mapped;
 use crate::handles::Handles;
 use crate::output::Output;
 use crate::waiters::Waiters;
@@ -99,6 +100,8 @@ pub struct Session {
     pub output: Output,
     /// Stream captures that have begun and not ended.
     pub captures: AtomicU32,
+    /// Physical memory and where it is mapped.
+    pub mapped: Mapped,
     host_functions: Mutex<HashMap<u64, bool>>,
     host_function_done: Condvar,
     over: Mutex<bool>,
@@ -127,6 +130,7 @@ impl Session {
             waiters: Waiters::default(),
             output,
             captures: AtomicU32::new(0),
+            mapped: Mapped::default(),
             host_functions: Mutex::default(),
             host_function_done: Condvar::new(),
             over: Mutex::new(false),

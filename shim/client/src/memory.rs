@@ -56,7 +56,7 @@ pub fn insert(mut allocation: Allocation) {
     let mut map = MAP.write();
     map.count += 1;
     allocation.number = map.count;
-    if allocation.place == Place::Device {
+    if matches!(allocation.place, Place::Device | Place::Reserved) {
         reserve(allocation.base, allocation.bytes);
     }
     map.by_base.insert(allocation.base, allocation);

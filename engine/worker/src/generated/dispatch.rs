@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 
@@ -220,8 +221,12 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         op::CU_TEX_OBJECT_GET_RESOURCE_VIEW_DESC => super::texture::cuTexObjectGetResourceViewDesc(cx, r).into(),
         op::CU_SURF_OBJECT_CREATE => super::texture::cuSurfObjectCreate(cx, r).into(),
         op::CU_SURF_OBJECT_DESTROY => super::texture::cuSurfObjectDestroy(cx, r).into(),
-        op::CU_MEM_MAP => super::virtual_memory::cuMemMap(cx, r).into(),
-        op::CU_MEM_UNMAP => super::virtual_memory::cuMemUnmap(cx, r).into(),
+        op::CU_MEM_ADDRESS_RESERVE => super::virtual_memory::cuMemAddressReserve(cx, r).into(),
+        op::CU_MEM_ADDRESS_FREE => super::virtual_memory::cuMemAddressFree(cx, r).into(),
+        op::CU_MEM_CREATE => crate::handlers::virtual_memory::cuMemCreate(cx, r),
+        op::CU_MEM_RELEASE => crate::handlers::virtual_memory::cuMemRelease(cx, r),
+        op::CU_MEM_MAP => crate::handlers::virtual_memory::cuMemMap(cx, r),
+        op::CU_MEM_UNMAP => crate::handlers::virtual_memory::cuMemUnmap(cx, r),
         op::CU_MEM_SET_ACCESS => super::virtual_memory::cuMemSetAccess(cx, r).into(),
         op::CU_MEM_GET_ACCESS => super::virtual_memory::cuMemGetAccess(cx, r).into(),
         op::CU_MEM_GET_ALLOCATION_GRANULARITY => super::virtual_memory::cuMemGetAllocationGranularity(cx, r).into(),

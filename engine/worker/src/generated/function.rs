@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
@@ -15,11 +16,12 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
+use crate::translate;
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hfunc = super::function(cx, r.u64()?)?;
+    let hfunc = translate::function(cx, r.u64()?)?;
     let config = r.u32()?;
     r.end()?;
     let call = cx.driver.cuFuncSetCacheConfig.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -28,7 +30,7 @@ pub(super) fn cuFuncSetCacheConfig(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
 }
 
 pub(super) fn cuFuncIsLoaded(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let function = super::function(cx, r.u64()?)?;
+    let function = translate::function(cx, r.u64()?)?;
     r.end()?;
     let mut state: u32 = 0;
     let call = cx.driver.cuFuncIsLoaded.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -38,7 +40,7 @@ pub(super) fn cuFuncIsLoaded(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 }
 
 pub(super) fn cuFuncLoad(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let function = super::function(cx, r.u64()?)?;
+    let function = translate::function(cx, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuFuncLoad.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(function) })?;

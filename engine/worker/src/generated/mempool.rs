@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
@@ -14,8 +15,8 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Aligned;
 use crate::cx::{Cx, Failure};
+use crate::translate::{self, Aligned};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
@@ -39,7 +40,7 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
         map.push(r.array::<12>()?);
     }
     for v in &mut map {
-        super::to_driver(cx, v, 0)?;
+        translate::to_driver(cx, v, 0)?;
     }
     let count = r.usize()?;
     r.end()?;
@@ -54,7 +55,7 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let memPool = cx.handle(Kind::MemPool, r.u64()?)?;
     let mut location = r.array::<8>()?;
-    super::to_driver(cx, &mut location, 0)?;
+    translate::to_driver(cx, &mut location, 0)?;
     let mut location = Aligned(crate::cx::aligned::<1>(&location));
     r.end()?;
     let mut flags: u32 = 0;
@@ -67,7 +68,7 @@ pub(super) fn cuMemPoolGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
 pub(super) fn cuMemPoolCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let pool_id = r.u64()?;
     let mut poolProps = r.array::<88>()?;
-    super::to_driver(cx, &mut poolProps, 8)?;
+    translate::to_driver(cx, &mut poolProps, 8)?;
     let mut poolProps = Aligned(crate::cx::aligned::<11>(&poolProps));
     r.end()?;
     let mut pool = 0u64;
@@ -89,7 +90,7 @@ pub(super) fn cuMemPoolDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<()
 
 pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = r.array::<8>()?;
-    super::to_driver(cx, &mut location, 0)?;
+    translate::to_driver(cx, &mut location, 0)?;
     let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     r.end()?;
@@ -103,7 +104,7 @@ pub(super) fn cuMemGetDefaultMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
 
 pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = r.array::<8>()?;
-    super::to_driver(cx, &mut location, 0)?;
+    translate::to_driver(cx, &mut location, 0)?;
     let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     r.end()?;
@@ -117,7 +118,7 @@ pub(super) fn cuMemGetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(),
 
 pub(super) fn cuMemSetMemPool(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = r.array::<8>()?;
-    super::to_driver(cx, &mut location, 0)?;
+    translate::to_driver(cx, &mut location, 0)?;
     let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let kind = r.u32()?;
     let pool = cx.handle(Kind::MemPool, r.u64()?)?;

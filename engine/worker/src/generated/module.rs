@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]

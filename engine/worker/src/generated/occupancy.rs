@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
@@ -15,11 +16,12 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
+use crate::translate;
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = super::function(cx, r.u64()?)?;
+    let func = translate::function(cx, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
     r.end()?;
@@ -31,7 +33,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessor(cx: &mut Cx<'_>, r: &m
 }
 
 pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = super::function(cx, r.u64()?)?;
+    let func = translate::function(cx, r.u64()?)?;
     let blockSize = r.i32()?;
     let dynamicSMemSize = r.usize()?;
     let flags = r.u32()?;
@@ -44,7 +46,7 @@ pub(super) fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(cx: &mut Cx<'
 }
 
 pub(super) fn cuOccupancyAvailableDynamicSMemPerBlock(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let func = super::function(cx, r.u64()?)?;
+    let func = translate::function(cx, r.u64()?)?;
     let numBlocks = r.i32()?;
     let blockSize = r.i32()?;
     r.end()?;

@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
@@ -14,14 +15,14 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Aligned;
 use crate::cx::{Cx, Failure};
+use crate::translate::{self, Aligned};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuTexObjectCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut pResDesc = Aligned(crate::cx::aligned::<18>(r.take(144)?));
-    super::resource(cx, &mut pResDesc.0)?;
+    translate::resource(cx, &mut pResDesc.0)?;
     let pTexDesc_given = r.u8()? != 0;
     let mut pTexDesc = Aligned(crate::cx::aligned::<13>(r.take(104)?));
     let pResViewDesc_given = r.u8()? != 0;
@@ -64,7 +65,7 @@ pub(super) fn cuTexObjectGetResourceViewDesc(cx: &mut Cx<'_>, r: &mut Reader<'_>
 
 pub(super) fn cuSurfObjectCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut pResDesc = Aligned(crate::cx::aligned::<18>(r.take(144)?));
-    super::resource(cx, &mut pResDesc.0)?;
+    translate::resource(cx, &mut pResDesc.0)?;
     r.end()?;
     let mut pSurfObject: u64 = 0;
     let call = cx.driver.cuSurfObjectCreate.ok_or(CudaError::NOT_SUPPORTED)?;

@@ -7,6 +7,7 @@
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 #![allow(non_snake_case, unused_mut)]
@@ -14,28 +15,29 @@
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Aligned;
 use crate::cx::{Cx, Failure};
+use crate::translate::{self, Aligned};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
-pub(super) fn cuMemMap(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let ptr = r.u64()?;
+pub(super) fn cuMemAddressReserve(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let size = r.usize()?;
-    let offset = r.usize()?;
-    let handle = cx.handle(Kind::Allocation, r.u64()?)?;
+    let alignment = r.usize()?;
+    let addr = r.u64()?;
     let flags = r.u64()?;
     r.end()?;
-    let call = cx.driver.cuMemMap.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(ptr, size, offset, handle, flags) })?;
+    let mut ptr: u64 = 0;
+    let call = cx.driver.cuMemAddressReserve.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(&mut ptr, size, alignment, addr, flags) })?;
+    cx.reply.u64(ptr);
     Ok(())
 }
 
-pub(super) fn cuMemUnmap(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+pub(super) fn cuMemAddressFree(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let ptr = r.u64()?;
     let size = r.usize()?;
     r.end()?;
-    let call = cx.driver.cuMemUnmap.ok_or(CudaError::NOT_SUPPORTED)?;
+    let call = cx.driver.cuMemAddressFree.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(ptr, size) })?;
     Ok(())
 }
@@ -52,7 +54,7 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
         desc.push(r.array::<12>()?);
     }
     for v in &mut desc {
-        super::to_driver(cx, v, 0)?;
+        translate::to_driver(cx, v, 0)?;
     }
     let count = r.usize()?;
     r.end()?;
@@ -66,7 +68,7 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 
 pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut location = r.array::<8>()?;
-    super::to_driver(cx, &mut location, 0)?;
+    translate::to_driver(cx, &mut location, 0)?;
     let mut location = Aligned(crate::cx::aligned::<1>(&location));
     let ptr = r.u64()?;
     r.end()?;
@@ -79,7 +81,7 @@ pub(super) fn cuMemGetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 
 pub(super) fn cuMemGetAllocationGranularity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let mut prop = r.array::<32>()?;
-    super::to_driver(cx, &mut prop, 8)?;
+    translate::to_driver(cx, &mut prop, 8)?;
     let mut prop = Aligned(crate::cx::aligned::<4>(&prop));
     let option = r.u32()?;
     r.end()?;
@@ -97,7 +99,7 @@ pub(super) fn cuMemGetAllocationPropertiesFromHandle(cx: &mut Cx<'_>, r: &mut Re
     let call = cx.driver.cuMemGetAllocationPropertiesFromHandle.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(prop.0.as_mut_ptr().cast(), handle) })?;
     let mut prop = crate::cx::bytes_of(&prop.0);
-    super::to_client(cx, &mut prop, 8);
+    translate::to_client(cx, &mut prop, 8);
     cx.reply.put(prop.get(..32).unwrap_or_default());
     Ok(())
 }

@@ -16,3 +16,4 @@ pub mod memory;
 pub mod mempool;
 pub mod module;
 pub mod stream;
+pub mod virtual_memory;

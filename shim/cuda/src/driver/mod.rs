@@ -24,12 +24,15 @@ pub mod init;
 pub mod launch;
 pub mod library;
 pub mod linker;
+pub mod logs;
 pub mod memory;
 pub mod mempool;
+pub mod memset;
 pub mod module;
 pub mod occupancy;
 pub mod stream;
 pub mod unified;
+pub mod virtual_memory;
 
 use ringway_api::CudaError;
 

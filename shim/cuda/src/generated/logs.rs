@@ -21,20 +21,20 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuLogsRegisterCallback`, CUDA 12.9.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLogsRegisterCallback() -> u32 {
-    refused(op::CU_LOGS_REGISTER_CALLBACK)
+pub unsafe extern "C" fn cuLogsRegisterCallback(callbackFunc: *const c_void, userData: *const c_void, callback_out: *mut u64) -> u32 {
+    guard(op::CU_LOGS_REGISTER_CALLBACK, || unsafe { crate::driver::logs::cuLogsRegisterCallback(callbackFunc, userData, callback_out) })
 }
 
 /// `cuLogsUnregisterCallback`, CUDA 12.9.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLogsUnregisterCallback() -> u32 {
-    refused(op::CU_LOGS_UNREGISTER_CALLBACK)
+pub unsafe extern "C" fn cuLogsUnregisterCallback(callback: u64) -> u32 {
+    guard(op::CU_LOGS_UNREGISTER_CALLBACK, || unsafe { crate::driver::logs::cuLogsUnregisterCallback(callback) })
 }
 
 /// `cuLogsCurrent`, CUDA 12.9.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLogsCurrent() -> u32 {
-    refused(op::CU_LOGS_CURRENT)
+pub unsafe extern "C" fn cuLogsCurrent(iterator_out: *mut u32, flags: u32) -> u32 {
+    guard(op::CU_LOGS_CURRENT, || unsafe { crate::driver::logs::cuLogsCurrent(iterator_out, flags) })
 }
 
 /// `cuLogsDumpToFile`, CUDA 12.9.
@@ -45,6 +45,6 @@ pub extern "C" fn cuLogsDumpToFile() -> u32 {
 
 /// `cuLogsDumpToMemory`, CUDA 12.9.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuLogsDumpToMemory() -> u32 {
-    refused(op::CU_LOGS_DUMP_TO_MEMORY)
+pub unsafe extern "C" fn cuLogsDumpToMemory(iterator: *mut u32, buffer: *mut c_void, size: *mut usize, flags: u32) -> u32 {
+    guard(op::CU_LOGS_DUMP_TO_MEMORY, || unsafe { crate::driver::logs::cuLogsDumpToMemory(iterator, buffer, size, flags) })
 }

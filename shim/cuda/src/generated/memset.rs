@@ -28,13 +28,13 @@ pub extern "C" fn cuMemsetD8() -> u32 {
 /// `cuMemsetD8`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8_v2(dstDevice: u64, uc: u8, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D8, || unsafe { auto_cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D8, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD8`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8_v2_ptds(dstDevice: u64, uc: u8, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D8, || unsafe { auto_cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D8, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD16`, CUDA 2.0.
@@ -46,13 +46,13 @@ pub extern "C" fn cuMemsetD16() -> u32 {
 /// `cuMemsetD16`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16_v2(dstDevice: u64, us: u16, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D16, || unsafe { auto_cuMemsetD16Async(dstDevice, us, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D16, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD16`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16_v2_ptds(dstDevice: u64, us: u16, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D16, || unsafe { auto_cuMemsetD16Async(dstDevice, us, N, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D16, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD32`, CUDA 2.0.
@@ -64,13 +64,13 @@ pub extern "C" fn cuMemsetD32() -> u32 {
 /// `cuMemsetD32`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32_v2(dstDevice: u64, ui: u32, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D32, || unsafe { auto_cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D32, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD32`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32_v2_ptds(dstDevice: u64, ui: u32, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D32, || unsafe { auto_cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D32, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD2D8`, CUDA 2.0.
@@ -82,13 +82,13 @@ pub extern "C" fn cuMemsetD2D8() -> u32 {
 /// `cuMemsetD2D8`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8_v2(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D8, || unsafe { auto_cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D8, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD2D8`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8_v2_ptds(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D8, || unsafe { auto_cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D2D8, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD2D16`, CUDA 2.0.
@@ -100,13 +100,13 @@ pub extern "C" fn cuMemsetD2D16() -> u32 {
 /// `cuMemsetD2D16`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16_v2(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D16, || unsafe { auto_cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D16, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD2D16`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16_v2_ptds(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D16, || unsafe { auto_cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D2D16, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD2D32`, CUDA 2.0.
@@ -118,28 +118,28 @@ pub extern "C" fn cuMemsetD2D32() -> u32 {
 /// `cuMemsetD2D32`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32_v2(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D32, || unsafe { auto_cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D32, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, false)) })
 }
 
 /// `cuMemsetD2D32`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32_v2_ptds(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D32, || unsafe { auto_cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, true)) })
+    guard(op::CU_MEMSET_D2D32, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, true)) })
 }
 
 /// `cuMemsetD8Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8Async(dstDevice: u64, uc: u8, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D8_ASYNC, || unsafe { auto_cuMemsetD8Async(dstDevice, uc, N, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D8_ASYNC, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD8Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8Async_ptsz(dstDevice: u64, uc: u8, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D8_ASYNC, || unsafe { auto_cuMemsetD8Async(dstDevice, uc, N, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D8_ASYNC, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD8Async(dstDevice: u64, uc: u8, N: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD8Async(dstDevice: u64, uc: u8, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D8_ASYNC, aim, 25, |w| {
@@ -154,16 +154,16 @@ unsafe fn auto_cuMemsetD8Async(dstDevice: u64, uc: u8, N: usize, hStream: u64) -
 /// `cuMemsetD16Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16Async(dstDevice: u64, us: u16, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D16_ASYNC, || unsafe { auto_cuMemsetD16Async(dstDevice, us, N, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D16_ASYNC, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD16Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16Async_ptsz(dstDevice: u64, us: u16, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D16_ASYNC, || unsafe { auto_cuMemsetD16Async(dstDevice, us, N, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D16_ASYNC, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD16Async(dstDevice: u64, us: u16, N: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD16Async(dstDevice: u64, us: u16, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D16_ASYNC, aim, 26, |w| {
@@ -178,16 +178,16 @@ unsafe fn auto_cuMemsetD16Async(dstDevice: u64, us: u16, N: usize, hStream: u64)
 /// `cuMemsetD32Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32Async(dstDevice: u64, ui: u32, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D32_ASYNC, || unsafe { auto_cuMemsetD32Async(dstDevice, ui, N, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D32_ASYNC, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD32Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32Async_ptsz(dstDevice: u64, ui: u32, N: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D32_ASYNC, || unsafe { auto_cuMemsetD32Async(dstDevice, ui, N, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D32_ASYNC, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD32Async(dstDevice: u64, ui: u32, N: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD32Async(dstDevice: u64, ui: u32, N: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D32_ASYNC, aim, 28, |w| {
@@ -202,16 +202,16 @@ unsafe fn auto_cuMemsetD32Async(dstDevice: u64, ui: u32, N: usize, hStream: u64)
 /// `cuMemsetD2D8Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8Async(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D8_ASYNC, || unsafe { auto_cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D2D8_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD2D8Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8Async_ptsz(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D8_ASYNC, || unsafe { auto_cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D2D8_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD2D8Async(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD2D8Async(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D2D8_ASYNC, aim, 41, |w| {
@@ -228,16 +228,16 @@ unsafe fn auto_cuMemsetD2D8Async(dstDevice: u64, dstPitch: usize, uc: u8, Width:
 /// `cuMemsetD2D16Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16Async(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D16_ASYNC, || unsafe { auto_cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D2D16_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD2D16Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16Async_ptsz(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D16_ASYNC, || unsafe { auto_cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D2D16_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD2D16Async(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD2D16Async(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D2D16_ASYNC, aim, 42, |w| {
@@ -254,16 +254,16 @@ unsafe fn auto_cuMemsetD2D16Async(dstDevice: u64, dstPitch: usize, us: u16, Widt
 /// `cuMemsetD2D32Async`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32Async(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D32_ASYNC, || unsafe { auto_cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(hStream, false)) })
+    guard(op::CU_MEMSET_D2D32_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(hStream, false)) })
 }
 
 /// `cuMemsetD2D32Async`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32Async_ptsz(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize, hStream: u64) -> u32 {
-    guard(op::CU_MEMSET_D2D32_ASYNC, || unsafe { auto_cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(hStream, true)) })
+    guard(op::CU_MEMSET_D2D32_ASYNC, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuMemsetD2D32Async(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemsetD2D32Async(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize, hStream: u64) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_MEMSET_D2D32_ASYNC, aim, 44, |w| {

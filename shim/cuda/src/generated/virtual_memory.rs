@@ -21,26 +21,82 @@ use ringway_wire::codec::{Malformed, Writer as _};
 
 /// `cuMemAddressReserve`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAddressReserve() -> u32 {
-    refused(op::CU_MEM_ADDRESS_RESERVE)
+pub unsafe extern "C" fn cuMemAddressReserve(ptr: *mut u64, size: usize, alignment: usize, addr: u64, flags: u64) -> u32 {
+    guard(op::CU_MEM_ADDRESS_RESERVE, || unsafe { crate::driver::virtual_memory::cuMemAddressReserve(ptr, size, alignment, addr, flags) })
+}
+
+pub(crate) unsafe fn auto_cuMemAddressReserve(ptr: *mut u64, size: usize, alignment: usize, addr: u64, flags: u64) -> Result<(), CudaError> {
+    if ptr.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    client::called(op::CU_MEM_ADDRESS_RESERVE, aim, 32, |w| {
+        w.usize(size);
+        w.usize(alignment);
+        w.u64(addr);
+        w.u64(flags);
+    }, |r| {
+        let v = r.u64()?;
+        ptr.write_unaligned(v);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// `cuMemAddressFree`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemAddressFree() -> u32 {
-    refused(op::CU_MEM_ADDRESS_FREE)
+pub unsafe extern "C" fn cuMemAddressFree(ptr: u64, size: usize) -> u32 {
+    guard(op::CU_MEM_ADDRESS_FREE, || unsafe { crate::driver::virtual_memory::cuMemAddressFree(ptr, size) })
+}
+
+pub(crate) unsafe fn auto_cuMemAddressFree(ptr: u64, size: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::called(op::CU_MEM_ADDRESS_FREE, aim, 16, |w| {
+        w.u64(ptr);
+        w.usize(size);
+    }, |_| Ok(()))?;
+    Ok(())
 }
 
 /// `cuMemCreate`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemCreate() -> u32 {
-    refused(op::CU_MEM_CREATE)
+pub unsafe extern "C" fn cuMemCreate(handle: *mut u64, size: usize, prop: *const c_void, flags: u64) -> u32 {
+    guard(op::CU_MEM_CREATE, || unsafe { auto_cuMemCreate(handle, size, prop, flags) })
+}
+
+unsafe fn auto_cuMemCreate(handle: *mut u64, size: usize, prop: *const c_void, flags: u64) -> Result<(), CudaError> {
+    if handle.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    if prop.is_null() {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let aim = client::current()?;
+    let handle_new = client::create(Kind::Allocation, aim)?;
+    client::called(op::CU_MEM_CREATE, aim, 56, |w| {
+        w.u64(handle_new.id());
+        w.usize(size);
+        w.put(&prop.cast::<[u8; 32]>().read());
+        w.u64(flags);
+    }, |_| Ok(()))?;
+    handle.write_unaligned(handle_new.keep());
+    Ok(())
 }
 
 /// `cuMemRelease`, CUDA 10.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemRelease() -> u32 {
-    refused(op::CU_MEM_RELEASE)
+pub unsafe extern "C" fn cuMemRelease(handle: u64) -> u32 {
+    guard(op::CU_MEM_RELEASE, || unsafe { auto_cuMemRelease(handle) })
+}
+
+unsafe fn auto_cuMemRelease(handle: u64) -> Result<(), CudaError> {
+    let handle = client::handle(Kind::Allocation, handle)?;
+    let aim = handle.target;
+    client::called(op::CU_MEM_RELEASE, aim, 8, |w| {
+        w.u64(handle.id);
+    }, |_| Ok(()))?;
+    client::destroyed(Kind::Allocation, handle.id);
+    Ok(())
 }
 
 /// `cuMemMap`, CUDA 10.2.

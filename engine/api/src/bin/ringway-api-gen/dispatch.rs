@@ -25,6 +25,8 @@ pub fn driver(rows: &[Row]) -> String {
 //! `Driver` holds the functions of the server's libcuda.so.1, one field a described row, named as the row. Integers
 //! and pointers only: handles are `u64`. A symbol that the installed driver lacks is `None`.
 #![allow(non_snake_case)]
+// Rows that the client answers by itself have their field too: attach and tests use some of them.
+#![allow(dead_code)]
 
 use core::ffi::{c_char, c_void};
 
@@ -85,6 +87,7 @@ const HEAD: &str = "\
 //!   `found(Kind, raw) -> id`: the id of an object that the driver named. All but `remove` give `Result<_, CudaError>`.
 //! - `crate::cx::{Outcome, Failure, REPLY_SIZE_MAX}`; `Failure` is from `CudaError` or `Malformed`, and
 //!   `Outcome::from(Result<(), Failure>)` makes the outcome of an arm.
+//! - `crate::translate`: what in an argument means something else to the driver than to the client.
 //! - `crate::handlers::<family>::<function>(cx, r) -> Outcome`: handwritten arms.
 //! The context of the call's header is current before an arm runs.
 ";
@@ -141,8 +144,8 @@ pub fn family(rows: &[&Row]) -> String {
 // Structures in arrays are byte arrays in memory from the system's allocator, which aligns it for any of them.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Aligned;
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
+{TRANSLATE}
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 ",
@@ -150,10 +153,20 @@ use ringway_wire::codec::{Malformed, Reader, Writer as _};
     for row in rows.iter().filter(|r| r.has_auto_arm()) {
         arm(&mut out, row);
     }
+    let uses = |name: &str| {
+        out.split_once("{TRANSLATE}")
+            .is_some_and(|(_, code)| code.contains(name))
+    };
+    let translate = match (uses("translate::"), uses("Aligned(")) {
+        (true, true) => "use crate::translate::{self, Aligned};\n",
+        (true, false) => "use crate::translate;\n",
+        (false, true) => "use crate::translate::Aligned;\n",
+        (false, false) => "",
+    };
+    let out = out.replace("{TRANSLATE}\n", translate);
     // Families without some of the shapes would leave imports unused.
     let mut text = out;
     for (name, line, less) in [
-        ("Aligned(", "use super::Aligned;\n", ""),
         (
             "REPLY_SIZE_MAX",
             "use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};",
@@ -224,7 +237,9 @@ fn arm(out: &mut String, row: &Row) {
                             "    let {n}_id = r.u64()?;\n    let {n} = cx.handle(Kind::{k}, {n}_id)?;"
                         )
                     }
-                    "Function" => writeln!(out, "    let {n} = super::function(cx, r.u64()?)?;"),
+                    "Function" => {
+                        writeln!(out, "    let {n} = translate::function(cx, r.u64()?)?;")
+                    }
                     _ => writeln!(
                         out,
                         "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;",
@@ -299,7 +314,7 @@ fn arm(out: &mut String, row: &Row) {
                     if let Some(offset) = p.location() {
                         let _ = writeln!(
                             out,
-                            "    for v in &mut {n} {{\n        super::to_driver(cx, v, {offset})?;\n    }}"
+                            "    for v in &mut {n} {{\n        translate::to_driver(cx, v, {offset})?;\n    }}"
                         );
                     }
                     let empty = if p.nullable {
@@ -394,7 +409,7 @@ fn arm(out: &mut String, row: &Row) {
                     let _ = match p.location() {
                         Some(offset) => writeln!(
                             out,
-                            "    let mut {n} = r.array::<{size}>()?;\n    super::to_driver(cx, &mut {n}, {offset})?;\n    let mut {n} = Aligned(crate::cx::aligned::<{words}>(&{n}));"
+                            "    let mut {n} = r.array::<{size}>()?;\n    translate::to_driver(cx, &mut {n}, {offset})?;\n    let mut {n} = Aligned(crate::cx::aligned::<{words}>(&{n}));"
                         ),
                         None if p
                             .structure
@@ -403,7 +418,7 @@ fn arm(out: &mut String, row: &Row) {
                         {
                             writeln!(
                                 out,
-                                "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));\n    super::resource(cx, &mut {n}.0)?;"
+                                "    let mut {n} = Aligned(crate::cx::aligned::<{words}>(r.take({size})?));\n    translate::resource(cx, &mut {n}.0)?;"
                             )
                         }
                         None => writeln!(
@@ -433,7 +448,7 @@ fn arm(out: &mut String, row: &Row) {
                     let _ = match p.location() {
                         Some(offset) => writeln!(
                             after,
-                            "    let mut {n} = crate::cx::bytes_of(&{n}.0);\n    super::to_client(cx, &mut {n}, {offset});\n    cx.reply.put({n}.get(..{size}).unwrap_or_default());"
+                            "    let mut {n} = crate::cx::bytes_of(&{n}.0);\n    translate::to_client(cx, &mut {n}, {offset});\n    cx.reply.put({n}.get(..{size}).unwrap_or_default());"
                         ),
                         None => writeln!(
                             after,
@@ -504,50 +519,6 @@ pub fn module(families: &[&String]) -> String {
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\nmod {family};");
     }
-    out.push_str("\nuse crate::cx::Cx;\npub use dispatch::dispatch;\npub use driver::Driver;\nuse ringway_api::{CudaError, Kind};\n\n/// A structure for the driver, aligned for any that it takes.\n#[repr(C, align(64))]\nstruct Aligned<const WORDS: usize>([u64; WORDS]);
-
-/// What the driver calls a function; a kernel's identifier may stand in its place, as CUDA allows.
-fn function(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
-    let kind = if id >> 48 == Kind::Kernel as u64 { Kind::Kernel } else { Kind::Function };
-    cx.handle(kind, id)
-}
-
-/// `CU_MEM_LOCATION_TYPE_DEVICE`.
-const LOCATION_DEVICE: [u8; 4] = 1u32.to_ne_bytes();
-
-/// The CUmemLocation (type, then id) at `offset`: the client's ordinal becomes the driver's.
-fn to_driver(cx: &Cx<'_>, structure: &mut [u8], offset: usize) -> Result<(), CudaError> {
-    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
-        && *kind == LOCATION_DEVICE
-    {
-        *id = cx.device(i32::from_ne_bytes(*id))?.to_ne_bytes();
-    }
-    Ok(())
-}
-
-/// The array in a CUDA_RESOURCE_DESC (type, then a union at byte 8): the client's handle becomes the driver's.
-fn resource(cx: &Cx<'_>, descriptor: &mut [u64]) -> Result<(), CudaError> {
-    if let [kind, handle, ..] = descriptor {
-        match *kind as u32 {
-            0 => *handle = cx.handle(Kind::Array, *handle)?,
-            1 => *handle = cx.handle(Kind::MipmappedArray, *handle)?,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The CUmemLocation at `offset`: the driver's ordinal becomes the client's.
-fn to_client(cx: &Cx<'_>, structure: &mut [u8], offset: usize) {
-    if let Some([kind, id]) = structure.get_mut(offset..offset + 8).map(|l| l.as_chunks_mut::<4>().0)
-        && *kind == LOCATION_DEVICE
-    {
-        let theirs = i32::from_ne_bytes(*id);
-        if let Some(ours) = (0..64).find(|ordinal| cx.device(*ordinal) == Ok(theirs)) {
-            *id = ours.to_ne_bytes();
-        }
-    }
-}
-");
+    out.push_str("\npub use dispatch::dispatch;\npub use driver::Driver;\n");
     out
 }

@@ -476,15 +476,23 @@ fn body(out: &mut String, row: &Row) {
     let _ = writeln!(out, "{after}    Ok(())\n}}");
 }
 
-/// The modules and the map from symbol to address.
-pub fn module(rows: &[Row], families: &[String]) -> String {
+/// The modules.
+pub fn module(families: &[String]) -> String {
     let mut out =
         String::from("//! Written by ringway-api-gen from engine/api/table; do not edit.\n\n");
     for family in families {
         let _ = writeln!(out, "#[rustfmt::skip]\npub mod {family};");
     }
-    out.push_str(
-        "\nuse core::ffi::c_void;
+    out.push_str("\n#[rustfmt::skip]\nmod addresses;\n\npub use addresses::address;\n");
+    out
+}
+
+/// The map from symbol to address.
+pub fn addresses(rows: &[Row]) -> String {
+    let mut out = String::from(
+        "//! Written by ringway-api-gen from engine/api/table; do not edit.
+
+use core::ffi::c_void;
 
 /// Address of an exported function.
 struct Address(*const c_void);
@@ -496,7 +504,6 @@ pub fn address(symbol: &str) -> Option<*const c_void> {
     ADDRESSES.binary_search_by_key(&symbol, |(s, _)| s).ok().map(|i| ADDRESSES[i].1.0)
 }
 
-#[rustfmt::skip]
 static ADDRESSES: &[(&str, Address)] = &[
 ",
     );
@@ -513,7 +520,7 @@ static ADDRESSES: &[(&str, Address)] = &[
     for (symbol, family) in all {
         let _ = writeln!(
             out,
-            "    (\"{symbol}\", Address({family}::{symbol} as *const c_void)),"
+            "    (\"{symbol}\", Address(super::{family}::{symbol} as *const c_void)),"
         );
     }
     out.push_str("];\n");

@@ -93,7 +93,7 @@ fn files(root: &Path) -> Result<BTreeMap<String, String>, String> {
         .collect();
     out.insert(
         "shim/cuda/src/generated/mod.rs".into(),
-        exports::module(&rows, &with_exports),
+        exports::module(&with_exports),
     );
     out.insert(
         "engine/worker/src/generated/driver.rs".into(),
@@ -102,6 +102,10 @@ fn files(root: &Path) -> Result<BTreeMap<String, String>, String> {
     out.insert(
         "engine/worker/src/generated/dispatch.rs".into(),
         dispatch::dispatch(&rows, &families),
+    );
+    out.insert(
+        "shim/cuda/src/generated/addresses.rs".into(),
+        exports::addresses(&rows),
     );
     out.insert(
         "engine/worker/src/generated/layouts.rs".into(),
