@@ -10,7 +10,7 @@
 //! calls lose no time and bursts share their system calls, without any timer.
 
 use crate::client::ClientLane;
-use crate::link::{Area, Health, Link, Progress, Sleeper, corrupt_rule};
+use crate::link::{Area, Health, Link, Progress, Sleeper, Slept, corrupt_rule};
 use crate::server::ServerLane;
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
@@ -39,8 +39,7 @@ pub(crate) trait Pipe: Send + Sync {
     /// Both parts must be writable.
     unsafe fn receive(&self, parts: [Bytes; 2]) -> io::Result<usize>;
     /// Sleeps until there is something to receive, or space to send if asked for, or `wake`, or the time has passed.
-    /// True if something came.
-    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> bool;
+    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept;
     fn wake(&self, sleeper: Sleeper);
     fn close(&self);
     /// Nanoseconds since the stream was made.
@@ -718,7 +717,7 @@ impl<P: Pipe> Link for Framed<P> {
 
     fn check_peer(&self) {}
 
-    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool {
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> Slept {
         // Count the sleeper, then look whether sending is blocked; who blocks says so, then looks at the count.
         // [SYNC blocked]
         self.sleepers.fetch_add(1, Ordering::SeqCst);
@@ -727,6 +726,10 @@ impl<P: Pipe> Link for Framed<P> {
         let came = self.pipe.park(sleeper, blocked, timeout);
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         came
+    }
+
+    fn first_sleep(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn drain_doorbell(&self) {}

@@ -36,6 +36,25 @@ pub(crate) enum Sleeper {
     Service,
 }
 
+/// Why a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Something came, or the peer went.
+    Came,
+    /// `wake` was called.
+    Woken,
+    /// The time passed.
+    TimedOut,
+}
+
+/// First sleep of somebody who has just said that it sleeps.
+///
+/// The other side writes, then looks whether to ring, without a full fence between the two: a fence would make every
+/// commit wait for the peer's cache line. So its look may come a store buffer's delay before its write is seen, and
+/// the doorbell be missed. The sleeper therefore looks again after this long, when what was written before is long
+/// visible, and only then sleeps for good.
+pub(crate) const FIRST_SLEEP: Duration = Duration::from_millis(1);
+
 /// What [`Link::progress`] brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -70,11 +89,14 @@ pub(crate) trait Link: Send + Sync {
     /// Finds out whether the peer is still there, where `progress` alone does not. Never blocks.
     fn check_peer(&self);
 
-    /// Sleeps until something comes, `wake` is called, the peer goes or `timeout` has passed. True if something came.
-    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool;
+    /// Sleeps until something comes, `wake` is called, the peer goes or `timeout` has passed.
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> Slept;
 
-    /// Forgets doorbells so far. Only by the one sleeper they are meant for: after a `park` that said true, and if
-    /// it is the leader still.
+    /// How long a first sleep is before the sleeper looks again; zero if the peer's doorbells cannot be missed.
+    fn first_sleep(&self) -> Duration;
+
+    /// Forgets doorbells so far. Only by the one sleeper they are meant for: after a `park` that ended because
+    /// something came, and if it is the leader still.
     fn drain_doorbell(&self);
 
     /// Wakes a sleeper of this end, now or at its next `park`.
@@ -85,6 +107,25 @@ pub(crate) trait Link: Send + Sync {
 
     /// Whether the lane is down.
     fn health(&self) -> &Health;
+}
+
+/// Sleeps on the link, in two parts where needed. `ready` is looked at between them. True if something came.
+pub(crate) fn sleep_on(
+    link: &dyn Link,
+    sleeper: Sleeper,
+    timeout: Duration,
+    ready: impl Fn() -> bool,
+) -> bool {
+    let first = link.first_sleep();
+    if first.is_zero() || timeout <= first {
+        return link.park(sleeper, timeout) == Slept::Came;
+    }
+    match link.park(sleeper, first) {
+        Slept::Came => true,
+        Slept::Woken => false,
+        Slept::TimedOut if ready() => false,
+        Slept::TimedOut => link.park(sleeper, timeout - first) == Slept::Came,
+    }
 }
 
 /// Whether and why a lane is down. Set once.

@@ -1,6 +1,6 @@
 //! The server's end of a lane: one GPU thread polls, any thread may answer.
 
-use crate::link::{Area, Link, Sleeper, corrupt_rule};
+use crate::link::{Area, Link, Sleeper, corrupt_rule, sleep_on};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Payload, Position, Result};
 use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
 use ringway_wire::layout::*;
@@ -169,7 +169,7 @@ impl ServerLane {
         fence(Ordering::SeqCst);
         if !self.ready() && !shared.link.health().is_down() {
             shared.link.flush();
-            if shared.link.park(Sleeper::Leader, timeout) {
+            if sleep_on(&*shared.link, Sleeper::Leader, timeout, || self.ready()) {
                 shared.link.drain_doorbell();
             }
         }

@@ -5,7 +5,7 @@
 //! a sleeping waiter is woken by a futex on its reply slot.
 
 use crate::client::ClientLane;
-use crate::link::{Area, Health, Link, Progress, Sleeper};
+use crate::link::{Area, FIRST_SLEEP, Health, Link, Progress, Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
@@ -14,7 +14,7 @@ use ringway_wire::layout::*;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 /// First bytes of the message that carries the memory files.
@@ -133,21 +133,22 @@ impl ShmLink {
         }
     }
 
-    /// Client: rings if the server sleeps. The caller's store came before; the fence orders it against the server's
-    /// "store parked, then look". [SYNC server parked]
+    /// Client: rings if the server sleeps. The caller's write came before; no fence orders it against this look, see
+    /// [`FIRST_SLEEP`]. [SYNC server parked]
     #[inline]
     fn ring_server(&self) {
-        fence(Ordering::SeqCst);
+        compiler_fence(Ordering::SeqCst);
         let sleep = self.own.load_u32(BOARD_SERVER_PARKED, Ordering::Relaxed);
         if sleep & 1 == 1 && self.rung_server.swap(sleep, Ordering::Relaxed) != sleep {
             self.doorbell();
         }
     }
 
-    /// Server: rings for the thread that sleeps on the client's socket, if `wants` says it cares. [SYNC leader]
+    /// Server: rings for the thread that sleeps on the client's socket, if `wants` says it cares. As above.
+    /// [SYNC leader]
     #[inline]
     fn ring_leader(&self, wants: impl Fn(u32) -> bool) -> bool {
-        fence(Ordering::SeqCst);
+        compiler_fence(Ordering::SeqCst);
         let sleep = self.own.load_u64(CONTROL_LEADER, Ordering::Relaxed);
         let leader = sleep as u32;
         if leader == 0 || !wants(leader) {
@@ -257,13 +258,17 @@ impl Link for ShmLink {
         }
     }
 
-    fn park(&self, sleeper: Sleeper, timeout: Duration) -> bool {
+    fn park(&self, sleeper: Sleeper, timeout: Duration) -> Slept {
         until_readable(
             self.socket.as_raw_fd(),
             false,
             self.wakers.of(sleeper),
             timeout,
         )
+    }
+
+    fn first_sleep(&self) -> Duration {
+        FIRST_SLEEP
     }
 
     fn drain_doorbell(&self) {

@@ -6,7 +6,7 @@
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
-use crate::link::Sleeper;
+use crate::link::{Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::{LaneConfig, LinkKind, Result};
 use std::collections::VecDeque;
@@ -250,17 +250,17 @@ impl Pipe for SimPipe {
         Ok(n)
     }
 
-    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> bool {
+    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
         let start = Instant::now();
         let mut state = self.shared.lock();
         loop {
             if std::mem::take(&mut state.woken[self.end][sleeper as usize]) {
-                return false;
+                return Slept::Woken;
             }
             if state.readable(self.end)
                 || (or_writable && state.directions[self.end].bytes < self.shared.network.buffer)
             {
-                return true;
+                return Slept::Came;
             }
             if let Some((arrives, _)) = state.directions[1 - self.end].under_way.front() {
                 state.now_ns = *arrives;
@@ -268,7 +268,7 @@ impl Pipe for SimPipe {
             }
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return false;
+                return Slept::TimedOut;
             }
             state = self
                 .shared

@@ -1,6 +1,6 @@
 //! Sleeping on a descriptor and a waker.
 
-use crate::link::Sleeper;
+use crate::link::{Sleeper, Slept};
 use ringway_shm_ring::Waker;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -34,8 +34,12 @@ impl Wakers {
 }
 
 /// Sleeps until `fd` is readable or closed (or writable, if asked for), `waker` was woken, or `timeout` has passed.
-/// True if there is something to do on `fd`.
-pub(crate) fn until_readable(fd: i32, or_writable: bool, waker: &Waker, timeout: Duration) -> bool {
+pub(crate) fn until_readable(
+    fd: i32,
+    or_writable: bool,
+    waker: &Waker,
+    timeout: Duration,
+) -> Slept {
     let events = libc::POLLIN | libc::POLLRDHUP | if or_writable { libc::POLLOUT } else { 0 };
     let mut fds = [
         libc::pollfd {
@@ -53,10 +57,15 @@ pub(crate) fn until_readable(fd: i32, or_writable: bool, waker: &Waker, timeout:
         tv_sec: timeout.as_secs().min(1 << 30) as libc::time_t,
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    // SAFETY: two valid pollfd; a null signal mask changes nothing. An error (EINTR) leaves revents zero.
+    // SAFETY: two valid pollfd; a null signal mask changes nothing. An error leaves revents zero.
     let n = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const timespec, std::ptr::null()) };
     if n > 0 && fds[1].revents != 0 {
         waker.reset();
     }
-    n > 0 && fds[0].revents != 0
+    match n {
+        0 => Slept::TimedOut,
+        1.. if fds[0].revents != 0 => Slept::Came,
+        // The waker, or a signal.
+        _ => Slept::Woken,
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
-use crate::link::Sleeper;
+use crate::link::{Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
 use crate::{LaneConfig, LinkError, LinkKind, Result};
@@ -124,7 +124,7 @@ impl Pipe for TcpPipe {
         }
     }
 
-    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> bool {
+    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
         until_readable(
             self.socket.as_raw_fd(),
             or_writable,

@@ -9,7 +9,7 @@ mod wait;
 pub use notices::NoticeSink;
 pub use wait::{ReplyHead, SlotGuard};
 
-use crate::link::{Link, Progress, Sleeper};
+use crate::link::{Link, Progress, Sleeper, Slept};
 use crate::spin::SpinPolicy;
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Position, Result};
 use crossbeam::utils::CachePadded;
@@ -214,7 +214,7 @@ impl ClientLane {
     fn sleep_for_space(&self, released: u32, nap: Duration) {
         if self.link.kind() != LinkKind::Shm && self.try_lead(LEADER_PRODUCER) {
             // What releases space comes over the connection: sleep there.
-            let came = self.link.park(Sleeper::Leader, nap);
+            let came = self.link.park(Sleeper::Leader, nap) == Slept::Came;
             self.leave_lead(LEADER_PRODUCER, came);
         } else {
             futex::wait(&self.own, BOARD_RELEASED, released, nap);

@@ -1,7 +1,7 @@
 //! What the server sends without being asked, and the client's service thread.
 
 use super::ClientLane;
-use crate::link::{Area, Sleeper, corrupt_rule};
+use crate::link::{Area, Sleeper, corrupt_rule, sleep_on};
 use crate::{LinkError, Payload, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
@@ -242,7 +242,7 @@ impl ClientLane {
                 }
                 let mut came = false;
                 if !self.notices_ready() && !self.link.health().is_down() {
-                    came = self.link.park(Sleeper::Service, left);
+                    came = sleep_on(&*self.link, Sleeper::Service, left, || self.notices_ready());
                 }
                 self.leave_lead(LEADER_SERVICE, came);
             } else {

@@ -5,7 +5,7 @@
 //! thread leads while nobody waits; a waiter takes the lead from it.
 
 use super::ClientLane;
-use crate::link::Sleeper;
+use crate::link::{FIRST_SLEEP, Sleeper, sleep_on};
 use crate::{LinkError, Position, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::futex;
@@ -285,15 +285,20 @@ impl SlotGuard<'_> {
         if lane.try_lead(id) {
             let mut came = false;
             if must_wait() && !lane.notices_ready() {
-                came = lane.link.park(Sleeper::Leader, left.min(LEADER_NAP));
+                came = sleep_on(&*lane.link, Sleeper::Leader, left.min(LEADER_NAP), || {
+                    !must_wait() || lane.notices_ready()
+                });
             }
             lane.peer
                 .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
             lane.pump();
             lane.leave_lead(id, came);
         } else {
-            if must_wait() {
-                futex::wait(&lane.own, word, before, left.min(FOLLOWER_NAP));
+            // In two parts, as `sleep_on`.
+            for nap in [FIRST_SLEEP, FOLLOWER_NAP] {
+                if must_wait() && lane.leader() != 0 {
+                    futex::wait(&lane.own, word, before, left.min(nap));
+                }
             }
             lane.peer
                 .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
