@@ -7,7 +7,7 @@ use crate::driver::result::{CUresult, R, ensure};
 use std::ffi::c_char;
 
 /// What `cuDriverGetVersion` says: CUDA 13.1.
-pub const DRIVER_VERSION: i32 = 13010;
+pub const DRIVER_VERSION: i32 = 13050;
 
 /// Pointers to static text given out to programs.
 #[repr(transparent)]
