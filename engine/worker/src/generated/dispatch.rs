@@ -34,6 +34,8 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         op::CU_STREAM_BEGIN_CAPTURE => crate::handlers::capture::cuStreamBeginCapture(cx, r),
         op::CU_STREAM_END_CAPTURE => crate::handlers::capture::cuStreamEndCapture(cx, r),
         op::CU_STREAM_GET_CAPTURE_INFO => crate::handlers::capture::cuStreamGetCaptureInfo(cx, r),
+        op::CU_STREAM_GET_CAPTURE_INFO_V3 => crate::handlers::capture::cuStreamGetCaptureInfo_v3(cx, r),
+        op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES => crate::handlers::capture::cuStreamUpdateCaptureDependencies(cx, r),
         op::CU_DEVICE_PRIMARY_CTX_RETAIN => crate::handlers::context::cuDevicePrimaryCtxRetain(cx, r),
         op::CU_DEVICE_PRIMARY_CTX_RESET => crate::handlers::context::cuDevicePrimaryCtxReset(cx, r),
         op::CU_CTX_CREATE => crate::handlers::context::cuCtxCreate(cx, r),

@@ -61,3 +61,59 @@ pub fn cuStreamGetCaptureInfo(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     };
     body(cx, r).into()
 }
+
+pub fn cuStreamGetCaptureInfo_v3(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        let stream = cx.stream(r.u64()?)?;
+        r.end()?;
+        let (mut status, mut id, mut graph, mut count) = (0u32, 0u64, 0u64, 0usize);
+        let mut nodes: *const u64 = std::ptr::null();
+        // The second form has no edge data, which older drivers lack.
+        driver_call!(
+            cx.driver,
+            cuStreamGetCaptureInfo_v2(
+                stream,
+                &raw mut status,
+                &raw mut id,
+                &raw mut graph,
+                (&raw mut nodes).cast(),
+                &raw mut count
+            )
+        )?;
+        cx.reply.u32(status);
+        cx.reply.u64(id);
+        if status != 1 {
+            cx.reply.u64(0);
+            cx.reply.u32(0);
+            return Ok(());
+        }
+        let graph = cx.found(Kind::Graph, graph)?;
+        cx.reply.u64(graph);
+        cx.reply.u32(count as u32);
+        for index in 0..count {
+            // SAFETY: the driver gave `count` nodes there, valid until the next call on the stream.
+            let node = unsafe { nodes.add(index).read() };
+            let node = cx.found(Kind::GraphNode, node)?;
+            cx.reply.u64(node);
+        }
+        Ok(())
+    };
+    body(cx, r).into()
+}
+
+pub fn cuStreamUpdateCaptureDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        let stream = cx.stream(r.u64()?)?;
+        let flags = r.u32()?;
+        let count = r.u32()? as usize;
+        if r.left() / 8 < count {
+            return Err(Malformed::TooShort { wanted: count.saturating_mul(8), left: r.left() }.into());
+        }
+        let mut nodes = (0..count)
+            .map(|_| Ok(cx.handle(Kind::GraphNode, r.u64()?)?))
+            .collect::<Result<Vec<u64>, Failure>>()?;
+        r.end()?;
+        Ok(driver_call!(cx.driver, cuStreamUpdateCaptureDependencies(stream, nodes.as_mut_ptr(), nodes.len(), flags))?)
+    };
+    body(cx, r).into()
+}

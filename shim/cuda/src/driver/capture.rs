@@ -1,9 +1,10 @@
 //! Stream capture. The server captures; here it is only known whether any capture is under way.
 
 use super::{put, put_if};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
+use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
-use ringway_client::{called, create, stream};
+use ringway_client::{called, create, found, handle, stream};
 use ringway_wire::codec::Writer as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -109,24 +110,9 @@ pub unsafe fn cuStreamGetCaptureInfo(
     Ok(())
 }
 
-pub unsafe fn cuStreamGetCaptureInfo_v2(
-    hStream: u64,
-    captureStatus_out: *mut u32,
-    id_out: *mut u64,
-    graph_out: *mut u64,
-    dependencies_out: *mut core::ffi::c_void,
-    numDependencies_out: *mut usize,
-) -> Result<(), CudaError> {
-    let (state, id) = status(hStream)?;
-    if state == 1
-        && (!graph_out.is_null() || !dependencies_out.is_null() || !numDependencies_out.is_null())
-    {
-        // The graph under construction is not handed out.
-        return Err(CudaError::NOT_SUPPORTED);
-    }
-    unsafe { put(captureStatus_out, state) }?;
-    unsafe { put_if(id_out, id) };
-    Ok(())
+thread_local! {
+    /// Where the arrays are that the last question of this thread was answered with.
+    static ANSWER: RefCell<(Vec<u64>, Vec<u64>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 pub unsafe fn cuStreamGetCaptureInfo_v3(
@@ -134,18 +120,105 @@ pub unsafe fn cuStreamGetCaptureInfo_v3(
     captureStatus_out: *mut u32,
     id_out: *mut u64,
     graph_out: *mut u64,
-    dependencies_out: *mut core::ffi::c_void,
-    _edgeData_out: *mut core::ffi::c_void,
+    dependencies_out: *mut c_void,
+    edgeData_out: *mut c_void,
     numDependencies_out: *mut usize,
 ) -> Result<(), CudaError> {
-    unsafe {
-        cuStreamGetCaptureInfo_v2(
-            hStream,
-            captureStatus_out,
-            id_out,
-            graph_out,
-            dependencies_out,
-            numDependencies_out,
-        )
+    let on = stream(hStream)?;
+    if captureStatus_out.is_null() {
+        return Err(CudaError::INVALID_VALUE);
     }
+    let (state, id, graph, nodes) = if any() {
+        called(
+            op::CU_STREAM_GET_CAPTURE_INFO_V3,
+            on.target,
+            8,
+            |w| w.u64(on.id),
+            |r| {
+                let (state, id, graph, count) = (r.u32()?, r.u64()?, r.u64()?, r.u32()?);
+                let nodes = (0..count).map(|_| r.u64()).collect::<Result<Vec<_>, _>>()?;
+                Ok((state, id, graph, nodes))
+            },
+        )?
+    } else {
+        (0, 0, 0, Vec::new())
+    };
+    unsafe { put(captureStatus_out, state) }?;
+    if state != 1 {
+        return Ok(());
+    }
+    let graph = found(Kind::Graph, graph, on.target)?;
+    let nodes = nodes.into_iter().map(|node| found(Kind::GraphNode, node, on.target)).collect::<Result<Vec<_>, _>>()?;
+    unsafe {
+        put_if(id_out, id);
+        put_if(graph_out, graph);
+        put_if(numDependencies_out, nodes.len());
+    }
+    // The arrays belong to the driver until the next call on the stream (CUDA driver API, cuStreamGetCaptureInfo).
+    ANSWER.with_borrow_mut(|(list, edges)| {
+        // CUgraphEdgeData is eight bytes, all zero for a plain dependency.
+        *edges = vec![0; nodes.len()];
+        *list = nodes;
+        unsafe {
+            put_if(dependencies_out.cast(), list.as_ptr());
+            put_if(edgeData_out.cast(), edges.as_ptr());
+        }
+    });
+    Ok(())
+}
+
+pub unsafe fn cuStreamGetCaptureInfo_v2(
+    hStream: u64,
+    captureStatus_out: *mut u32,
+    id_out: *mut u64,
+    graph_out: *mut u64,
+    dependencies_out: *mut c_void,
+    numDependencies_out: *mut usize,
+) -> Result<(), CudaError> {
+    let none = core::ptr::null_mut();
+    unsafe {
+        cuStreamGetCaptureInfo_v3(hStream, captureStatus_out, id_out, graph_out, dependencies_out, none, numDependencies_out)
+    }
+}
+
+pub unsafe fn cuStreamUpdateCaptureDependencies(
+    hStream: u64,
+    dependencies: *mut u64,
+    numDependencies: usize,
+    flags: u32,
+) -> Result<(), CudaError> {
+    let on = stream(hStream)?;
+    let list = unsafe { ringway_client::slice(dependencies.cast_const(), numDependencies) }?;
+    for node in list {
+        handle(Kind::GraphNode, *node)?;
+    }
+    called(
+        op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES,
+        on.target,
+        16 + 8 * list.len(),
+        |w| {
+            w.u64(on.id);
+            w.u32(flags);
+            w.u32(list.len() as u32);
+            for node in list {
+                w.u64(*node);
+            }
+        },
+        |_| Ok(()),
+    )
+}
+
+pub unsafe fn cuStreamUpdateCaptureDependencies_v2(
+    hStream: u64,
+    dependencies: *mut u64,
+    dependencyData: *const c_void,
+    numDependencies: usize,
+    flags: u32,
+) -> Result<(), CudaError> {
+    let edges = unsafe { ringway_client::slice(dependencyData.cast::<[u8; 8]>(), if dependencyData.is_null() { 0 } else { numDependencies }) }?;
+    if edges.iter().any(|edge| *edge != [0; 8]) {
+        // Programmatic dependencies.
+        return Err(CudaError::NOT_SUPPORTED);
+    }
+    unsafe { cuStreamUpdateCaptureDependencies(hStream, dependencies, numDependencies, flags) }
 }

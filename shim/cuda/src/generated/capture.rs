@@ -147,24 +147,24 @@ pub unsafe extern "C" fn cuStreamGetCaptureInfo_v3_ptsz(hStream: u64, captureSta
 
 /// `cuStreamUpdateCaptureDependencies`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamUpdateCaptureDependencies() -> u32 {
-    refused(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES)
+pub unsafe extern "C" fn cuStreamUpdateCaptureDependencies(hStream: u64, dependencies: *mut u64, numDependencies: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES, || unsafe { crate::driver::capture::cuStreamUpdateCaptureDependencies(stream_arg(hStream, false), dependencies, numDependencies, flags) })
 }
 
 /// `cuStreamUpdateCaptureDependencies`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamUpdateCaptureDependencies_ptsz() -> u32 {
-    refused(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES)
+pub unsafe extern "C" fn cuStreamUpdateCaptureDependencies_ptsz(hStream: u64, dependencies: *mut u64, numDependencies: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES, || unsafe { crate::driver::capture::cuStreamUpdateCaptureDependencies(stream_arg(hStream, true), dependencies, numDependencies, flags) })
 }
 
 /// `cuStreamUpdateCaptureDependencies_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamUpdateCaptureDependencies_v2() -> u32 {
-    refused(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES_V2)
+pub unsafe extern "C" fn cuStreamUpdateCaptureDependencies_v2(hStream: u64, dependencies: *mut u64, dependencyData: *const c_void, numDependencies: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES_V2, || unsafe { crate::driver::capture::cuStreamUpdateCaptureDependencies_v2(stream_arg(hStream, false), dependencies, dependencyData, numDependencies, flags) })
 }
 
 /// `cuStreamUpdateCaptureDependencies_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuStreamUpdateCaptureDependencies_v2_ptsz() -> u32 {
-    refused(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES_V2)
+pub unsafe extern "C" fn cuStreamUpdateCaptureDependencies_v2_ptsz(hStream: u64, dependencies: *mut u64, dependencyData: *const c_void, numDependencies: usize, flags: u32) -> u32 {
+    guard(op::CU_STREAM_UPDATE_CAPTURE_DEPENDENCIES_V2, || unsafe { crate::driver::capture::cuStreamUpdateCaptureDependencies_v2(stream_arg(hStream, true), dependencies, dependencyData, numDependencies, flags) })
 }
