@@ -164,10 +164,11 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
                     return true;
                 };
                 any = true;
-                match bytes {
-                    Ok(bytes) => wait.reply.send_synchronised(session, Ok(()), &bytes),
-                    Err(code) => wait.reply.send_synchronised(session, Err(code), &[]),
-                }
+                let (result, bytes) = match bytes {
+                    Ok(bytes) => (Ok(()), bytes),
+                    Err(code) => (Err(code), Vec::new()),
+                };
+                answer(session, wait, result, bytes);
                 return false;
             }
         };
@@ -175,21 +176,27 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
             return true;
         }
         any = true;
-        answer(session, wait, result);
+        answer(session, wait, result, Vec::new());
         false
     });
     any
 }
 
-/// Answers a wait whose target is reached, on a waiter thread if copies must be delivered first.
-fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>) {
+/// Answers a wait whose target is reached, on a waiter thread if copies must be delivered first: some of them may be this
+/// thread's own to deliver.
+fn answer(
+    session: &Arc<Session>,
+    wait: &Pending,
+    result: Result<(), CudaError>,
+    bytes: Vec<u8>,
+) {
     if session.downloads.any() {
         let (session, reply) = (Arc::clone(session), wait.reply.clone());
         Arc::clone(&session)
             .waiters
-            .run(move || reply.send_synchronised(&session, result, &[]));
+            .run(move || reply.send_synchronised(&session, result, &bytes));
     } else {
-        wait.reply.send_synchronised(session, result, &[]);
+        wait.reply.send_synchronised(session, result, &bytes);
     }
 }
 
