@@ -15,6 +15,7 @@ pub mod stats;
 pub mod submit;
 pub mod threads;
 pub mod upload;
+pub mod user_objects;
 
 pub use contexts::{Target, current};
 pub use objects::{Object, create, destroyed, device, found, handle, handle_or_null, stream};

@@ -3,7 +3,7 @@
 use super::{put, put_if};
 use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
-use ringway_client::{called, handle};
+use ringway_client::{called, handle, user_objects};
 use ringway_wire::codec::Writer as _;
 
 pub unsafe fn cuGraphInstantiateWithParams(
@@ -73,4 +73,44 @@ pub unsafe fn cuGraphExecUpdate(
     unsafe { put_if(hErrorNode_out, 0) };
     unsafe { put(updateResult_out, info[0] as u32) }?;
     result
+}
+
+/// `CU_USER_OBJECT_NO_DESTRUCTOR_SYNC` is the only flag, and must be given; `CU_GRAPH_USER_OBJECT_MOVE` moves references.
+const NO_DESTRUCTOR_SYNC: u32 = 1;
+const MOVE: u32 = 1;
+
+pub unsafe fn cuUserObjectCreate(
+    object_out: *mut u64,
+    ptr: *const c_void,
+    destroy: *const c_void,
+    initialRefcount: u32,
+    flags: u32,
+) -> Result<(), CudaError> {
+    if object_out.is_null() || destroy.is_null() || initialRefcount == 0 || flags != NO_DESTRUCTOR_SYNC {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    // SAFETY: the program says that this is a CUhostFn.
+    let destroy = unsafe { core::mem::transmute::<*const c_void, user_objects::Destroy>(destroy) };
+    unsafe { put(object_out, user_objects::create(ptr as usize, destroy, initialRefcount)) }
+}
+
+pub unsafe fn cuUserObjectRetain(object: u64, count: u32) -> Result<(), CudaError> {
+    user_objects::retain(object, count)
+}
+
+pub unsafe fn cuUserObjectRelease(object: u64, count: u32) -> Result<(), CudaError> {
+    user_objects::release(object, count)
+}
+
+pub unsafe fn cuGraphRetainUserObject(graph: u64, object: u64, count: u32, flags: u32) -> Result<(), CudaError> {
+    handle(Kind::Graph, graph)?;
+    if flags & !MOVE != 0 || count == 0 {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    user_objects::hold(graph, object, count, flags & MOVE != 0)
+}
+
+pub unsafe fn cuGraphReleaseUserObject(graph: u64, object: u64, count: u32) -> Result<(), CudaError> {
+    handle(Kind::Graph, graph)?;
+    user_objects::let_go(graph, object, count)
 }

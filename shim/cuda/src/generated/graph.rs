@@ -668,32 +668,32 @@ pub extern "C" fn cuGraphDebugDotPrint() -> u32 {
 
 /// `cuUserObjectCreate`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuUserObjectCreate() -> u32 {
-    refused(op::CU_USER_OBJECT_CREATE)
+pub unsafe extern "C" fn cuUserObjectCreate(object_out: *mut u64, ptr: *const c_void, destroy: *const c_void, initialRefcount: u32, flags: u32) -> u32 {
+    guard(op::CU_USER_OBJECT_CREATE, || unsafe { crate::driver::graph::cuUserObjectCreate(object_out, ptr, destroy, initialRefcount, flags) })
 }
 
 /// `cuUserObjectRetain`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuUserObjectRetain() -> u32 {
-    refused(op::CU_USER_OBJECT_RETAIN)
+pub unsafe extern "C" fn cuUserObjectRetain(object: u64, count: u32) -> u32 {
+    guard(op::CU_USER_OBJECT_RETAIN, || unsafe { crate::driver::graph::cuUserObjectRetain(object, count) })
 }
 
 /// `cuUserObjectRelease`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuUserObjectRelease() -> u32 {
-    refused(op::CU_USER_OBJECT_RELEASE)
+pub unsafe extern "C" fn cuUserObjectRelease(object: u64, count: u32) -> u32 {
+    guard(op::CU_USER_OBJECT_RELEASE, || unsafe { crate::driver::graph::cuUserObjectRelease(object, count) })
 }
 
 /// `cuGraphRetainUserObject`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphRetainUserObject() -> u32 {
-    refused(op::CU_GRAPH_RETAIN_USER_OBJECT)
+pub unsafe extern "C" fn cuGraphRetainUserObject(graph: u64, object: u64, count: u32, flags: u32) -> u32 {
+    guard(op::CU_GRAPH_RETAIN_USER_OBJECT, || unsafe { crate::driver::graph::cuGraphRetainUserObject(graph, object, count, flags) })
 }
 
 /// `cuGraphReleaseUserObject`, CUDA 11.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphReleaseUserObject() -> u32 {
-    refused(op::CU_GRAPH_RELEASE_USER_OBJECT)
+pub unsafe extern "C" fn cuGraphReleaseUserObject(graph: u64, object: u64, count: u32) -> u32 {
+    guard(op::CU_GRAPH_RELEASE_USER_OBJECT, || unsafe { crate::driver::graph::cuGraphReleaseUserObject(graph, object, count) })
 }
 
 /// `cuGraphConditionalHandleCreate`, CUDA 12.3.
