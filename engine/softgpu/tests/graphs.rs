@@ -195,7 +195,8 @@ fn captures_that_go_wrong() {
 #[test]
 fn memory_nodes_and_captured_allocations() {
     let _ctx = Ctx::new(0);
-    let s = stream(1);
+    // A blocking stream: it must come after the fill in the legacy stream.
+    let s = stream(0);
     let mut p = CUdeviceptr(0);
     let q = alloc(16);
     let mut graph = CUgraph(0);

@@ -278,8 +278,10 @@ fn faults_stay_until_the_context_goes() {
     let (n, add) = (1001u32, 1u32);
     let params = [Host::of(&q), Host::of(&p), Host::of(&n), Host::of(&add)];
     let (s, done) = (stream(1), event(0));
+    let gate = Gate::close(s);
     assert_eq!(launch(f, 8, 128, 0, s, &params), CUresult::SUCCESS);
     ok!(cuEventRecord(done, s));
+    gate.open();
     gives!(ILLEGAL_ADDRESS, cuStreamSynchronize(s));
     gives!(ILLEGAL_ADDRESS, cuEventSynchronize(done));
     gives!(ILLEGAL_ADDRESS, cuCtxSynchronize());

@@ -186,7 +186,7 @@ impl Device {
             72 => 2_097_120,                            // MAXIMUM_TEXTURE2D_LINEAR_PITCH
             75 => self.cc.0 as i32,                     // COMPUTE_CAPABILITY_MAJOR
             76 => self.cc.1 as i32,                     // COMPUTE_CAPABILITY_MINOR
-            78 | 79 | 80 => 1,                          // STREAM_PRIORITIES, GLOBAL_L1_CACHE, LOCAL_L1_CACHE
+            78..=80 => 1,                               // STREAM_PRIORITIES, GLOBAL_L1_CACHE, LOCAL_L1_CACHE
             81 => self.shared_per_multiprocessor() as i32,
             83 => 1,                                    // MANAGED_MEMORY
             84 => 0,                                    // MULTI_GPU_BOARD

@@ -103,6 +103,9 @@ impl Body {
     }
 }
 
+/// A parameter buffer, and the address of each parameter in it.
+pub type ExposedParams = (Vec<u8>, Vec<u64>);
+
 /// A node.
 pub struct Node {
     /// Its handle.
@@ -122,7 +125,7 @@ pub struct Node {
     /// Attributes that programs set.
     pub attributes: Mutex<HashMap<u32, [u8; 64]>>,
     /// Parameter buffers handed out by `cuGraphKernelNodeGetParams`; valid while the node lives.
-    pub exposed: Mutex<Vec<Arc<(Vec<u8>, Vec<u64>)>>>,
+    pub exposed: Mutex<Vec<Arc<ExposedParams>>>,
 }
 
 /// A graph.
@@ -510,6 +513,11 @@ impl ExecList {
             }
         }
         Ok(())
+    }
+
+    /// Whether it runs code of the program.
+    pub fn calls_host(&self) -> bool {
+        self.entries.iter().any(|e| matches!(e.body, Body::Host(..) | Body::Batch(_)))
     }
 
     /// Events still get their time when the launch is skipped.

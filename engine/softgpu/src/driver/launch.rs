@@ -106,7 +106,7 @@ pub fn occupancy(device: &Device, kernel: &Kernel, threads: u32, dynamic_shared:
     let by_threads = device.threads_per_multiprocessor() / (warps * 32);
     let reserved = if device.cc.0 >= 8 { 1024 } else { 0 };
     let shared = (u64::from(kernel.static_shared_bytes) + dynamic_shared + reserved).next_multiple_of(128);
-    let by_shared = if shared == 0 { u32::MAX } else { (u64::from(device.shared_per_multiprocessor()) / shared).min(u64::from(u32::MAX)) as u32 };
+    let by_shared = u64::from(device.shared_per_multiprocessor()).checked_div(shared).unwrap_or(64).min(64) as u32;
     let registers = kernel.registers.clamp(16, 255).next_multiple_of(8) * warps * 32;
     by_threads.min(by_shared).min((65536 / registers).max(1)).min(device.blocks_per_multiprocessor())
 }

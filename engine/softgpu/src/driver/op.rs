@@ -75,6 +75,15 @@ impl Op {
         matches!(self, Op::Kernel(_) | Op::Copy(_) | Op::Fill(_) | Op::Graph(_))
     }
 
+    /// Whether it runs code of the program, or may take long for reasons outside this device.
+    pub fn calls_host(&self) -> bool {
+        match self {
+            Op::Host(..) | Op::Callback(..) | Op::WaitValue(_) | Op::Batch(_) => true,
+            Op::Graph(list) => list.calls_host(),
+            _ => false,
+        }
+    }
+
     /// Executes it. An error poisons the context.
     pub fn run(&self, stream: &Arc<Stream>, ctx: &Arc<Context>) -> R {
         match self {

@@ -49,8 +49,20 @@ pub struct Stream {
 struct Queue {
     items: VecDeque<Item>,
     submitted: u64,
-    draining: bool,
+    state: State,
     waiters: u32,
+}
+
+/// Who executes a queue.
+#[derive(Default, PartialEq, Eq, Clone, Copy)]
+enum State {
+    /// Nobody: it is empty.
+    #[default]
+    Idle,
+    /// A thread was woken for it and has not begun.
+    Scheduled,
+    /// A thread executes it.
+    Running,
 }
 
 struct Item {
@@ -77,6 +89,7 @@ impl Mark {
         if self.reached() {
             return;
         }
+        self.stream.help(self.seq);
         let mut queue = self.stream.queue.lock();
         queue.waiters += 1;
         while !self.reached() {
@@ -151,12 +164,40 @@ impl Stream {
         queue.submitted += 1;
         let seq = queue.submitted;
         queue.items.push_back(Item { seq, after, op });
-        let start = !std::mem::replace(&mut queue.draining, true);
-        drop(queue);
-        if start {
+        self.schedule(queue);
+        Mark { stream: Arc::clone(self), seq }
+    }
+
+    /// Wakes a thread for the queue if nobody is at it.
+    fn schedule(self: &Arc<Self>, mut queue: parking_lot::MutexGuard<'_, Queue>) {
+        if queue.state == State::Idle {
+            queue.state = State::Scheduled;
+            drop(queue);
             dispatch(Arc::clone(self));
         }
-        Mark { stream: Arc::clone(self), seq }
+    }
+
+    /// A thread that is about to wait for `seq` executes the queue itself while the thread woken for it has not begun: that saves two
+    /// switches. It leaves host functions to the pool's threads.
+    fn help(self: &Arc<Self>, seq: u64) {
+        let mut queue = self.queue.lock();
+        if queue.state != State::Scheduled {
+            return;
+        }
+        queue.state = State::Running;
+        while self.done.load(Ordering::Acquire) < seq
+            && let Some(item) = queue.items.pop_front_if(|item| !item.op.calls_host())
+        {
+            drop(queue);
+            let at = item.seq;
+            self.execute(item);
+            queue = self.queue.lock();
+            self.finish(&mut queue, at);
+        }
+        queue.state = State::Idle;
+        if !queue.items.is_empty() {
+            self.schedule(queue);
+        }
     }
 
     /// Appends an operation and waits for it. On an idle stream the calling thread executes it itself.
@@ -168,27 +209,20 @@ impl Stream {
         let mut queue = self.queue.lock();
         queue.submitted += 1;
         let seq = queue.submitted;
-        if !queue.draining && queue.items.is_empty() {
-            queue.draining = true;
+        if queue.state == State::Idle {
+            queue.state = State::Running;
             drop(queue);
             self.execute(Item { seq, after, op });
-            let more = {
-                let mut queue = self.queue.lock();
-                self.finish(&mut queue, seq);
-                queue.draining = !queue.items.is_empty();
-                queue.draining
-            };
-            if more {
-                dispatch(Arc::clone(self));
+            let mut queue = self.queue.lock();
+            self.finish(&mut queue, seq);
+            queue.state = State::Idle;
+            if !queue.items.is_empty() {
+                self.schedule(queue);
             }
             return;
         }
         queue.items.push_back(Item { seq, after, op });
-        let start = !std::mem::replace(&mut queue.draining, true);
-        drop(queue);
-        if start {
-            dispatch(Arc::clone(self));
-        }
+        self.schedule(queue);
         Mark { stream: Arc::clone(self), seq }.wait();
     }
 
@@ -224,6 +258,10 @@ impl Stream {
     /// Executes until the queue is empty.
     fn drain(self: Arc<Self>) {
         let mut queue = self.queue.lock();
+        if queue.state != State::Scheduled {
+            return; // A waiting thread was faster.
+        }
+        queue.state = State::Running;
         while let Some(item) = queue.items.pop_front() {
             drop(queue);
             let seq = item.seq;
@@ -231,7 +269,7 @@ impl Stream {
             queue = self.queue.lock();
             self.finish(&mut queue, seq);
         }
-        queue.draining = false;
+        queue.state = State::Idle;
     }
 }
 
