@@ -26,9 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING`.
 const EVENT_FLAGS: u32 = 1 | 2;
 
-/// Pinned memory of the driver.
+/// Pinned memory of the driver. It serves copies of every context, and goes with the one that it was allocated in.
 #[derive(Debug)]
 struct Staging {
+    context: u64,
     at: u64,
     bytes: usize,
 }
@@ -62,7 +63,7 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    fn staging(&self, driver: &Driver, bytes: usize) -> Result<Staging, CudaError> {
+    fn staging(&self, driver: &Driver, context: u64, bytes: usize) -> Result<Staging, CudaError> {
         let size = bytes.next_power_of_two().max(STAGING_MIN);
         {
             let mut state = self.state.lock();
@@ -74,7 +75,7 @@ impl Downloads {
         let mut at = 0u64;
         // CU_MEMHOSTALLOC_PORTABLE: pinned for every context.
         driver_call!(driver, cuMemHostAlloc((&raw mut at).cast(), size, 1))?;
-        Ok(Staging { at, bytes: size })
+        Ok(Staging { context, at, bytes: size })
     }
 
     fn keep_staging(&self, driver: &Driver, staging: Staging) {
@@ -110,9 +111,12 @@ impl Downloads {
         self.state.lock().events.push((context, event));
     }
 
-    /// The events of a context that is being destroyed are forgotten with it.
+    /// The events and the staging memory of a context that is being destroyed are forgotten with it.
     pub fn forget_context(&self, context: u64) {
-        self.state.lock().events.retain(|(of, _)| *of != context);
+        let mut state = self.state.lock();
+        state.events.retain(|(of, _)| *of != context);
+        state.staging.retain(|kept| kept.context != context);
+        state.staging_bytes = state.staging.iter().map(|kept| kept.bytes).sum();
     }
 
     /// Asks the driver to copy `bytes` at `source` in stream order; the context (the driver's handle) is current.
@@ -128,7 +132,7 @@ impl Downloads {
         bytes: usize,
         stream: u64,
     ) -> Result<Arc<Download>, CudaError> {
-        let staging = self.staging(driver, bytes)?;
+        let staging = self.staging(driver, context, bytes)?;
         let mut events = Vec::with_capacity(bytes.div_ceil(STRIDE));
         let mut offset = 0;
         let mut result = Ok(());
@@ -273,6 +277,7 @@ impl Downloads {
         self.keep_staging(
             driver,
             Staging {
+                context: download.staging.context,
                 at: download.staging.at,
                 bytes: download.staging.bytes,
             },

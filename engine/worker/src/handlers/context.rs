@@ -59,6 +59,8 @@ pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let context = cx.session.take_context(number)?;
         *cx.current = 0;
         cx.offload(move |session, reply| {
+            // The memory for copies goes with the context, so no copy may find it afterwards.
+            session.downloads.forget_context(context.raw);
             // Retained once by this session; reset ends it whatever else holds it.
             let result = driver_call!(session.driver, cuDevicePrimaryCtxReset(device))
                 .and_then(|()| driver_call!(session.driver, cuDevicePrimaryCtxRelease(device)));
@@ -104,6 +106,7 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         *cx.current = 0;
         driver_call!(cx.driver, cuCtxSetCurrent(0))?;
         cx.offload(move |session, reply| {
+            session.downloads.forget_context(context.raw);
             let result = driver_call!(session.driver, cuCtxDestroy(context.raw));
             forget(session, number, &context);
             reply.result(session, result);
