@@ -1,5 +1,6 @@
 //! Launches: parameters are copied by the kernel's layout, which was learnt when it was looked up. Nothing is waited for.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use ringway_api::{CudaError, op};
 use ringway_client::functions::{self, Function};
@@ -231,6 +232,40 @@ pub unsafe fn cuLaunchKernel(
     }
 }
 
+/// A cooperative launch must fit on the device at once, and programs are told so by the call itself. How many blocks fit is
+/// asked once for each shape in a row.
+fn fits_at_once(f: u64, shape: &Shape) -> Result<(), CudaError> {
+    thread_local! {
+        /// Function, threads of a block, dynamic shared bytes; and the blocks that fit.
+        static LAST: Cell<((u64, u32, u32), u64)> = const { Cell::new(((0, 0, 0), 0)) };
+    }
+    let object = functions::object(f)?;
+    shape.check(functions::get(f)?, object.target.lane)?;
+    let threads = shape.block.iter().product::<u32>();
+    let key = (f, threads, shape.shared);
+    let (mut last, mut fit) = LAST.get();
+    if last != key {
+        let mut blocks = 0i32;
+        // SAFETY: one output.
+        CudaError::check(unsafe {
+            crate::generated::occupancy::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                &raw mut blocks,
+                f,
+                threads as i32,
+                shape.shared as usize,
+            )
+        })?;
+        let processors = super::device::attribute(object.target.lane as i32, 16)?;
+        (last, fit) = (key, blocks.max(0) as u64 * processors.max(0) as u64);
+        LAST.set((last, fit));
+    }
+    let blocks = shape.grid.iter().map(|&extent| u64::from(extent)).product::<u64>();
+    if blocks > fit {
+        return Err(CudaError::COOPERATIVE_LAUNCH_TOO_LARGE);
+    }
+    Ok(())
+}
+
 pub unsafe fn cuLaunchCooperativeKernel(
     f: u64,
     gridDimX: u32,
@@ -248,6 +283,7 @@ pub unsafe fn cuLaunchCooperativeKernel(
         block: [blockDimX, blockDimY, blockDimZ],
         shared: sharedMemBytes,
     };
+    fits_at_once(f, &shape)?;
     let params = unsafe { Params::read(kernelParams, core::ptr::null_mut()) }?;
     unsafe {
         launch(
