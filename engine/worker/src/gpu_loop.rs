@@ -37,8 +37,8 @@ pub enum End {
     },
 }
 
-/// Serves one lane until the client goes; `spin` is how long to look before sleeping.
-pub fn run(session: &Arc<Session>, mut lane: ServerLane, spin: Duration) -> End {
+/// Serves lane `number` until the client goes; `spin` is how long to look before sleeping.
+pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Duration) -> End {
     let handle = lane.handle().clone();
     let mut pending: Vec<Pending> = Vec::new();
     let mut current = 0u64;
@@ -62,6 +62,7 @@ pub fn run(session: &Arc<Session>, mut lane: ServerLane, spin: Duration) -> End 
                     }
                     lane.release(position);
                     handle.set_executed(position);
+                    session.executed(number, position);
                     busy = true;
                 }
                 Ok(None) => {}

@@ -4,7 +4,7 @@ use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, op};
 use ringway_wire::call::{
     COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
-    TAG_HOST_FUNCTION_DONE, TAG_PING,
+    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PING,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
             Outcome::Later
         }
         TAG_FETCH_BLOB => fetch(cx, r).into(),
+        TAG_AFTER => after(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
 }
@@ -49,6 +50,30 @@ fn blob(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
 fn host_function_done(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     cx.session.host_function_returned(r.u64()?);
     Ok(r.end()?)
+}
+
+/// Looks at another lane's progress before a short sleep between looks.
+const LOOKS: u32 = 2000;
+
+/// Program order across lanes: this lane goes on when the other has come so far. Positions were given in one order over
+/// all lanes, so lanes never wait for each other in a circle; a client that makes such a circle stops its own session only,
+/// until it goes.
+fn after(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let (lane, position) = (r.u64()?, r.u64()?);
+    r.end()?;
+    let mut looks = 0;
+    loop {
+        match cx.session.has_executed(lane, position) {
+            None => return Err(Malformed::Value(lane).into()),
+            Some(true) => return Ok(()),
+            Some(false) if cx.session.is_over() => return Ok(()),
+            Some(false) if looks < LOOKS => {
+                looks += 1;
+                std::hint::spin_loop();
+            }
+            Some(false) => std::thread::sleep(Duration::from_micros(20)),
+        }
+    }
 }
 
 fn fetch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<Outcome, Failure> {

@@ -94,11 +94,11 @@ pub fn serve_session() -> Result<(), WorkerError> {
         let session = Arc::clone(&session);
         std::thread::Builder::new()
             .name(format!("gpu{lane}"))
-            .spawn(move || gpu_thread(&session, server_lane, core))?;
+            .spawn(move || gpu_thread(&session, lane, server_lane, core))?;
     }
 }
 
-fn gpu_thread(session: &Arc<Session>, lane: ServerLane, core: Option<u32>) {
+fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Option<u32>) {
     if let Some(core) = core
         && !core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
     {
@@ -109,7 +109,7 @@ fn gpu_thread(session: &Arc<Session>, lane: ServerLane, core: Option<u32>) {
         .and_then(|text| text.parse().ok())
         .unwrap_or(SPIN_US);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        gpu_loop::run(session, lane, Duration::from_micros(spin))
+        gpu_loop::run(session, number, lane, Duration::from_micros(spin))
     }));
     session.end();
     let code = match ended {

@@ -13,7 +13,7 @@ use ringway_wire::call::BLOB_BYTES_MAX;
 use ringway_wire::control::Slice;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Bytes of blobs (module images) that a session may keep.
@@ -105,6 +105,8 @@ pub struct Session {
     host_functions: Mutex<HashMap<u64, bool>>,
     host_function_done: Condvar,
     over: Mutex<bool>,
+    /// End position of the last record that each lane has executed.
+    executed: Vec<AtomicU64>,
 }
 
 impl Session {
@@ -116,6 +118,7 @@ impl Session {
         account_slot: u32,
         output: Output,
     ) -> Self {
+        let executed = slices.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             driver,
             handles: Handles::default(),
@@ -134,7 +137,27 @@ impl Session {
             host_functions: Mutex::default(),
             host_function_done: Condvar::new(),
             over: Mutex::new(false),
+            executed,
         }
+    }
+
+    /// A lane has executed everything before `position`.
+    #[inline]
+    pub fn executed(&self, lane: usize, position: u64) {
+        if let Some(word) = self.executed.get(lane) {
+            word.store(position, Ordering::Release);
+        }
+    }
+
+    /// Whether a lane has executed everything before `position`; None for a lane that there is not.
+    pub fn has_executed(&self, lane: u64, position: u64) -> Option<bool> {
+        let word = self.executed.get(usize::try_from(lane).ok()?)?;
+        Some(word.load(Ordering::Acquire) >= position)
+    }
+
+    /// Whether the client is gone.
+    pub fn is_over(&self) -> bool {
+        *self.over.lock()
     }
 
     /// The driver's device behind the client's ordinal.

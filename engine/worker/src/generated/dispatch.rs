@@ -52,6 +52,7 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         op::CU_CTX_WAIT_EVENT => super::context::cuCtxWaitEvent(cx, r).into(),
         op::CU_CTX_GET_SHARED_MEM_CONFIG => super::context::cuCtxGetSharedMemConfig(cx, r).into(),
         op::CU_CTX_SET_SHARED_MEM_CONFIG => super::context::cuCtxSetSharedMemConfig(cx, r).into(),
+        op::CU_MEMCPY_PEER => crate::handlers::copy::cuMemcpyPeer(cx, r),
         op::CU_MEMCPY_HTOD => crate::handlers::copy::cuMemcpyHtoD(cx, r),
         op::CU_MEMCPY_DTOH => crate::handlers::copy::cuMemcpyDtoH(cx, r),
         op::CU_MEMCPY_DTOD => crate::handlers::copy::cuMemcpyDtoD(cx, r),

@@ -109,6 +109,24 @@ pub fn cuMemcpyDtoDAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     on_device(cx, r).into()
 }
 
+/// Ordered with all work of both contexts (CUDA driver API, cuMemcpyPeer), so it may wait.
+pub fn cuMemcpyPeer(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
+        let _stream = cx.stream(r.u64()?)?;
+        let to = r.u64()?;
+        let to_context = cx.session.context(r.u32()?)?.raw;
+        let from = r.u64()?;
+        let from_context = cx.session.context(r.u32()?)?.raw;
+        let bytes = r.usize()?;
+        r.end()?;
+        cx.offload(move |session, reply| {
+            let result = driver_call!(session.driver, cuMemcpyPeer(to, to_context, from, from_context, bytes));
+            reply.send_synchronised(session, result, &[]);
+        })
+    };
+    body(cx, r).into()
+}
+
 pub fn cuMemcpyPeerAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
         let stream = cx.stream(r.u64()?)?;

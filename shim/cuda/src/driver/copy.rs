@@ -295,16 +295,27 @@ pub unsafe fn cuMemcpyPeer(
     ByteCount: usize,
     per_thread: bool,
 ) -> Result<(), CudaError> {
-    unsafe {
-        cuMemcpyPeerAsync(
-            dst,
-            dstContext,
-            src,
-            srcContext,
-            ByteCount,
-            default_stream(per_thread),
-        )
+    use ringway_client::contexts::number;
+    let (to, from) = (number(dstContext)?, number(srcContext)?);
+    let on = stream(default_stream(per_thread))?;
+    if memory::exceeds(dst, ByteCount as u64) || memory::exceeds(src, ByteCount as u64) {
+        return Err(CudaError::INVALID_VALUE);
     }
+    // Ordered with all work of both contexts, not of a stream alone; so it is waited for.
+    called(
+        op::CU_MEMCPY_PEER,
+        on.target,
+        40,
+        |w| {
+            w.u64(on.id);
+            w.u64(dst);
+            w.u32(to);
+            w.u64(src);
+            w.u32(from);
+            w.usize(ByteCount);
+        },
+        |_| Ok(()),
+    )
 }
 
 pub unsafe fn cuMemcpyPeerAsync(
