@@ -260,7 +260,7 @@ pub struct DeviceSnapshot {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerOrder {
-    /// First message; file descriptor: the lease's account (see `ringway_wire::account`).
+    /// First message; file descriptor: the lease's account (see `ringway_link::account`).
     Configure {
         /// Session identifier.
         session: u64,

@@ -1,4 +1,8 @@
-//! Part of Ringway; see ARCHITECTURE.md.
+//! What both ends of a session agree on: layouts of memory, records, frames, handles and control messages.
+//!
+//! Nothing here does input or output but `control`, on a stream it is given. `WIRE.md` numbers the rules that `layout`
+//! and `frame` hold.
+
 pub mod call;
 pub mod codec;
 pub mod control;
