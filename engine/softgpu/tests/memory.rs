@@ -3,18 +3,22 @@
 mod common;
 use common::*;
 
-/// Two devices of 64 MiB; before the first driver call of this process.
-fn setup() {
+/// Two devices of 64 MiB; before the first driver call of this process. One test at a time: they free addresses twice on purpose, and in the
+/// meantime another test could have got the same one.
+fn setup() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| unsafe {
         std::env::set_var("RINGWAY_SOFTGPU_DEVICES", "2");
         std::env::set_var("RINGWAY_SOFTGPU_MEMORY_MIB", "64");
     });
+    turn
 }
 
 #[test]
 fn bytes_go_there_and_back_and_bounds_are_checked() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     let data: Vec<u8> = (0..10_000).map(|i| (i * 7) as u8).collect();
     let p = upload(&data);
@@ -33,7 +37,7 @@ fn bytes_go_there_and_back_and_bounds_are_checked() {
 
 #[test]
 fn memory_given_out_again_is_zero() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     for len in [100usize, 5000, 1 << 20] {
         for _ in 0..20 {
@@ -47,7 +51,7 @@ fn memory_given_out_again_is_zero() {
 
 #[test]
 fn out_of_memory_is_an_error_that_passes() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(1);
     let (mut free, mut total) = (0usize, 0usize);
     ok!(cuMemGetInfo_v2((&mut free).into(), (&mut total).into()));
@@ -71,7 +75,7 @@ fn out_of_memory_is_an_error_that_passes() {
 
 #[test]
 fn two_dimensional_copies_and_fills() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     let (mut p, mut pitch) = (CUdeviceptr(0), 0usize);
     ok!(cuMemAllocPitch_v2((&mut p).into(), (&mut pitch).into(), 100, 20, 4));
@@ -109,7 +113,7 @@ fn two_dimensional_copies_and_fills() {
 
 #[test]
 fn three_dimensional_copy() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     let volume: Vec<u16> = (0..4 * 5 * 6).collect();
     let p = upload(&volume);
@@ -138,7 +142,7 @@ fn three_dimensional_copy() {
 
 #[test]
 fn pinned_registered_and_managed_memory_are_told_apart() {
-    setup();
+    let _turn = setup();
     let ctx = Ctx::new(0);
     let (mut pinned, mut managed) = (Host(0), CUdeviceptr(0));
     ok!(cuMemHostAlloc((&mut pinned).into(), 4096, 2));
@@ -172,7 +176,7 @@ fn pinned_registered_and_managed_memory_are_told_apart() {
 
 #[test]
 fn copies_between_devices() {
-    setup();
+    let _turn = setup();
     let a = Ctx::new(0);
     let p = upload(&[1u32, 2, 3]);
     let b = Ctx::new(1);
@@ -193,7 +197,7 @@ fn copies_between_devices() {
 
 #[test]
 fn stream_ordered_memory() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     let s = stream(1);
     let (mut pool, mut p) = (CUmemoryPool(0), CUdeviceptr(0));
@@ -229,7 +233,7 @@ fn stream_ordered_memory() {
 
 #[test]
 fn virtual_memory() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     const M: usize = 2 << 20;
     let prop = CUmemAllocationProp { kind: 1, location: CUmemLocation { kind: 1, id: 0 }, ..Default::default() };
@@ -268,7 +272,7 @@ fn virtual_memory() {
 
 #[test]
 fn fills_of_all_widths() {
-    setup();
+    let _turn = setup();
     let _ctx = Ctx::new(0);
     let p = alloc(1024);
     ok!(cuMemsetD8_v2(p, 1, 1024));
