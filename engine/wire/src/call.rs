@@ -6,6 +6,9 @@ pub const TAG_INTERNAL: u32 = 0x4000_0000;
 pub const TAG_BLOB: u32 = TAG_INTERNAL + 1;
 /// Client to server: a host function that the server asked for has returned. `id u64`.
 pub const TAG_HOST_FUNCTION_DONE: u32 = TAG_INTERNAL + 2;
+/// Flag of a ping: answer when the work of its context is done on the device (unless a capture is under way, in which
+/// nothing is done yet).
+pub const FLAG_SETTLE: u16 = 1;
 /// Client to server, waited for: do nothing. For measuring, and to learn that all before has been executed.
 pub const TAG_PING: u32 = TAG_INTERNAL + 3;
 /// Client to server, waited for: send a blob that the server keeps as notices. `hash [u8; 32]`, `download u64`.

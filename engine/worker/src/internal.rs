@@ -3,7 +3,7 @@
 use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, op};
 use ringway_wire::call::{
-    COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
+    COPY_PIECE_BYTES, FLAG_SETTLE, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
     TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PING,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
@@ -19,6 +19,9 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
     match tag {
         TAG_BLOB => blob(cx, r).into(),
         TAG_HOST_FUNCTION_DONE => host_function_done(cx, r).into(),
+        TAG_PING if cx.header.flags & FLAG_SETTLE != 0 && cx.header.ctx != 0 && !cx.session.capturing() => {
+            crate::handlers::context::cuCtxSynchronize(cx, r)
+        }
         TAG_PING => {
             cx.reply_to().send_synchronised(cx.session, Ok(()), &[]);
             Outcome::Later

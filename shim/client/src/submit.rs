@@ -6,7 +6,7 @@ use crate::session::{Session, lost, session};
 use crate::{notices, stats};
 use ringway_api::{CudaError, TABLE, result_name};
 use ringway_link::{ClientLane, LinkError, Position};
-use ringway_wire::call::{Status, TAG_PING};
+use ringway_wire::call::{FLAG_SETTLE, Status, TAG_PING};
 use ringway_wire::codec::{CallHeader, Malformed, Reader, SliceWriter, Writer as _};
 use ringway_wire::layout::REPLY_INLINE_MAX;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,7 @@ pub fn posted(
         return Err(fault);
     }
     stats::count(opcode, false);
-    record(session, opcode, target, CallHeader::NO_REPLY, size, write)?;
+    record(session, opcode, target, (CallHeader::NO_REPLY, 0), size, write)?;
     if session.synchronous {
         synchronise(target, opcode)
     } else {
@@ -53,7 +53,7 @@ fn record(
     session: &Session,
     opcode: u32,
     target: Target,
-    reply_slot: u16,
+    (reply_slot, flags): (u16, u16),
     size: usize,
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<Position, CudaError> {
@@ -71,7 +71,7 @@ fn record(
     CallHeader {
         ctx: target.context,
         reply_slot,
-        flags: 0,
+        flags,
         sequence: 0,
     }
     .write(&mut writer);
@@ -156,7 +156,7 @@ where
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(&error))?;
-    let position = record(session, opcode, target, slot.index(), size, write)?;
+    let position = record(session, opcode, target, (slot.index(), 0), size, write)?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
@@ -188,14 +188,14 @@ where
     })
 }
 
-/// Waits until everything posted to the lane has been executed, and reports what failed; for `RINGWAY_SYNC=1`.
+/// Waits until everything posted in the context is done, on the device too, and reports what failed; for `RINGWAY_SYNC=1`.
 fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
     let session = session()?;
     let lane: &ClientLane = &session.lanes[target.lane as usize];
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(&error))?;
-    let position = record(session, TAG_PING, target, slot.index(), 0, |_| ())?;
+    let position = record(session, TAG_PING, target, (slot.index(), FLAG_SETTLE), 0, |_| ())?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
