@@ -150,7 +150,7 @@ pub fn coverage(rows: &[&Row], families: &[String]) -> String {
         "# Coverage of the CUDA driver API\n\n\
          Written by ringway-api-gen from engine/api/table; do not edit. `ringway coverage` prints the same from the program.\n\n\
          {} functions in {} forms, {symbols} symbols. Every symbol is exported; what is not there yet, or will not be,\n\
-         returns a CUDA error and says its reason once.\n\n\
+         returns a CUDA error, and with `RINGWAY_LOG=warn` says its reason once.\n\n\
          | family | full | partial | planned | refused |\n|---|---|---|---|---|\n",
         bases.len(),
         rows.iter().filter(|r| !r.internal).count(),
