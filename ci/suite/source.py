@@ -50,7 +50,10 @@ ALLOWED = {
     "ringway-audit": set(),
     "ringway-softgpu": {"ringway-api"},
     "ringway-worker": {"ringway-api", "ringway-wire", "ringway-link", "ringway-shm-ring"},
+    "ringway-pool": {"ringway-api", "ringway-wire", "ringway-link"},
 }
+# the server's side and the program that starts it; only that program may use them
+TOP = {"ringway-worker", "ringway-pool", "ringway"}
 # what is loaded into a user's program never links these
 NOT_IN_PROGRAMS = re.compile(r"^(tokio|async-std|smol|mio|hyper|reqwest|axum|tonic|h2|clap|openssl.*|rustls)$")
 
@@ -65,6 +68,8 @@ def dependency_directions(t):
         if package["name"] in ALLOWED:
             wrong = uses - ALLOWED[package["name"]]
             require(not wrong, f"{package['name']} must not use {', '.join(sorted(wrong))}")
+        if package["name"] != "ringway":
+            require(not uses & TOP, f"{package['name']} must not use {', '.join(sorted(uses & TOP))}")
     # everything that the shim links, however deep
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     by_id = {package["id"]: package["name"] for package in metadata["packages"]}

@@ -4,6 +4,8 @@
 //! `shim/cuda` (the exports), in `engine/worker` (the dispatch), and `docs/coverage.md`. See CONTRIBUTING.md, "Add one
 //! CUDA call".
 
+#![forbid(unsafe_code)]
+
 mod coverage;
 pub mod error;
 #[rustfmt::skip]

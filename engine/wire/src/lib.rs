@@ -3,6 +3,8 @@
 //! Nothing here does input or output but `control`, on a stream it is given. `WIRE.md` numbers the rules that `layout`
 //! and `frame` hold.
 
+#![forbid(unsafe_code)]
+
 pub mod call;
 pub mod codec;
 pub mod control;
