@@ -1,3 +1,5 @@
+//! Tests of the parser: what it accepts, how it places what it read, and where it says that text is wrong.
+
 use super::*;
 
 #[test]

@@ -1,4 +1,5 @@
-//! Contexts.
+//! Contexts: made and destroyed under the client's numbers. What lived in one (handles, charges, events for copies) is
+//! forgotten with it. Which one is current is the client's affair; `Cx::enter` follows it record by record.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
 use crate::driver_call;

@@ -1,4 +1,5 @@
-//! Copies.
+//! Copies. To the device: straight from the ring. To the client: by `downloads`, inside the reply where the copy is short
+//! and soon done. Within the device: as they are.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
 use crate::driver_call;

@@ -1,4 +1,4 @@
-//! Events.
+//! Events: asking and waiting. A wait is polled by the GPU thread and never made there.
 
 use super::stream::answer_query;
 use crate::cx::{Cx, Handled, Outcome, Pending, Target};

@@ -1,4 +1,4 @@
-//! Kernels' attributes.
+//! Kernels' attributes: setting them. Reading is answered in the client, from what `module::describe` told it.
 
 use super::launch::function;
 use crate::cx::{Cx, Failure, Outcome};

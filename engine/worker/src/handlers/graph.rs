@@ -1,4 +1,4 @@
-//! Graphs.
+//! Graphs: the update of an executable one, which answers in its result. Everything else about whole graphs is generated.
 
 use crate::cx::{Cx, Failure, Outcome};
 use crate::driver_call;

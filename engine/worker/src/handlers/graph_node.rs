@@ -1,4 +1,5 @@
-//! Graph nodes with parameters that hold pointers.
+//! Graph nodes with parameters that hold pointers: kernels, copies within the device, host functions. Structures of the
+//! driver are put together here from the record; no pointer comes from the client.
 
 use super::copy::region;
 use super::launch::{BUFFER_POINTER, BUFFER_SIZE, Shape, function, host_request, shape};

@@ -1,4 +1,5 @@
-//! Launches.
+//! Launches, with the parameters as one packed buffer; and host functions in streams, which the driver calls here and the
+//! client runs.
 
 use crate::cx::{Cx, Failure, Outcome};
 use crate::driver_call;

@@ -1,4 +1,4 @@
-//! Libraries and their kernels.
+//! Libraries and their kernels. Loading may compile, so it runs on a waiter thread, and so does the first look at a kernel.
 
 use super::module::{Image, Jit, LIST_MAX, describe, describe_function, names, send};
 use crate::cx::{Cx, Failure, Handled, Outcome};

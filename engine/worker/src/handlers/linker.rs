@@ -1,4 +1,5 @@
-//! The driver's linker.
+//! The driver's linker: inputs are blobs that the client sent, the result is a blob that the client may fetch. The driver
+//! keeps pointers into the options, so these live as long as the linker.
 
 use super::module::Jit;
 use crate::cx::{Cx, Failure, Handled, Outcome};

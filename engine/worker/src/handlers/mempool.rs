@@ -1,4 +1,4 @@
-//! Stream-ordered allocation.
+//! Stream-ordered allocation, counted against the slice like any other; and attributes of pools.
 
 use super::memory::allocate;
 use crate::cx::{Cx, Failure, Outcome};

@@ -1,4 +1,5 @@
-//! Modules.
+//! Modules: loaded from blobs, checked to end where their formats say, on a waiter thread because the driver may compile.
+//! Kernels are described to the client (attributes, layout of parameters) when they are first looked up.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, ReplyTo};
 use crate::driver_call;

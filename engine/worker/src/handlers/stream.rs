@@ -1,4 +1,5 @@
-//! Streams.
+//! Streams: asking, waiting, callbacks. A question that is answered with "done" delivers first what the stream copied to
+//! the client, as a wait does.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
 use crate::driver_call;
