@@ -1,0 +1,74 @@
+//! The numbers that matter, beside what is wanted of them.
+
+use crate::row::Row;
+
+enum Goal {
+    /// The median, in the row's unit.
+    AtMost(f64),
+    /// Median over floor.
+    RatioAtMost(f64),
+    /// Median over floor, of rates.
+    RatioAtLeast(f64),
+}
+
+/// Suite, case, link, goal.
+const GOALS: [(&str, &str, &str, Goal); 18] = [
+    ("submit", "launch, 4 parameters", "shm", Goal::AtMost(100.0)),
+    ("submit", "launch, 4 parameters", "tcp", Goal::AtMost(200.0)),
+    ("call", "stream synchronize, idle stream", "shm", Goal::RatioAtMost(2.0)),
+    ("call", "stream synchronize, both asleep", "shm", Goal::RatioAtMost(1.2)),
+    ("call", "stream synchronize, idle stream", "tcp", Goal::RatioAtMost(1.15)),
+    ("call", "stream synchronize, both asleep", "tcp", Goal::RatioAtMost(1.15)),
+    ("copy", "to device 1 MiB, pinned", "shm", Goal::RatioAtLeast(0.9)),
+    ("copy", "to host 1 MiB, pinned", "shm", Goal::RatioAtLeast(0.9)),
+    ("copy", "to device 64 MiB, pinned", "shm", Goal::RatioAtLeast(0.9)),
+    ("copy", "to host 64 MiB, pinned", "shm", Goal::RatioAtLeast(0.9)),
+    ("copy", "to device 1 MiB, pinned", "tcp", Goal::RatioAtLeast(0.9)),
+    ("copy", "to host 1 MiB, pinned", "tcp", Goal::RatioAtLeast(0.9)),
+    ("copy", "to device 64 MiB, pinned", "tcp", Goal::RatioAtLeast(0.9)),
+    ("copy", "to host 64 MiB, pinned", "tcp", Goal::RatioAtLeast(0.9)),
+    ("idle", "client CPU", "shm", Goal::AtMost(100.0)),
+    ("idle", "worker CPU", "shm", Goal::AtMost(100.0)),
+    ("idle", "client CPU", "tcp", Goal::AtMost(100.0)),
+    ("idle", "worker CPU", "tcp", Goal::AtMost(100.0)),
+];
+
+/// One line for each goal whose case was measured.
+pub fn summary(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (suite, case, link, goal) in &GOALS {
+        let Some(row) = rows
+            .iter()
+            .find(|row| row.suite == *suite && row.case == *case && row.link == *link)
+        else {
+            continue;
+        };
+        let (reached, wanted) = match (goal, row.ratio) {
+            (Goal::AtMost(most), _) => (row.p50 <= *most, format!("<= {most} {}", row.unit)),
+            (Goal::RatioAtMost(most), ratio) => (
+                ratio.is_some_and(|ratio| ratio <= *most),
+                format!("<= {most} x floor"),
+            ),
+            (Goal::RatioAtLeast(least), ratio) => (
+                ratio.is_some_and(|ratio| ratio >= *least),
+                format!(">= {least} x floor"),
+            ),
+        };
+        let beside = match (row.floor, row.ratio) {
+            (Some(floor), Some(ratio)) => format!("floor {floor}, {ratio} x"),
+            _ => String::new(),
+        };
+        text.push_str(&format!(
+            "{:<6} {:<32} {:<4} {:>8} {:<5} {:<24} goal {:<14} {}\n",
+            row.suite,
+            row.case,
+            row.link,
+            row.p50,
+            row.unit,
+            beside,
+            wanted,
+            if reached { "reached" } else { "missed" }
+        ));
+    }
+    text
+}
