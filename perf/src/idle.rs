@@ -34,11 +34,17 @@ impl Usage {
     }
 }
 
-/// CPU time of all threads of a process in microseconds.
+/// CPU time in microseconds of the threads of a process; in this process without the first thread, which is the one that
+/// looks (and otherwise sleeps).
 fn cpu_us(pid: u32) -> Option<f64> {
     let mut ns = 0.0;
+    let own = std::process::id();
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).unwrap_or_default();
+        let task = task.ok()?;
+        if pid == own && task.file_name().to_str() == Some(&own.to_string()) {
+            continue;
+        }
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         ns += text
             .split_whitespace()
             .next()
@@ -82,15 +88,12 @@ pub fn rows(before: &Usage, seconds: u32) -> Vec<Row> {
     let worker = worker();
     let own = std::process::id();
     let usage = |pid| cpu_us(pid).unwrap_or_default();
-    // Looking costs time too, which is this process's own.
-    let looked = usage(own);
-    let looking = usage(own) - looked;
     let (mut client_cpu, mut worker_cpu) = (Vec::new(), Vec::new());
     for _ in 0..seconds {
         let worker_start = worker.map(usage);
         let (start, client_start) = (Instant::now(), usage(own));
         thread::sleep(Duration::from_secs(1));
-        let client = (usage(own) - client_start - looking).max(0.0);
+        let client = usage(own) - client_start;
         let per_second = |us: f64| us / start.elapsed().as_secs_f64();
         client_cpu.push(per_second(client));
         if let (Some(pid), Some(start)) = (worker, worker_start) {
