@@ -44,9 +44,9 @@ pub struct CallHeader {
     pub ctx: u32,
     /// Reply slot of the waiting thread, or [`CallHeader::NO_REPLY`].
     pub reply_slot: u16,
-    /// Reserved bits; zero.
+    /// Meant for the tag alone ([`crate::call::FLAG_SETTLE`] of a ping); else zero.
     pub flags: u16,
-    /// Counts the records of this lane, modulo 2^32; echoed in replies and error logs.
+    /// Reserved; zero. (A record is named by its end position.)
     pub sequence: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The few lines that Ringway itself says to the user, on standard error, each at most once.
+//! The few lines that Ringway itself says to the user, on standard error: with [`Line`] once a process, with [`say`] each time.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};

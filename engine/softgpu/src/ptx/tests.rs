@@ -1,4 +1,4 @@
-//! Tests of the parser: what it accepts, how it places what it read, and where it says that text is wrong.
+//! Tests of the parser: the usual shape of a module, and where an error is reported.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Stream capture. The server captures; here it is only known whether any capture is under way.
+//! Stream capture. The server captures; here it is only known whether any capture is under way, so that asking waits for
+//! nothing while there is none.
 
 use super::{put, put_if};
 use core::cell::{Cell, RefCell};
