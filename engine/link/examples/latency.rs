@@ -66,7 +66,7 @@ fn line_floor() {
     });
 }
 
-fn unix_floor() {
+fn unix_floor(pause: Duration) {
     let (mut a, mut b) = UnixStream::pair().expect("pair");
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -75,12 +75,17 @@ fn unix_floor() {
                 b.write_all(&byte).expect("write");
             }
         });
-        let ns = sample(3000, 1, || {
-            a.write_all(&[1]).expect("write");
-            a.read_exact(&mut [0]).expect("read");
-        });
+        let ns = (0..1000)
+            .map(|_| {
+                std::thread::sleep(pause);
+                let start = Instant::now();
+                a.write_all(&[1]).expect("write");
+                a.read_exact(&mut [0]).expect("read");
+                start.elapsed().as_nanos() as u64
+            })
+            .collect();
         drop(a);
-        report("floor: blocking Unix socket there and back", ns);
+        report("floor: Unix socket, both asleep before", ns);
     });
 }
 
@@ -132,6 +137,29 @@ fn tcp_floor(blocking: bool) {
                 "floor: raw TCP, polling"
             },
             ns,
+        );
+    });
+}
+
+fn tcp_bandwidth_floor() {
+    let (mut a, mut b) = tcp_sockets();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut bytes = vec![0; 256 << 10];
+            while b.read(&mut bytes).is_ok_and(|n| n > 0) {}
+            let _ = b.write_all(&[1]);
+        });
+        let chunk = vec![3u8; 256 << 10];
+        let start = Instant::now();
+        for _ in 0..1024 {
+            a.write_all(&chunk).expect("write");
+        }
+        a.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        a.read_exact(&mut [0]).expect("end");
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "floor: raw TCP, 256 MiB{:>36.2} GB/s",
+            0.268_435_456 / seconds
         );
     });
 }
@@ -265,9 +293,10 @@ fn main() {
         )
     };
     line_floor();
-    unix_floor();
+    unix_floor(Duration::from_millis(1));
     tcp_floor(false);
     tcp_floor(true);
+    tcp_bandwidth_floor();
     let spin = Duration::from_micros(100);
     lane_costs("shm", spin, Duration::ZERO, 20_000, &shm_pair);
     lane_costs("tcp", spin, Duration::ZERO, 10_000, &tcp_pair);

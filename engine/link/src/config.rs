@@ -47,6 +47,35 @@ pub struct LinkChoice {
     pub reason: String,
 }
 
+impl LinkChoice {
+    /// Memory is shared: nothing is better.
+    pub fn shm() -> LinkChoice {
+        LinkChoice {
+            kind: LinkKind::Shm,
+            reason: String::new(),
+        }
+    }
+
+    /// TCP, because memory could not be shared for the reason `why_not_shm`, and RDMA could not be used for a reason
+    /// that is found out here.
+    pub fn tcp(why_not_shm: &str) -> LinkChoice {
+        let rdma = match ringway_verbs::probe() {
+            Ok(devices) => {
+                let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
+                format!(
+                    "no RDMA: this release has no RDMA link yet (devices here: {})",
+                    names.join(", ")
+                )
+            }
+            Err(why) => format!("no RDMA: {why}"),
+        };
+        LinkChoice {
+            kind: LinkKind::Tcp,
+            reason: format!("{why_not_shm}; {rdma}"),
+        }
+    }
+}
+
 impl std::fmt::Display for LinkChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.kind)?;
@@ -54,5 +83,21 @@ impl std::fmt::Display for LinkChoice {
             write!(f, ": {}", self.reason)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_says_why() {
+        assert_eq!(LinkChoice::shm().to_string(), "shm");
+        let text = LinkChoice::tcp("server is on another host").to_string();
+        assert!(
+            text.starts_with("tcp: server is on another host; no RDMA: "),
+            "{text}"
+        );
+        assert!(text.len() > "tcp: server is on another host; no RDMA: ".len());
     }
 }

@@ -58,6 +58,11 @@ const FRAMES_A_TURN: u32 = 8;
 /// Bytes taken in before the caller gets a chance to look at them.
 const RECEIVE_A_TURN: usize = 1 << 20;
 const RECEIVE_BUFFER: usize = 64 << 10;
+/// From so many ring bytes on, what follows them is not received along with them but for the next header, so that
+/// the next ring bytes can go where they belong directly as well.
+const RECEIVE_DIRECT: usize = 16 << 10;
+/// Empty polls after which board words are sent though nobody asked.
+const BOARD_IDLE_POLLS: u32 = 16;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
 const RELEASE_FRACTION: u64 = 8;
 
@@ -126,6 +131,7 @@ pub(crate) struct Framed<P> {
     consumed_sent: AtomicU64,
     slots_dirty: AtomicU64,
     board_dirty: AtomicU32,
+    idle_polls: AtomicU32,
 
     receiver: Mutex<Receiving>,
     received: CachePadded<AtomicU64>,
@@ -215,6 +221,7 @@ impl<P: Pipe> Framed<P> {
             consumed_sent: AtomicU64::new(0),
             slots_dirty: AtomicU64::new(0),
             board_dirty: AtomicU32::new(0),
+            idle_polls: AtomicU32::new(0),
             receiver: Mutex::new(receiver),
             received: CachePadded::new(AtomicU64::new(0)),
         }
@@ -247,6 +254,15 @@ impl<P: Pipe> Framed<P> {
             self.outgoing_key,
             self.sent.load(Ordering::Relaxed),
         )
+    }
+
+    /// Records, acknowledgements, and what the stream did not take before.
+    fn has_urgent(&self) -> bool {
+        self.send_blocked.load(Ordering::Relaxed)
+            || self.has_unsent_records()
+            || (self.server
+                && self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed)
+                    != self.consumed_sent.load(Ordering::Relaxed))
     }
 
     /// Sends what there is, or makes the thread that is sending do it.
@@ -463,7 +479,13 @@ impl<P: Pipe> Framed<P> {
                 (receiving.start, receiving.end) = (0, receiving.end - receiving.start);
             }
             let (ring_ptr, ring_len) = self.ring_target(receiving);
-            let into = &mut receiving.buffer[receiving.end..];
+            let direct = ring_len >= RECEIVE_DIRECT;
+            let until = if direct {
+                receiving.end + FRAME_HEADER
+            } else {
+                RECEIVE_BUFFER
+            };
+            let into = &mut receiving.buffer[receiving.end..until];
             let parts = [(ring_ptr, ring_len), (into.as_mut_ptr(), into.len())];
             let space = ring_len + into.len();
             // SAFETY: a range of the incoming ring, and a slice.
@@ -683,12 +705,23 @@ impl<P: Pipe> Link for Framed<P> {
     }
 
     fn flush(&self) {
-        let board = self.server
-            && (self.board_dirty.load(Ordering::Relaxed) != 0
-                || self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed)
-                    != self.consumed_sent.load(Ordering::Relaxed));
-        if board || self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() {
+        let board = self.server && self.board_dirty.load(Ordering::Relaxed) != 0;
+        if board || self.has_urgent() {
             self.kick();
+        }
+    }
+
+    fn idle(&self) {
+        if self.has_urgent() {
+            self.kick();
+        } else if self.board_dirty.load(Ordering::Relaxed) != 0 {
+            // Nobody waits for these words: the next answer takes them along, if one comes soon.
+            let idle = self.idle_polls.load(Ordering::Relaxed) + 1;
+            self.idle_polls
+                .store(idle % BOARD_IDLE_POLLS, Ordering::Relaxed);
+            if idle == BOARD_IDLE_POLLS {
+                self.kick();
+            }
         }
     }
 

@@ -80,6 +80,9 @@ pub(crate) trait Link: Send + Sync {
     /// Hands everything to the transport now, as far as it takes it.
     fn flush(&self);
 
+    /// The server's poll found nothing: a chance to send what is not urgent. Called very often.
+    fn idle(&self);
+
     /// Incoming ring bytes before this position are in the own window.
     fn received(&self) -> u64;
 

@@ -127,7 +127,7 @@ impl ServerLane {
                 .peer
                 .store_u64(BOARD_CONSUMED, head, Ordering::Release);
         }
-        shared.link.flush();
+        shared.link.idle();
         self.empty_polls = self.empty_polls.wrapping_add(1);
         if self.empty_polls.is_multiple_of(POLLS_PER_CHECK) {
             shared.link.check_peer();

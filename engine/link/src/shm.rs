@@ -234,6 +234,9 @@ impl Link for ShmLink {
     fn flush(&self) {}
 
     #[inline]
+    fn idle(&self) {}
+
+    #[inline]
     fn received(&self) -> u64 {
         u64::MAX
     }
