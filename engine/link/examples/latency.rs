@@ -4,7 +4,7 @@
 //!
 //! Both ends are threads of this process. Needs two quiet cores to say anything about spinning.
 
-use ringway_link::{ClientLane, LaneConfig, LinkError, ServerLane, shm, tcp};
+use ringway_link::{ClientLane, LaneConfig, LinkError, ServerLane, SpinPolicy, shm, tcp};
 use ringway_wire::layout::Geometry;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -164,8 +164,10 @@ fn tcp_bandwidth_floor() {
     });
 }
 
-/// A GPU thread without a GPU: spins for `spin` after the last record, then parks.
-fn serve(mut lane: ServerLane, spin: Duration) {
+/// A GPU thread without a GPU: spins as it has learnt after the last record, then parks.
+fn serve(mut lane: ServerLane, spins: bool) {
+    let policy = SpinPolicy::new();
+    let mut budget = Duration::ZERO;
     let mut last = Instant::now();
     let mut turns = 0u32;
     loop {
@@ -183,13 +185,18 @@ fn serve(mut lane: ServerLane, spin: Duration) {
                     _ => {}
                 }
                 lane.release(end);
+                if turns > 0 {
+                    policy.sufficed(budget);
+                }
                 turns = 0;
             }
             Ok(None) => {
                 turns += 1;
                 if turns == 1 {
                     last = Instant::now();
-                } else if turns.is_multiple_of(64) && last.elapsed() >= spin {
+                    budget = policy.budget();
+                } else if !spins || (turns.is_multiple_of(8) && last.elapsed() >= budget) {
+                    policy.was_in_vain(budget);
                     lane.park(Duration::from_secs(1)).expect("park");
                     turns = 0;
                 }
@@ -203,14 +210,14 @@ fn serve(mut lane: ServerLane, spin: Duration) {
 
 fn lane_costs(
     name: &str,
-    spin: Duration,
+    spins: bool,
     pause: Duration,
     samples: usize,
     pair: &dyn Fn() -> (ClientLane, ServerLane),
 ) {
     let (client, server) = pair();
     std::thread::scope(|scope| {
-        scope.spawn(move || serve(server, spin));
+        scope.spawn(move || serve(server, spins));
         let service = scope.spawn(|| while client.wait_notices(Duration::from_secs(60)).is_ok() {});
         let call = || {
             let mut slot = client.acquire_slot(LIMIT).expect("slot");
@@ -297,22 +304,9 @@ fn main() {
     tcp_floor(false);
     tcp_floor(true);
     tcp_bandwidth_floor();
-    let spin = Duration::from_micros(100);
-    lane_costs("shm", spin, Duration::ZERO, 20_000, &shm_pair);
-    lane_costs("tcp", spin, Duration::ZERO, 10_000, &tcp_pair);
+    lane_costs("shm", true, Duration::ZERO, 20_000, &shm_pair);
+    lane_costs("tcp", true, Duration::ZERO, 10_000, &tcp_pair);
     let pause = Duration::from_millis(1);
-    lane_costs(
-        "shm, both asleep before",
-        Duration::ZERO,
-        pause,
-        1000,
-        &shm_pair,
-    );
-    lane_costs(
-        "tcp, both asleep before",
-        Duration::ZERO,
-        pause,
-        1000,
-        &tcp_pair,
-    );
+    lane_costs("shm, both asleep before", false, pause, 1000, &shm_pair);
+    lane_costs("tcp, both asleep before", false, pause, 1000, &tcp_pair);
 }

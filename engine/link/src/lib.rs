@@ -25,6 +25,7 @@ pub use config::{LaneConfig, LinkChoice, LinkKind};
 pub use error::{DownCause, LinkError, Result};
 pub use payload::Payload;
 pub use server::{RecordView, ServerHandle, ServerLane};
+pub use spin::SpinPolicy;
 
 /// A position in a ring: bytes since the lane began, never wrapping. A record is named by its end position.
 pub type Position = u64;

@@ -5,12 +5,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest spin, in nanoseconds; about what a wake-up costs on a virtual machine.
-const SPIN_NS_MAX: u32 = 50_000;
-/// Spin where waits have lately been longer than that.
-const SPIN_NS_MIN: u32 = 3_000;
-/// One wait in so many spins to the full even then, to notice that the peer became fast.
+/// Longest spin; about what a wake-up costs on a virtual machine.
+const SPIN_MAX: Duration = Duration::from_micros(50);
+/// Spin where spinning has lately been in vain.
+const SPIN_MIN: Duration = Duration::from_micros(3);
+/// One wait in so many spins to the full in any case, to notice that the peer became fast or a core free.
 const PROBE_EVERY: u32 = 32;
+
+/// The score goes from 0 to this.
+const SCORE_MAX: u32 = 16;
+/// At least this: spin. Spinning gains about as much when it suffices as it costs when it does not, so it pays when
+/// it suffices more often than not; the counter tends to one end or the other, and single outliers change nothing.
+const SCORE_SPINS: u32 = 6;
+/// What a probe gains that found spinning to suffice.
+const PROBE_GAIN: u32 = 3;
 
 /// Threads of this process that spin right now.
 static SPINNERS: AtomicU32 = AtomicU32::new(0);
@@ -22,51 +30,66 @@ fn cores() -> u32 {
     })
 }
 
-/// What one end of a lane has learnt about its waits.
-pub(crate) struct SpinPolicy {
-    /// Moving average of recent waits, in nanoseconds.
-    expected_ns: AtomicU32,
+/// What has been learnt about the waits of one end of a lane.
+///
+/// `budget` says how long to spin; afterwards `sufficed` or `was_in_vain` is told. A thread that spins where its peer
+/// waits for the same core makes the wait longer, and learns not to.
+#[derive(Debug)]
+pub struct SpinPolicy {
+    /// How well spinning has lately done.
+    score: AtomicU32,
     waits: AtomicU32,
 }
 
+impl Default for SpinPolicy {
+    fn default() -> SpinPolicy {
+        SpinPolicy::new()
+    }
+}
+
 impl SpinPolicy {
-    pub(crate) fn new() -> SpinPolicy {
+    /// Knows nothing, and spins.
+    pub fn new() -> SpinPolicy {
         SpinPolicy {
-            expected_ns: AtomicU32::new(10_000),
+            score: AtomicU32::new(SCORE_MAX / 2),
             waits: AtomicU32::new(0),
         }
     }
 
-    fn budget(&self) -> Duration {
-        if cores() < 2 {
-            return Duration::ZERO;
-        }
-        let expected = self.expected_ns.load(Ordering::Relaxed);
+    /// How long to spin in the wait that begins now; zero on a machine of one core.
+    pub fn budget(&self) -> Duration {
         let waits = self.waits.fetch_add(1, Ordering::Relaxed);
-        let ns = if expected <= SPIN_NS_MAX || waits.is_multiple_of(PROBE_EVERY) {
-            (expected.saturating_mul(3) + SPIN_NS_MIN).min(SPIN_NS_MAX)
+        if cores() < 2 {
+            Duration::ZERO
+        } else if self.score.load(Ordering::Relaxed) >= SCORE_SPINS
+            || waits.is_multiple_of(PROBE_EVERY)
+        {
+            SPIN_MAX
         } else {
-            SPIN_NS_MIN
-        };
-        Duration::from_nanos(ns.into())
+            SPIN_MIN
+        }
     }
 
-    /// Tells how long a wait took from its beginning, and whether spinning sufficed.
-    pub(crate) fn learn(&self, took: Duration, by_spinning: bool) {
-        let ns = u32::try_from(took.as_nanos())
-            .unwrap_or(u32::MAX)
-            .min(1_000_000);
-        let old = self.expected_ns.load(Ordering::Relaxed);
-        // A spin that sufficed is strong evidence; a wait that slept includes the wake-up and says less.
-        let new = if by_spinning {
-            old / 2 + ns / 2
-        } else {
-            old - old / 8 + ns / 8
-        };
-        self.expected_ns.store(new, Ordering::Relaxed);
+    /// What was waited for came while spinning with `budget`.
+    pub fn sufficed(&self, budget: Duration) {
+        let score = self.score.load(Ordering::Relaxed);
+        if budget == SPIN_MAX && score < SCORE_MAX {
+            let gain = if score < SCORE_SPINS { PROBE_GAIN } else { 1 };
+            self.score
+                .store((score + gain).min(SCORE_MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// It did not come within `budget`. (Within the shortest budget that says nothing.)
+    pub fn was_in_vain(&self, budget: Duration) {
+        let score = self.score.load(Ordering::Relaxed);
+        if budget == SPIN_MAX && score > 0 {
+            self.score.store(score - 1, Ordering::Relaxed);
+        }
     }
 
     /// Calls `ready` until it says so or the learnt time is over.
+    #[inline]
     pub(crate) fn spin(&self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
@@ -93,6 +116,45 @@ impl SpinPolicy {
             }
         };
         SPINNERS.fetch_sub(1, Ordering::Relaxed);
+        if done {
+            self.sufficed(budget)
+        } else {
+            self.was_in_vain(budget)
+        }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_habit_follows_what_pays() {
+        if cores() < 2 {
+            return;
+        }
+        let policy = SpinPolicy::new();
+        let spins = |policy: &SpinPolicy| policy.score.load(Ordering::Relaxed) >= SCORE_SPINS;
+        assert!(spins(&policy));
+        for _ in 0..20 {
+            policy.was_in_vain(SPIN_MAX);
+        }
+        assert!(!spins(&policy));
+        let full = (0..320).filter(|_| policy.budget() == SPIN_MAX).count();
+        assert_eq!(full, 10, "only probes");
+        policy.sufficed(SPIN_MIN);
+        policy.was_in_vain(SPIN_MIN);
+        assert_eq!(policy.score.load(Ordering::Relaxed), 0);
+        policy.sufficed(SPIN_MAX);
+        policy.sufficed(SPIN_MAX);
+        assert!(spins(&policy), "two probes bring it back");
+        for n in 0..200 {
+            policy.sufficed(SPIN_MAX);
+            if n % 5 == 4 {
+                policy.was_in_vain(SPIN_MAX);
+            }
+            assert!(spins(&policy), "outliers change nothing");
+        }
     }
 }

@@ -248,7 +248,7 @@ impl SlotGuard<'_> {
         lane.link.flush();
         let start = Instant::now();
         let ready = || lane.slot_has(self.index, position);
-        let spun = lane.spin.spin(|| {
+        lane.spin.spin(|| {
             ready() || {
                 lane.pump();
                 ready() || lane.link.health().is_down()
@@ -265,7 +265,6 @@ impl SlotGuard<'_> {
             }
             self.park(position, left);
         }
-        lane.spin.learn(start.elapsed(), spun);
         self.take(position, start, timeout, out)
     }
 
