@@ -9,6 +9,7 @@ use ringway_wire::layout::Geometry;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,16 @@ const LIMIT: Duration = Duration::from_secs(10);
 const POST: u32 = 1;
 const CALL: u32 = 2;
 const END: u32 = 3;
+
+/// Client on the first core, server on the last: what two free cores would give.
+fn pin(server: bool) {
+    // Asked once: a thread that is pinned sees its own core only.
+    static CORES: OnceLock<Option<Vec<core_affinity::CoreId>>> = OnceLock::new();
+    if let Some(cores) = CORES.get_or_init(core_affinity::get_core_ids) {
+        let core = if server { cores.last() } else { cores.first() };
+        core.map(|core| core_affinity::set_for_current(*core));
+    }
+}
 
 fn report(what: &str, mut ns: Vec<u64>) {
     ns.sort_unstable();
@@ -43,6 +54,7 @@ fn line_floor() {
     let (ping, pong) = (Line(AtomicU32::new(0)), Line(AtomicU32::new(0)));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            pin(true);
             let mut next = 1;
             loop {
                 let seen = ping.0.load(Ordering::Acquire);
@@ -70,6 +82,7 @@ fn unix_floor(pause: Duration) {
     let (mut a, mut b) = UnixStream::pair().expect("pair");
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            pin(true);
             let mut byte = [0];
             while b.read_exact(&mut byte).is_ok() {
                 b.write_all(&byte).expect("write");
@@ -119,6 +132,8 @@ fn tcp_floor(blocking: bool) {
     }
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            pin(true);
+            pin(true);
             let mut bytes = [0; 80];
             while read_polling(&mut b, &mut bytes) {
                 b.write_all(&bytes).expect("write");
@@ -145,6 +160,8 @@ fn tcp_bandwidth_floor() {
     let (mut a, mut b) = tcp_sockets();
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            pin(true);
+            pin(true);
             let mut bytes = vec![0; 256 << 10];
             while b.read(&mut bytes).is_ok_and(|n| n > 0) {}
             let _ = b.write_all(&[1]);
@@ -166,6 +183,7 @@ fn tcp_bandwidth_floor() {
 
 /// A GPU thread without a GPU: spins as it has learnt after the last record, then parks.
 fn serve(mut lane: ServerLane, spins: bool) {
+    pin(true);
     let policy = SpinPolicy::new();
     let mut budget = Duration::ZERO;
     let mut last = Instant::now();
@@ -299,6 +317,7 @@ fn main() {
             tcp::server(b, &config).expect("server"),
         )
     };
+    pin(false);
     line_floor();
     unix_floor(Duration::from_millis(1));
     tcp_floor(false);
