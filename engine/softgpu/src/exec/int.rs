@@ -332,9 +332,11 @@ impl Op for Carry {
                         (part & top, u128::from(get(w, i.c, lane)))
                     }
                 };
+                // The flag after a subtraction is the carry of a + !b + 1, that is 1 when there is no borrow: code that
+                // follows sub.cc with addc (128-bit division by nvcc) relies on it.
                 let (r, out) = if i.imm & 3 == 1 {
-                    let r = x.wrapping_sub(y).wrapping_sub(cin);
-                    (r & top, x < y + cin)
+                    let r = x + (!y & top) + if i.imm & 4 != 0 { cin } else { 1 };
+                    (r & top, r > top)
                 } else {
                     let r = x + y + cin;
                     (r & top, r > top)
