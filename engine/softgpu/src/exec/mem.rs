@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use super::code::{Inst, NONE, flag};
-use super::lane::{CHUNK, Elem, Lanes, Op, lane32, lane64, next, set_lane, store};
+use super::lane::{CHUNK, Elem, Lanes, Op, lane32, lane64, load, next, set_lane, store};
 use super::warp::Warp;
 use super::{FaultKind, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 
@@ -250,27 +250,62 @@ fn window<const KIND: u8>(w: &mut Warp, addr: u64, write: bool) -> Option<Window
     }
 }
 
-/// How the addresses of some lanes lie.
+/// Whether the address registers (without immediate) of all lanes are `step` apart.
+///
+/// # Safety
+/// `off` is a slot of the class of `A`.
 #[inline(always)]
-fn consecutive<A: Address>(a: &[A], step: u64) -> bool {
-    let mut acc = A::default();
-    for (l, v) in a.iter().enumerate() {
-        acc = v.xor_or(a[0].add(A::from_u64(l as u64 * step)), acc);
+unsafe fn evenly_spaced<A: Address, const STEP: u64>(w: &Warp, off: u32, first: A) -> bool {
+    let mut acc = [A::default(); CHUNK];
+    for c in 0..32 / CHUNK {
+        // SAFETY: caller.
+        let x = unsafe { load::<A>(w, off, c) };
+        for l in 0..CHUNK {
+            acc[l] = x[l].xor_or(first.add(A::from_u64((c * CHUNK + l) as u64 * STEP)), acc[l]);
+        }
     }
-    acc.to_u64() == 0
+    let mut any = 0;
+    for v in acc {
+        any |= v.to_u64();
+    }
+    any == 0
 }
 
+/// As [`evenly_spaced`] for some lanes at hand.
 #[inline(always)]
-unsafe fn addresses<A: Address>(w: &Warp, i: &Inst) -> [A; 32] {
-    // SAFETY: a is a slot of the class of A.
+fn consecutive<A: Address>(a: &[A; CHUNK], step: u64) -> bool {
+    let mut acc = [A::default(); CHUNK];
+    for l in 0..CHUNK {
+        acc[l] = a[l].xor_or(a[0].add(A::from_u64(l as u64 * step)), acc[l]);
+    }
+    let mut any = 0;
+    for v in acc {
+        any |= v.to_u64();
+    }
+    any == 0
+}
+
+/// Addresses of eight lanes.
+///
+/// # Safety
+/// `i.a` is a slot of the class of `A`.
+#[inline(always)]
+unsafe fn addresses<A: Address>(w: &Warp, i: &Inst, c: usize) -> [A; CHUNK] {
+    let imm = A::from_u64(i.imm);
+    // SAFETY: caller.
+    unsafe { load::<A>(w, i.a, c) }.map(|v| v.add(imm))
+}
+
+/// Copies eight consecutive elements from memory into a register.
+///
+/// # Safety
+/// `p` is readable for eight elements; `d` is a slot of the class of `M::D`.
+#[inline(always)]
+unsafe fn copy_in<M: Mem>(w: &Warp, d: u32, c: usize, p: *const u8) {
+    // SAFETY: caller.
     unsafe {
-        let imm = A::from_u64(i.imm);
-        let raw = w.base.add(i.a as usize).cast::<[A::S; 32]>().read();
-        let mut a = [A::default(); 32];
-        for l in 0..32 {
-            a[l] = A::get(raw[l]).add(imm);
-        }
-        a
+        let m = p.cast::<[M; CHUNK]>().read_unaligned();
+        store(w, d, c, m.map(M::widen));
     }
 }
 
@@ -286,32 +321,32 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 return load_lanes::<M, KIND>(w, i, w.mask);
             }
             let size = size_of::<M>() as u64;
-            let a = addresses::<A>(w, i);
-            let Some(win) = window::<KIND>(w, a[0].to_u64(), false) else { return load_lanes::<M, KIND>(w, i, !0) };
-            let (first, last) = (a[0].to_u64(), a[31].to_u64());
+            let registers = w.base.add(i.a as usize).cast::<A::S>();
+            let raw = A::get(registers.read());
+            let distance = A::get(registers.add(31).read()).to_u64().wrapping_sub(raw.to_u64());
+            let first = raw.add(A::from_u64(i.imm)).to_u64();
+            let Some(win) = window::<KIND>(w, first, false) else { return load_lanes::<M, KIND>(w, i, !0) };
             let off = first.wrapping_sub(win.first);
-            if last == first.wrapping_add(31 * size) && consecutive(&a, size) {
-                if first & (size - 1) == 0 && off < win.len && win.len - off >= 32 * size {
-                    let p = win.host.add(off as usize).cast::<[M; CHUNK]>();
-                    for c in 0..32 / CHUNK {
-                        let m = p.add(c).read_unaligned();
-                        let mut r = [M::D::default(); CHUNK];
-                        for l in 0..CHUNK {
-                            r[l] = m[l].widen();
-                        }
-                        store(w, i.d, c, r);
-                    }
-                    return next(i);
-                }
-            } else if last == first && consecutive(&a, 0) && first & (size - 1) == 0 && off < win.len && win.len - off >= size {
+            let aligned = first & (size - 1) == 0;
+            if distance == 0 && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0>(w, i.a, raw) {
                 let v = win.host.add(off as usize).cast::<M>().read().widen();
                 for c in 0..32 / CHUNK {
                     store(w, i.d, c, [v; CHUNK]);
                 }
                 return next(i);
             }
-            for c in 0..32 / CHUNK {
-                let a: &[A; CHUNK] = &*a.as_ptr().add(c * CHUNK).cast();
+            if distance == 31 * size && aligned && off < win.len && win.len - off >= 32 * size && stepped::<M, A>(w, i.a, raw) {
+                let p = win.host.add(off as usize);
+                for c in 0..32 / CHUNK {
+                    copy_in::<M>(w, i.d, c, p.add(c * CHUNK * size_of::<M>()));
+                }
+                return next(i);
+            }
+            // The destination may be the address register: all addresses are read before anything is written.
+            let all: [[A; CHUNK]; 32 / CHUNK] =
+                [addresses(w, i, 0), addresses(w, i, 1), addresses(w, i, 2), addresses(w, i, 3)];
+            let limit = win.len.wrapping_sub(size);
+            for (c, a) in all.iter().enumerate() {
                 let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
                 let off = first.wrapping_sub(win.first);
                 let aligned = first & (size - 1) == 0;
@@ -324,16 +359,10 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                     && win.len - off >= CHUNK as u64 * size
                     && consecutive(a, size)
                 {
-                    let m = win.host.add(off as usize).cast::<[M; CHUNK]>().read_unaligned();
-                    let mut r = [M::D::default(); CHUNK];
-                    for l in 0..CHUNK {
-                        r[l] = m[l].widen();
-                    }
-                    store(w, i.d, c, r);
+                    copy_in::<M>(w, i.d, c, win.host.add(off as usize));
                 } else {
                     // One test for the eight lanes, then eight plain reads.
                     let mut bad = win.len < size;
-                    let limit = win.len.wrapping_sub(size);
                     for v in a {
                         let v = v.to_u64();
                         bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
@@ -353,6 +382,23 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 }
             }
             next(i)
+        }
+    }
+}
+
+/// Whether the addresses are one element apart.
+///
+/// # Safety
+/// As [`evenly_spaced`].
+#[inline(always)]
+unsafe fn stepped<M: Mem, A: Address>(w: &Warp, off: u32, first: A) -> bool {
+    // SAFETY: caller.
+    unsafe {
+        match size_of::<M>() {
+            1 => evenly_spaced::<A, 1>(w, off, first),
+            2 => evenly_spaced::<A, 2>(w, off, first),
+            4 => evenly_spaced::<A, 4>(w, off, first),
+            _ => evenly_spaced::<A, 8>(w, off, first),
         }
     }
 }
@@ -386,26 +432,37 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Store<M, A, KIND> {
                 return store_lanes::<M, KIND>(w, i, w.mask);
             }
             let size = size_of::<M>() as u64;
-            let a = addresses::<A>(w, i);
-            let Some(win) = window::<KIND>(w, a[0].to_u64(), true) else { return store_lanes::<M, KIND>(w, i, !0) };
+            let first = A::get(w.base.add(i.a as usize).cast::<A::S>().read()).add(A::from_u64(i.imm)).to_u64();
+            let Some(win) = window::<KIND>(w, first, true) else { return store_lanes::<M, KIND>(w, i, !0) };
+            let limit = win.len.wrapping_sub(size);
             for c in 0..32 / CHUNK {
-                let a: &[A; CHUNK] = &*a.as_ptr().add(c * CHUNK).cast();
+                let a = addresses::<A>(w, i, c);
                 let first = a[0].to_u64();
                 let off = first.wrapping_sub(win.first);
+                let v = load::<M::D>(w, i.b, c);
                 if a[CHUNK - 1].to_u64() == first.wrapping_add((CHUNK as u64 - 1) * size)
                     && first & (size - 1) == 0
                     && off < win.len
                     && win.len - off >= CHUNK as u64 * size
-                    && consecutive(a, size)
+                    && consecutive(&a, size)
                 {
-                    let v = super::lane::load::<M::D>(w, i.b, c);
-                    let mut m = [M::default(); CHUNK];
-                    for l in 0..CHUNK {
-                        m[l] = M::narrow(v[l]);
+                    win.host.add(off as usize).cast::<[M; CHUNK]>().write_unaligned(v.map(M::narrow));
+                    continue;
+                }
+                let mut bad = win.len < size;
+                for v in &a {
+                    let v = v.to_u64();
+                    bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
+                }
+                if bad {
+                    if store_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
+                        return std::ptr::null();
                     }
-                    win.host.add(off as usize).cast::<[M; CHUNK]>().write_unaligned(m);
-                } else if store_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
-                    return std::ptr::null();
+                    continue;
+                }
+                for l in 0..CHUNK {
+                    let off = a[l].to_u64().wrapping_sub(win.first);
+                    win.host.add(off as usize).cast::<M>().write(M::narrow(v[l]));
                 }
             }
             next(i)
