@@ -119,12 +119,13 @@ pub(super) unsafe fn resolve_aligned(
             let fits = |r: &super::MemoryRange| {
                 off >= r.start && off < r.end && r.end - off >= len64 && (r.writable || !write)
             };
-            if fits(&w.range) {
+            let slot = range_slot(i);
+            if fits(&w.ranges[slot]) {
                 return off as *mut u8;
             }
             match w.launch().args.memory.find(off) {
                 Some(r) if fits(&r) => {
-                    w.range = r;
+                    w.ranges[slot] = r;
                     return off as *mut u8;
                 }
                 found => {
@@ -153,6 +154,12 @@ pub(super) unsafe fn resolve_aligned(
         format!("{} of {len} bytes at offset {off:#x} of {name}, which has {size:#x} bytes", verb(write)),
     );
     std::ptr::null_mut()
+}
+
+/// Which of the warp's remembered allocations an instruction uses.
+#[inline(always)]
+fn range_slot(i: &Inst) -> usize {
+    (std::ptr::from_ref(i) as usize / size_of::<Inst>()) % super::warp::RANGES
 }
 
 fn verb(write: bool) -> &'static str {
@@ -190,7 +197,6 @@ pub(super) trait Address: Elem {
     fn from_u64(v: u64) -> Self;
     fn to_u64(self) -> u64;
     fn add(self, b: Self) -> Self;
-    fn xor_or(self, b: Self, acc: Self) -> Self;
 }
 macro_rules! address {
     ($t:ty) => {
@@ -207,10 +213,6 @@ macro_rules! address {
             fn add(self, b: Self) -> Self {
                 self.wrapping_add(b)
             }
-            #[inline(always)]
-            fn xor_or(self, b: Self, acc: Self) -> Self {
-                (self ^ b) | acc
-            }
         }
     };
 }
@@ -226,7 +228,7 @@ struct Window {
 
 /// The memory that `addr` lies in, when lanes may share it (not local memory).
 #[inline(always)]
-fn window<const KIND: u8>(w: &mut Warp, addr: u64, write: bool) -> Option<Window> {
+fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Option<Window> {
     let shared = |w: &Warp, first| Window { first, len: u64::from(w.shared_size), host: w.shared };
     match KIND {
         space::SHARED => Some(shared(w, 0)),
@@ -238,51 +240,79 @@ fn window<const KIND: u8>(w: &mut Warp, addr: u64, write: bool) -> Option<Window
                     _ => {}
                 }
             }
-            if addr.wrapping_sub(w.range.start) >= w.range.end - w.range.start {
-                w.range = w.launch().args.memory.find(addr)?;
+            let slot = range_slot(i);
+            let mut r = w.ranges[slot];
+            if addr.wrapping_sub(r.start) >= r.end - r.start {
+                r = w.launch().args.memory.find(addr)?;
+                w.ranges[slot] = r;
             }
-            if write && !w.range.writable {
+            if write && !r.writable {
                 return None;
             }
-            Some(Window { first: w.range.start, len: w.range.end - w.range.start, host: w.range.start as *mut u8 })
+            Some(Window { first: r.start, len: r.end - r.start, host: r.start as *mut u8 })
         }
         _ => None,
     }
 }
 
-/// Whether the address registers (without immediate) of all lanes are `step` apart.
+/// Whether `n` addresses at `p` are `first`, `first + STEP`, `first + 2 STEP` and so on.
 ///
 /// # Safety
-/// `off` is a slot of the class of `A`.
+/// `p` points to `n` values of the storage type of `A`; `n` is a multiple of 4.
 #[inline(always)]
-unsafe fn evenly_spaced<A: Address, const STEP: u64>(w: &Warp, off: u32, first: A) -> bool {
-    let mut acc = [A::default(); CHUNK];
-    for c in 0..32 / CHUNK {
-        // SAFETY: caller.
-        let x = unsafe { load::<A>(w, off, c) };
-        for l in 0..CHUNK {
-            acc[l] = x[l].xor_or(first.add(A::from_u64((c * CHUNK + l) as u64 * STEP)), acc[l]);
+unsafe fn evenly_spaced<A: Address, const STEP: u64>(p: *const A, n: usize, first: u64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::*;
+        // SAFETY: SSE2 is part of x86-64; reads stay inside the n values.
+        unsafe {
+            let mut acc = _mm_setzero_si128();
+            let q = p.cast::<__m128i>();
+            if size_of::<A>() == 4 {
+                let step = STEP as i32;
+                let iota = _mm_set_epi32(3 * step, 2 * step, step, 0);
+                let mut want = _mm_add_epi32(_mm_set1_epi32(first as i32), iota);
+                for k in 0..n / 4 {
+                    acc = _mm_or_si128(acc, _mm_xor_si128(_mm_loadu_si128(q.add(k)), want));
+                    if STEP != 0 {
+                        want = _mm_add_epi32(want, _mm_set1_epi32(4 * step));
+                    }
+                }
+            } else {
+                let step = STEP as i64;
+                let mut want = _mm_add_epi64(_mm_set1_epi64x(first as i64), _mm_set_epi64x(step, 0));
+                for k in 0..n / 2 {
+                    acc = _mm_or_si128(acc, _mm_xor_si128(_mm_loadu_si128(q.add(k)), want));
+                    if STEP != 0 {
+                        want = _mm_add_epi64(want, _mm_set1_epi64x(2 * step));
+                    }
+                }
+            }
+            _mm_movemask_epi8(_mm_cmpeq_epi8(acc, _mm_setzero_si128())) == 0xffff
         }
     }
-    let mut any = 0;
-    for v in acc {
-        any |= v.to_u64();
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // SAFETY: caller.
+        (0..n).all(|l| unsafe { p.add(l).read() }.to_u64() == A::from_u64(first.wrapping_add(l as u64 * STEP)).to_u64())
     }
-    any == 0
 }
 
-/// As [`evenly_spaced`] for some lanes at hand.
+/// As [`evenly_spaced`] with the size of `M` as step.
+///
+/// # Safety
+/// As [`evenly_spaced`].
 #[inline(always)]
-fn consecutive<A: Address>(a: &[A; CHUNK], step: u64) -> bool {
-    let mut acc = [A::default(); CHUNK];
-    for l in 0..CHUNK {
-        acc[l] = a[l].xor_or(a[0].add(A::from_u64(l as u64 * step)), acc[l]);
+unsafe fn stepped<M: Mem, A: Address>(p: *const A, n: usize, first: u64) -> bool {
+    // SAFETY: caller.
+    unsafe {
+        match size_of::<M>() {
+            1 => evenly_spaced::<A, 1>(p, n, first),
+            2 => evenly_spaced::<A, 2>(p, n, first),
+            4 => evenly_spaced::<A, 4>(p, n, first),
+            _ => evenly_spaced::<A, 8>(p, n, first),
+        }
     }
-    let mut any = 0;
-    for v in acc {
-        any |= v.to_u64();
-    }
-    any == 0
 }
 
 /// Addresses of eight lanes.
@@ -325,17 +355,28 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
             let raw = A::get(registers.read());
             let distance = A::get(registers.add(31).read()).to_u64().wrapping_sub(raw.to_u64());
             let first = raw.add(A::from_u64(i.imm)).to_u64();
-            let Some(win) = window::<KIND>(w, first, false) else { return load_lanes::<M, KIND>(w, i, !0) };
+            let Some(win) = window::<KIND>(w, i, first, false) else { return load_lanes::<M, KIND>(w, i, !0) };
             let off = first.wrapping_sub(win.first);
             let aligned = first & (size - 1) == 0;
-            if distance == 0 && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0>(w, i.a, raw) {
+            let lanes = registers.cast::<A>().cast_const();
+            if distance == 0
+                && aligned
+                && off < win.len
+                && win.len - off >= size
+                && evenly_spaced::<A, 0>(lanes, 32, raw.to_u64())
+            {
                 let v = win.host.add(off as usize).cast::<M>().read().widen();
                 for c in 0..32 / CHUNK {
                     store(w, i.d, c, [v; CHUNK]);
                 }
                 return next(i);
             }
-            if distance == 31 * size && aligned && off < win.len && win.len - off >= 32 * size && stepped::<M, A>(w, i.a, raw) {
+            if distance == 31 * size
+                && aligned
+                && off < win.len
+                && win.len - off >= 32 * size
+                && stepped::<M, A>(lanes, 32, raw.to_u64())
+            {
                 let p = win.host.add(off as usize);
                 for c in 0..32 / CHUNK {
                     copy_in::<M>(w, i.d, c, p.add(c * CHUNK * size_of::<M>()));
@@ -350,14 +391,14 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
                 let off = first.wrapping_sub(win.first);
                 let aligned = first & (size - 1) == 0;
-                if last == first && aligned && off < win.len && win.len - off >= size && consecutive(a, 0) {
+                if last == first && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0>(a.as_ptr(), CHUNK, first) {
                     let v = win.host.add(off as usize).cast::<M>().read().widen();
                     store(w, i.d, c, [v; CHUNK]);
                 } else if last == first.wrapping_add((CHUNK as u64 - 1) * size)
                     && aligned
                     && off < win.len
                     && win.len - off >= CHUNK as u64 * size
-                    && consecutive(a, size)
+                    && stepped::<M, A>(a.as_ptr(), CHUNK, first)
                 {
                     copy_in::<M>(w, i.d, c, win.host.add(off as usize));
                 } else {
@@ -382,23 +423,6 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 }
             }
             next(i)
-        }
-    }
-}
-
-/// Whether the addresses are one element apart.
-///
-/// # Safety
-/// As [`evenly_spaced`].
-#[inline(always)]
-unsafe fn stepped<M: Mem, A: Address>(w: &Warp, off: u32, first: A) -> bool {
-    // SAFETY: caller.
-    unsafe {
-        match size_of::<M>() {
-            1 => evenly_spaced::<A, 1>(w, off, first),
-            2 => evenly_spaced::<A, 2>(w, off, first),
-            4 => evenly_spaced::<A, 4>(w, off, first),
-            _ => evenly_spaced::<A, 8>(w, off, first),
         }
     }
 }
@@ -433,7 +457,7 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Store<M, A, KIND> {
             }
             let size = size_of::<M>() as u64;
             let first = A::get(w.base.add(i.a as usize).cast::<A::S>().read()).add(A::from_u64(i.imm)).to_u64();
-            let Some(win) = window::<KIND>(w, first, true) else { return store_lanes::<M, KIND>(w, i, !0) };
+            let Some(win) = window::<KIND>(w, i, first, true) else { return store_lanes::<M, KIND>(w, i, !0) };
             let limit = win.len.wrapping_sub(size);
             for c in 0..32 / CHUNK {
                 let a = addresses::<A>(w, i, c);
@@ -444,7 +468,7 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Store<M, A, KIND> {
                     && first & (size - 1) == 0
                     && off < win.len
                     && win.len - off >= CHUNK as u64 * size
-                    && consecutive(&a, size)
+                    && stepped::<M, A>(a.as_ptr(), CHUNK, first)
                 {
                     win.host.add(off as usize).cast::<[M; CHUNK]>().write_unaligned(v.map(M::narrow));
                     continue;

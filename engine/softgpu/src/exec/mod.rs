@@ -19,6 +19,7 @@ mod grid;
 mod heap;
 pub(crate) mod int;
 pub(crate) mod lane;
+pub(crate) mod matrix;
 pub(crate) mod mem;
 mod memory_map;
 mod pool;

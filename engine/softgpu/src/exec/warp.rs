@@ -13,6 +13,8 @@ use super::{FaultKind, MemoryRange};
 
 /// Backward branches a group may take before it yields.
 pub(super) const BACK_EDGE_BUDGET: u32 = 512;
+/// Allocations a warp remembers.
+pub(super) const RANGES: usize = 8;
 /// Registers of all frames of one warp may take this many bytes.
 const REGISTER_STACK_BYTES_MAX: usize = 64 << 20;
 
@@ -127,8 +129,8 @@ pub(crate) struct Warp {
     pub local_stride: u32,
     pub shared: *mut u8,
     pub shared_size: u32,
-    /// The allocation that the last access hit.
-    pub range: MemoryRange,
+    /// The allocations that recent accesses hit, by instruction.
+    pub ranges: [MemoryRange; RANGES],
     pub state: *const LaunchState<'static>,
     pub block: *mut BlockShared,
     pub tid: [[u32; 32]; 3],
@@ -161,7 +163,7 @@ impl Warp {
             local_stride: state.local_stride,
             shared: std::ptr::null_mut(),
             shared_size: state.shared_size,
-            range: MemoryRange { start: 0, end: 0, writable: false },
+            ranges: [MemoryRange { start: 0, end: 0, writable: false }; RANGES],
             state: std::ptr::from_ref(state).cast(),
             block: std::ptr::null_mut(),
             tid: [[0; 32]; 3],

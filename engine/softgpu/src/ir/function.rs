@@ -414,6 +414,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             "bra" => self.bra(&op, o),
             "brx" | "ret" | "exit" | "call" | "bar" | "barrier" | "shfl" | "vote" | "match" | "redux" | "elect"
             | "nanosleep" | "trap" | "brkpt" => self.under_branch(|l| l.flow_instruction(&op, o)),
+            "mma" | "wmma" | "ldmatrix" | "stmatrix" => self.under_branch(|l| l.matrix_instruction(&op, o)),
             _ => self.plain_instruction(&op, o),
         };
         self.guard = None;
@@ -428,7 +429,8 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     fn plain_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
         match op.base {
             "ld" | "ldu" | "st" | "atom" | "red" | "cvta" | "isspacep" | "alloca" | "stacksave" | "stackrestore"
-            | "cp" | "mapa" => self.memory_instruction(op, o),
+            | "mapa" => self.memory_instruction(op, o),
+            "cp" | "mbarrier" => self.matrix_instruction(op, o),
             "membar" | "fence" => {
                 let quiet = op.has("proxy") || op.has("mbarrier_init");
                 self.emit(Lowered::new(control::op(if quiet { "nothing" } else { "fence" })));

@@ -81,6 +81,8 @@ pub(super) struct Lowered {
     /// Registers of the side list, None for `_`.
     pub side: Vec<Option<V>>,
     pub side_def: bool,
+    /// With `side_def`: how many of the first are written, the rest is read; 0: all are written.
+    pub side_defs: usize,
     pub imm: u64,
     pub flags: u32,
     /// Predicate and whether it is negated.
@@ -104,6 +106,7 @@ impl Lowered {
             e_def: false,
             side: Vec::new(),
             side_def: false,
+            side_defs: 0,
             imm: 0,
             flags: 0,
             guard: None,
@@ -125,8 +128,16 @@ impl Lowered {
         if let Some((v, _)) = self.guard {
             f(v, false);
         }
-        for v in self.side.iter().flatten() {
-            f(*v, self.side_def);
+        let written = match (self.side_def, self.side_defs) {
+            (false, _) => 0,
+            (true, 0) => self.side.len(),
+            (true, n) => n,
+        };
+        for v in self.side[written..].iter().flatten() {
+            f(*v, false);
+        }
+        for v in self.side[..written].iter().flatten() {
+            f(*v, true);
         }
         if let Some(v) = self.d.reg() {
             f(v, true);

@@ -95,7 +95,7 @@ impl Lowerer<'_, '_> {
     }
 
     /// Space, address register and offset of an access; `bytes` for the check of constant places.
-    fn resolve_place(&mut self, op: &Opcode<'_>, address: &Operand) -> Result<(u8, Option<V>, u64)> {
+    pub(super) fn resolve_place(&mut self, op: &Opcode<'_>, address: &Operand) -> Result<(u8, Option<V>, u64)> {
         let named = space_of(op);
         let place = self.place(address)?;
         let kind = match named {

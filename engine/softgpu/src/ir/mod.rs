@@ -11,6 +11,7 @@ mod flow;
 mod function;
 mod inst;
 mod link;
+mod matrices;
 mod memory;
 mod module;
 mod operand;
