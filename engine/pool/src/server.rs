@@ -219,8 +219,15 @@ fn worker_command(options: &ServeOptions) -> Command {
         }
         command.env("LD_LIBRARY_PATH", path);
     }
-    // The shim's own settings must not reach the worker's libraries.
-    for name in ["LD_PRELOAD", "LD_AUDIT", "RINGWAY_LEASE", "RINGWAY_DIRECT"] {
+    // The shim's own settings must not reach the worker's libraries, nor the server's secret a process that runs a
+    // stranger's code.
+    for name in [
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "RINGWAY_LEASE",
+        "RINGWAY_DIRECT",
+        "RINGWAY_TOKEN",
+    ] {
         command.env_remove(name);
     }
     command
@@ -481,15 +488,13 @@ impl Server {
             unsafe { libc::kill(session.pid as libc::pid_t, libc::SIGTERM) };
         }
         // Workers end within their own bound; the slices must not be granted again before their memory is free.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline && self.lock().sessions.values().any(|s| s.lease == id) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let mut state = self.lock();
-        for session in state.sessions.values().filter(|s| s.lease == id) {
+        self.wait_for_workers(id);
+        for session in self.lock().sessions.values().filter(|s| s.lease == id) {
             // SAFETY: as above.
             unsafe { libc::kill(session.pid as libc::pid_t, libc::SIGKILL) };
         }
+        self.wait_for_workers(id);
+        let mut state = self.lock();
         if let Some(lease) = state.leases.remove(id) {
             state.inventory.release(&lease.slices);
             tracing::info!(
@@ -497,6 +502,14 @@ impl Server {
                 held_s = lease.since.elapsed().as_secs(),
                 "lease released"
             );
+        }
+    }
+
+    /// Waits until the lease has no worker any more, for at most ten seconds.
+    fn wait_for_workers(&self, id: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline && self.lock().sessions.values().any(|s| s.lease == id) {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
