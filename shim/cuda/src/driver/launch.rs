@@ -14,7 +14,7 @@ const PARAM_END: usize = 0;
 const PARAM_BUFFER_POINTER: usize = 1;
 const PARAM_BUFFER_SIZE: usize = 2;
 /// The largest parameter buffer (CUDA C++ Programming Guide, "Technical Specifications").
-const PARAM_BYTES_MAX: usize = 32764;
+pub(super) const PARAM_BYTES_MAX: usize = 32764;
 
 /// Limits of a device, by the numbers of their attributes.
 const MAX_GRID: [u32; 3] = [5, 6, 7];

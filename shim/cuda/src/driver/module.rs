@@ -1,6 +1,7 @@
 //! Modules: the image goes to the server once per content; kernels are described when they are first looked up.
 
 use super::image::{self, Image};
+use super::launch::PARAM_BYTES_MAX;
 use super::{put, put_if};
 use core::ffi::{CStr, c_char, c_void};
 use parking_lot::Mutex;
@@ -247,10 +248,13 @@ pub(crate) fn describe(r: &mut Reader<'_>) -> Result<([i32; ATTRIBUTES], Vec<Par
     }
     let mut params = Vec::with_capacity(count);
     for _ in 0..count {
-        params.push(Param {
-            offset: r.u32()?,
-            bytes: r.u32()?,
-        });
+        let (offset, bytes) = (r.u32()?, r.u32()?);
+        // So much is read from where the program keeps a parameter: a server may not ask for more than CUDA allows.
+        let end = u64::from(offset) + u64::from(bytes);
+        if end > PARAM_BYTES_MAX as u64 {
+            return Err(Malformed::Value(end));
+        }
+        params.push(Param { offset, bytes });
     }
     Ok((attributes, params))
 }
