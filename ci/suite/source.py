@@ -82,3 +82,6 @@ def dependency_directions(t):
     wrong = sorted({by_id[identity] for identity in seen if NOT_IN_PROGRAMS.match(by_id[identity])})
     require(not wrong, f"what is loaded into programs links {', '.join(wrong)}")
     return f"{len(members)} packages, {len(seen)} linked into programs"
+
+
+from . import documents  # noqa: E402,F401  (its tests come behind these)

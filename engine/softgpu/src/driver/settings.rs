@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Settings of this process; see each field for the variable it comes from.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `RINGWAY_SOFTGPU_DEVICES`: number of devices, 1 to 16 (default 1).
+    /// `RINGWAY_SOFTGPU_DEVICES`: number of devices, 0 to 16 (default 1).
     pub devices: u32,
     /// `RINGWAY_SOFTGPU_CC`: compute capability, 7.5 to 12.1 (default 8.0).
     pub compute_capability: (u32, u32),
