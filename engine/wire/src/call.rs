@@ -73,9 +73,6 @@ impl Status {
     }
 }
 
-/// Word of the completion board: bytes of GPU memory in use by the lease, for each GPU at `WORD_MEMORY_USED + gpu`.
-pub const WORD_MEMORY_USED: usize = 0;
-
 #[cfg(test)]
 mod tests {
     use super::*;
