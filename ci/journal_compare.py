@@ -70,6 +70,8 @@ class Journal:
         self.counts = collections.Counter()
         self.loaded = collections.Counter()
         self.streams = collections.OrderedDict()
+        # Rule 10: an event counts if a stream waits for it; the worker watches events of its own
+        self.awaited = {call["in"]["hEvent"] for call in self.calls if plain_name(call["fn"]) == "cuStreamWaitEvent"}
         for call in self.calls:
             if call["result"] != 0:  # Rule 5: a refused call did nothing
                 continue
@@ -78,7 +80,7 @@ class Journal:
                 image = call.get("data", {}).get("image")
                 if image is not None:
                     self.loaded[image] += 1
-            elif WORK.match(name):
+            elif WORK.match(name) and not (name.startswith("cuEventRecord") and call["in"]["hEvent"] not in self.awaited):
                 self.add(name, call)
 
     def canonical(self, value):

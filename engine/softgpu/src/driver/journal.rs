@@ -185,7 +185,8 @@ functions! { super::abi::CUhostFn super::abi::CUstreamCallback super::abi::CUocc
 
 impl<T: Copy + Describe> Describe for In<T> {
     fn describe(self, out: &mut String) {
-        match self.opt() {
+        // An array without elements may be given by any address: Rust's is its alignment. The first page is never memory.
+        match if self.0.addr() < 4096 { None } else { self.opt() } {
             Some(value) => value.describe(out),
             None => out.push_str("null"),
         }
@@ -216,7 +217,9 @@ impl<T: Copy + Describe> Argument for T {
 impl<T: Copy + Describe> Argument for Out<T> {
     fn input(self, _name: &str, _out: &mut String) {}
     fn output(self, name: &str, out: &mut String) {
-        if let Some(value) = self.current() {
+        if self.0.addr() >= 4096
+            && let Some(value) = self.current()
+        {
             field(name, out);
             value.describe(out);
         }
