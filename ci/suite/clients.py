@@ -4,15 +4,16 @@ network namespaces. Their results must be right, equal in all three places, and 
 import json
 
 from ..journal_compare import compare_files
-from .places import RINGWAY, Direct, Embedded, built_cpp, built_cudarc, over_tcp, python, setup
+from .places import Direct, Embedded, built_cpp, built_cudarc, over_tcp, python, setup
 from .runner import ROOT, last_line, require, test
 
 CLIENTS = ROOT / "ci" / "clients"
 
 
 class Client:
-    def __init__(self, name, words, env=None, ordered=True):
-        self.name, self.words, self.env, self.ordered = name, words, env or {}, ordered
+    def __init__(self, name, words, env=None, ordered=True, same_images=True):
+        self.name, self.words, self.env = name, words, env or {}
+        self.ordered, self.same_images = ordered, same_images
 
 
 def tinygrad_words():
@@ -24,7 +25,7 @@ ALL = [
     Client("cudarc", lambda: [built_cudarc()], ordered=False),  # its threads submit in any order
     Client("nvcc -cudart shared", lambda: [built_cpp() / "suite"]),
     Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
-    Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"]),
+    Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"], same_images=False),
     Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
     Client("pynvml and gpustat", lambda: [python(), CLIENTS / "nvml/main.py"]),
 ]
@@ -74,7 +75,7 @@ def add(client):
         want, want_folder = RESULTS[client.name, "direct"]
         require(summary["values"] == want["values"],
                 f"results differ from the direct run: {[k for k in want['values'] if summary['values'].get(k) != want['values'][k]]}")
-        return "; " + compare_files(largest_journal(want_folder), largest_journal(folder), client.ordered)
+        return "; " + compare_files(largest_journal(want_folder), largest_journal(folder), client.ordered, client.same_images)
 
     @test(f"{client.name}, shm", 300)
     def shm(t):

@@ -7,7 +7,7 @@ use crate::driver::exports::modules::function;
 use crate::driver::launch::{KernelLaunch, ParamSource, occupancy, pack, read_attributes};
 use crate::driver::op::Op;
 use crate::driver::result::{CUresult, R, ensure};
-use crate::driver::{capture, module, stream};
+use crate::driver::{capture, journal, module, stream};
 
 export! {
     cuLaunchKernel [cuLaunchKernel] [cuLaunchKernel_ptsz] |d| (f: CUfunction, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32,
@@ -66,6 +66,12 @@ fn launch(f: CUfunction, grid: [u32; 3], block: [u32; 3], shared: u32, handle: C
     let launch = KernelLaunch { function, grid, block, shared, params, cooperative };
     launch.check(ctx.device)?;
     launch.note();
+    // cuLaunchKernelEx has it in a structure
+    journal::note("stream", || {
+        let mut text = String::new();
+        journal::handle(&mut text, "stream", handle.0);
+        text
+    });
     let op = Op::Kernel(launch.into());
     if !capture::add(&stream, &op)? {
         stream.submit(op, Vec::new());
