@@ -107,8 +107,12 @@ class Journal:
         stream = "default" if stream in DEFAULT_STREAMS else self.canonical(stream)
         queue = self.streams.setdefault(stream, [])
         kind = next((COPIES[key] for key in COPIES if key in name), None) if name.startswith("cuMemcpy") else None
+        if name == "cuMemcpy" and "byteCount" in arguments:  # unified addressing: the data says which way it went
+            kind = "htod" if "htod" in data else "dtoh" if "dtoh" in data else "dtod"
         if kind and "byteCount" in arguments:
-            source, target = position(arguments.get("srcDevice")), position(arguments.get("dstDevice"))
+            # the device's end; the host's is not compared
+            source = position(arguments.get("srcDevice", arguments.get("src"))) if kind != "htod" else None
+            target = position(arguments.get("dstDevice", arguments.get("dst"))) if kind != "dtoh" else None
             size, last = arguments["byteCount"], queue[-1] if queue else None
             # Rule 6: copies that continue each other are one copy
             if last and last[0] == kind and continues(last[2], source) and continues(last[3], target):
@@ -134,6 +138,7 @@ class Journal:
         width, height, depth = box["extent"][:3]
         source_pitch, source_slice, target_pitch, target_slice = box["pitches"]
         source, target = (position(end) for end in box["ends"])
+        source, target = (None, target) if kind == "htod" else (source, None)
         for layer in range(depth):
             for row in range(height):
                 a = (source[0], source[1] + layer * source_slice + row * source_pitch) if source else None

@@ -7,7 +7,7 @@ use crate::signals;
 use ringway_link::endpoint::{Connection, Endpoint};
 use ringway_pool::server::boot_id;
 use ringway_wire::control::{self, Identity, MemoryAsk, Reply, Request, Slice};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Bound on connecting to a server and getting its answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the end of `ringway run` waits for the server to free the memory.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Options of `ringway run`.
 #[derive(Debug, clap::Args)]
@@ -154,7 +156,7 @@ impl Embedded {
 
 /// A lease that lives as long as its connection.
 pub struct Held {
-    _connection: Connection,
+    connection: Connection,
     lease: String,
     secret: String,
     slices: Vec<Slice>,
@@ -248,7 +250,7 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
     connection.set_read_timeout(None)?;
     let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
     Ok(Held {
-        _connection: connection,
+        connection,
         lease,
         secret,
         slices,
@@ -257,6 +259,18 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         link,
         why,
     })
+}
+
+impl Held {
+    /// Gives the lease back and waits, at most [`RELEASE_TIMEOUT`], until the server has freed its memory, so that a program
+    /// started right after this one finds it.
+    fn release(mut self) {
+        let told = self.connection.end_writing().and_then(|()| self.connection.set_read_timeout(Some(RELEASE_TIMEOUT)));
+        if told.is_ok() {
+            let mut rest = [0u8; 64];
+            while matches!(self.connection.read(&mut rest), Ok(n) if n > 0) {}
+        }
+    }
 }
 
 fn announce(held: &Held) {
@@ -377,6 +391,9 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         let code = supervise_status(command)?;
         if let Some(file) = &args.stats {
             write_stats(file, &stats_dir, link, started.elapsed())?;
+        }
+        if embedded.is_none() {
+            held.release();
         }
         Ok(code)
     });

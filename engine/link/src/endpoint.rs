@@ -120,6 +120,17 @@ impl Connection {
             Self::Tcp(stream) => stream.set_read_timeout(timeout),
         }
     }
+
+    /// Says that nothing more will be written; what the peer still says can be read.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn end_writing(&self) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+        }
+    }
 }
 
 impl io::Read for Connection {

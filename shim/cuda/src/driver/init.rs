@@ -126,8 +126,8 @@ pub unsafe fn cuGetProcAddress_v2(
     }
 }
 
-/// First bytes of the table by which NVIDIA's own runtime asks a driver to prove itself. It is never answered.
-const RUNTIME_CHECK: [u8; 4] = [0xd4, 0x08, 0x20, 0x55];
+/// First bytes of the tables that NVIDIA's own runtime asks a driver for, the second to make it prove itself. None is answered.
+const RUNTIME_TABLES: [[u8; 4]; 2] = [[0x6b, 0xd5, 0xfb, 0x6c], [0xd4, 0x08, 0x20, 0x55]];
 static STATIC_RUNTIME: Line = Line::new();
 
 pub unsafe fn cuGetExportTable(
@@ -142,7 +142,7 @@ pub unsafe fn cuGetExportTable(
     if let Some(table) = crate::profiling::refusing_table(&uuid) {
         return unsafe { put(ppExportTable.cast(), table) };
     }
-    if uuid[..4] == RUNTIME_CHECK {
+    if RUNTIME_TABLES.iter().any(|first| uuid.starts_with(first)) {
         STATIC_RUNTIME.say(format_args!(
             "this program has NVIDIA's CUDA runtime linked into it, which works with NVIDIA's own driver only; \
              build it with the shared runtime (nvcc -cudart shared), which Ringway replaces"
