@@ -2,7 +2,6 @@
 
 use super::error::{self, Code, NOT_SUPPORTED, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 
 /// The default stream of programs compiled with `--default-stream per-thread` (`CU_STREAM_PER_THREAD`).
 pub const PER_THREAD: u64 = 2;
@@ -54,16 +53,10 @@ pub fn guard(body: impl FnOnce() -> Outcome) -> u32 {
     }
 }
 
-/// Answers a call that Ringway does not serve, and says why, once a function.
+/// Answers a call that Ringway does not serve, and says why, once a function, where `RINGWAY_LOG` asks for it.
 #[cold]
 pub fn refuse(function: &'static str, reason: &'static str) -> Code {
-    static TOLD: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
-    if let Ok(mut told) = TOLD.lock()
-        && !told.contains(&function)
-    {
-        told.push(function);
-        tracing::warn!(function, reason, "CUDA call not supported");
-    }
+    crate::tell_refused(function, reason);
     NOT_SUPPORTED
 }
 
