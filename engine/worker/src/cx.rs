@@ -161,7 +161,7 @@ impl ReplyTo {
         if session.downloads.any() {
             session.downloads.deliver(&session.driver);
         }
-        session.output.drain();
+        session.output.drain_expected();
         let status = match (result, session.take_kept(self.context)) {
             (Ok(()), Some(kept)) => Status::kept(kept.code.code(), kept.opcode),
             (Ok(()), None) => Status::of(0),

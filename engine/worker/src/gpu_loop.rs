@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Sleep between looks at the ring while nothing comes; a doorbell ends it at once.
 const PARK: Duration = Duration::from_secs(5);
+/// Turns without work between two looks at the clock: reading it takes longer than looking at the ring.
+const TURNS_PER_CLOCK: u32 = 16;
 /// Bytes of a record that are copied out before they are decoded; what follows in a record is bulk data, read in place.
 const DECODED_BYTES_MAX: usize = 64 * 1024;
 
@@ -45,6 +47,7 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
     let mut decoded = vec![0u8; DECODED_BYTES_MAX].into_boxed_slice();
     loop {
         let mut quiet_since: Option<Instant> = None;
+        let mut quiet_turns = 0u32;
         loop {
             let mut busy = false;
             match lane.poll() {
@@ -68,14 +71,21 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
                 Ok(None) => {}
                 Err(error) => return error.into(),
             }
-            busy |= advance(session, &mut pending, &mut current);
+            if !pending.is_empty() {
+                busy |= advance(session, &mut pending, &mut current);
+            }
             if busy {
                 quiet_since = None;
-            } else if quiet_since.get_or_insert_with(Instant::now).elapsed() > spin {
-                break;
-            } else {
-                std::hint::spin_loop();
+                quiet_turns = 0;
+                continue;
             }
+            quiet_turns = quiet_turns.wrapping_add(1);
+            if quiet_turns.is_multiple_of(TURNS_PER_CLOCK)
+                && quiet_since.get_or_insert_with(Instant::now).elapsed() > spin
+            {
+                break;
+            }
+            std::hint::spin_loop();
         }
         hand_over(session, &mut pending);
         if let Err(error) = lane.park(PARK) {

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a GPU thread looks at its ring before it sleeps, in microseconds, unless `RINGWAY_SPIN_US` says otherwise.
-const SPIN_US: u64 = 50;
+/// Longer than a thread takes to wake on a virtual machine (some 50): the client that was just answered may be waking.
+const SPIN_US: u64 = 100;
 
 /// Serves one session; ends when the client is gone.
 ///

@@ -2,7 +2,7 @@
 //!
 //! The worker's descriptor 1 is a pipe. A thread empties it all the time, so that a kernel that prints much never
 //! blocks; a synchronising call empties it once more before it answers, so that the program sees the text when CUDA says
-//! it must.
+//! it must. Most programs load no code that prints; their synchronising calls are spared the system calls.
 
 use parking_lot::Mutex;
 use ringway_link::ServerHandle;
@@ -10,6 +10,7 @@ use ringway_wire::call::NOTICE_OUTPUT;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,8 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The reading end.
 #[derive(Debug, Clone)]
 pub struct Output {
-    pipe: Arc<Mutex<File>>,
+    /// With the memory into which it is read.
+    pipe: Arc<Mutex<(File, Box<[u8]>)>>,
     lane: Arc<OnceLock<Lane>>,
+    /// Whether code was loaded that may print.
+    expected: Arc<AtomicBool>,
 }
 
 struct Lane(ServerHandle);
@@ -55,8 +59,9 @@ impl Output {
         // SAFETY: sets a flag of our own descriptor.
         unsafe { libc::fcntl(read.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         let output = Self {
-            pipe: Arc::new(Mutex::new(File::from(read))),
+            pipe: Arc::new(Mutex::new((File::from(read), vec![0; PIECE].into()))),
             lane: Arc::new(OnceLock::new()),
+            expected: Arc::default(),
         };
         let thread = output.clone();
         std::thread::Builder::new()
@@ -72,7 +77,7 @@ impl Output {
     }
 
     fn pump(&self) {
-        let fd = self.pipe.lock().as_raw_fd();
+        let fd = self.pipe.lock().0.as_raw_fd();
         loop {
             let mut poll = libc::pollfd {
                 fd,
@@ -88,13 +93,31 @@ impl Output {
         }
     }
 
+    /// Code is about to be loaded that may print.
+    pub fn expect(&self) {
+        self.expected.store(true, Ordering::Release);
+    }
+
+    /// Whether code was loaded that may print.
+    pub fn is_expected(&self) -> bool {
+        self.expected.load(Ordering::Acquire)
+    }
+
+    /// For a synchronising call: [`Output::drain`], if anything can be there.
+    #[inline]
+    pub fn drain_expected(&self) {
+        if self.is_expected() {
+            self.drain();
+        }
+    }
+
     /// Sends all text that is there now; when it returns, the text is before whatever is sent next.
     pub fn drain(&self) {
         // SAFETY: flushes the C library's own streams, where a driver may have left text.
         unsafe { libc::fflush(std::ptr::null_mut()) };
         let mut pipe = self.pipe.lock();
-        let mut piece = [0u8; PIECE];
-        while let Ok(length) = pipe.read(&mut piece) {
+        let (pipe, piece) = &mut *pipe;
+        while let Ok(length) = pipe.read(piece) {
             if length == 0 {
                 return;
             }

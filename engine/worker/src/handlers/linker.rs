@@ -78,6 +78,8 @@ pub fn cuLinkComplete(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         cx.offload(move |session, reply| {
             // SAFETY: as above; the client waits for the answer, so nothing destroys it meanwhile.
             let linker = unsafe { &*(raw as *const Linker) };
+            // What the linked image holds is the driver's secret.
+            session.output.expect();
             let (mut image, mut bytes) = (std::ptr::null_mut::<c_void>(), 0usize);
             let mut result = driver_call!(
                 session.driver,

@@ -103,6 +103,9 @@ impl Image {
         if !well_formed(&blob, wrapped) {
             return Err(CudaError::INVALID_IMAGE.into());
         }
+        if !cx.session.output.is_expected() && may_print(&blob) {
+            cx.session.output.expect();
+        }
         let wrapper =
             wrapped.then(|| [u64::from(FATBIN_WRAPPER) | 1 << 32, blob.as_ptr() as u64, 0]);
         Ok(Self { blob, wrapper })
@@ -114,6 +117,13 @@ impl Image {
             None => self.blob.as_ptr().cast(),
         }
     }
+}
+
+/// Whether an image may hold code that prints. Device code prints through `vprintf`, a name that PTX and the symbols of
+/// a cubin show; a fatbin may be compressed, so it may always.
+fn may_print(blob: &[u8]) -> bool {
+    const NAME: &[u8] = b"vprintf";
+    blob.starts_with(&[0x50, 0xed, 0x55, 0xba]) || blob.windows(NAME.len()).any(|part| part == NAME)
 }
 
 /// Whether a blob is an image that ends where it says.
@@ -315,6 +325,15 @@ pub(super) fn send(
 #[cfg(test)]
 mod tests {
     use super::well_formed;
+
+    #[test]
+    fn code_that_may_print_is_known() {
+        assert!(may_print(b".extern .func (.param .b32 r) vprintf (\0"));
+        assert!(may_print(b"\x7fELF...vprintf\0"));
+        assert!(may_print(&[0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0]));
+        assert!(!may_print(b".visible .entry f() { ret; }\0"));
+        assert!(!may_print(b""));
+    }
 
     #[test]
     fn images_end_where_they_say() {
