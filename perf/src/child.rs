@@ -125,7 +125,9 @@ impl Bench<'_> {
         let record = driver.event_recorder()?;
         let mut rows = Vec::new();
         let bursts = if self.full { 60 } else { 20 };
-        let mut burst_case = |name: &str, call: &dyn Fn() -> std::result::Result<(), crate::driver::Failed>| -> Result<()> {
+        let mut burst_case = |name: &str,
+                              call: &dyn Fn() -> std::result::Result<(), crate::driver::Failed>|
+         -> Result<()> {
             let (mut samples, mut floor) = (Samples::new(), Samples::new());
             for round in 0..=ROUNDS {
                 floors::line_round_trip(100, &mut floor);
@@ -159,9 +161,12 @@ impl Bench<'_> {
         let (mut samples, mut floor) = (Samples::new(), Samples::new());
         for _ in 0..ROUNDS {
             floors::line_round_trip(50, &mut floor);
-            self.time(if self.full { 50 } else { 20 }, ASLEEP, &mut samples, || {
-                driver.launch(&kernels[1])
-            })?;
+            self.time(
+                if self.full { 50 } else { 20 },
+                ASLEEP,
+                &mut samples,
+                || driver.launch(&kernels[1]),
+            )?;
             driver.synchronize()?;
         }
         rows.push(samples.row("submit", "launch, server asleep", Some(floor.ns(0.5) / 2.0)));
@@ -176,7 +181,10 @@ impl Bench<'_> {
         let mut rows = Vec::new();
         let mut sockets = Sockets::connect()?;
         let each = if self.full { 2000 } else { 1000 };
-        let cases: [(&str, &dyn Fn() -> std::result::Result<(), crate::driver::Failed>); 3] = [
+        let cases: [(
+            &str,
+            &dyn Fn() -> std::result::Result<(), crate::driver::Failed>,
+        ); 3] = [
             ("stream synchronize, idle stream", &synchronize),
             ("memory info", &info),
             ("stream query", &query),
@@ -205,13 +213,26 @@ impl Bench<'_> {
             }
             self.time(each, ASLEEP, &mut samples, synchronize)?;
         }
-        rows.push(samples.row("call", "stream synchronize, both asleep", Some(floor.ns(0.5))));
+        rows.push(samples.row(
+            "call",
+            "stream synchronize, both asleep",
+            Some(floor.ns(0.5)),
+        ));
         Ok(rows)
     }
 
     fn copy(&self) -> Result<Vec<Row>> {
         let sizes: &[usize] = if self.full {
-            &[1, 256, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20, 256 << 20]
+            &[
+                1,
+                256,
+                4 << 10,
+                64 << 10,
+                1 << 20,
+                16 << 20,
+                64 << 20,
+                256 << 20,
+            ]
         } else {
             &[4 << 10, 1 << 20, 64 << 20]
         };
@@ -221,12 +242,26 @@ impl Bench<'_> {
             let device = self.driver.device_memory(bytes)?;
             let mut pageable = vec![1u8; bytes];
             for up in [true, false] {
-                rows.push(self.copy_case(bytes, up, false, &device, &mut pageable, &mut sockets)?);
+                rows.push(self.copy_case(
+                    bytes,
+                    up,
+                    false,
+                    &device,
+                    &mut pageable,
+                    &mut sockets,
+                )?);
             }
             let mut pinned = self.driver.pinned_memory(bytes)?;
             pinned.bytes().fill(1);
             for up in [true, false] {
-                rows.push(self.copy_case(bytes, up, true, &device, pinned.bytes(), &mut sockets)?);
+                rows.push(self.copy_case(
+                    bytes,
+                    up,
+                    true,
+                    &device,
+                    pinned.bytes(),
+                    &mut sockets,
+                )?);
             }
         }
         Ok(rows)
@@ -260,7 +295,11 @@ impl Bench<'_> {
                 floors::memcpy(host, &mut other, each, &mut copies);
             }
             let mut warm_up = Samples::new();
-            let into = if round == 0 { &mut warm_up } else { &mut samples };
+            let into = if round == 0 {
+                &mut warm_up
+            } else {
+                &mut samples
+            };
             self.time(each, Duration::ZERO, into, || {
                 if up {
                     self.driver.upload(device, host, pinned)

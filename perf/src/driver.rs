@@ -119,12 +119,18 @@ impl Driver {
             why: error.to_string(),
         })?;
         let f = Functions::load(&library)?;
-        let (mut context, mut stream, mut module) =
-            (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        let (mut context, mut stream, mut module) = (
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
         // SAFETY: arguments as documented; all out-pointers are to locals.
         unsafe {
             check("cuInit", (f.init)(0))?;
-            check("cuDevicePrimaryCtxRetain", (f.ctx_retain)(&raw mut context, 0))?;
+            check(
+                "cuDevicePrimaryCtxRetain",
+                (f.ctx_retain)(&raw mut context, 0),
+            )?;
             check("cuCtxSetCurrent", (f.ctx_set_current)(context))?;
             // CU_STREAM_NON_BLOCKING
             check("cuStreamCreate", (f.stream_create)(&raw mut stream, 1))?;
@@ -146,8 +152,14 @@ impl Driver {
         let (mut version, mut name) = (0, [0 as c_char; 128]);
         // SAFETY: a local of the size that is told; the driver ends the name with a zero.
         let name = unsafe {
-            check("cuDriverGetVersion", (self.f.driver_get_version)(&raw mut version))?;
-            check("cuDeviceGetName", (self.f.device_get_name)(name.as_mut_ptr(), 127, 0))?;
+            check(
+                "cuDriverGetVersion",
+                (self.f.driver_get_version)(&raw mut version),
+            )?;
+            check(
+                "cuDeviceGetName",
+                (self.f.device_get_name)(name.as_mut_ptr(), 127, 0),
+            )?;
             CStr::from_ptr(name.as_ptr())
         };
         Ok((
@@ -227,10 +239,14 @@ impl Driver {
     pub fn event_recorder(&self) -> Result<impl Fn() -> Result<()> + '_> {
         let mut event = std::ptr::null_mut();
         // SAFETY: an out-pointer to a local; CU_EVENT_DISABLE_TIMING.
-        check("cuEventCreate", unsafe { (self.f.event_create)(&raw mut event, 2) })?;
+        check("cuEventCreate", unsafe {
+            (self.f.event_create)(&raw mut event, 2)
+        })?;
         Ok(move || {
             // SAFETY: an event and a stream of this context.
-            check("cuEventRecord", unsafe { (self.f.event_record)(event, self.stream) })
+            check("cuEventRecord", unsafe {
+                (self.f.event_record)(event, self.stream)
+            })
         })
     }
 
@@ -238,7 +254,9 @@ impl Driver {
     pub fn device_memory(&self, bytes: usize) -> Result<DeviceMemory<'_>> {
         let mut at = 0;
         // SAFETY: an out-pointer to a local.
-        check("cuMemAlloc", unsafe { (self.f.mem_alloc)(&raw mut at, bytes) })?;
+        check("cuMemAlloc", unsafe {
+            (self.f.mem_alloc)(&raw mut at, bytes)
+        })?;
         Ok(DeviceMemory { driver: self, at })
     }
 
@@ -264,7 +282,12 @@ impl Driver {
             if pinned {
                 check(
                     "cuMemcpyHtoDAsync",
-                    (self.f.memcpy_htod_async)(to.at, from.as_ptr().cast(), from.len(), self.stream),
+                    (self.f.memcpy_htod_async)(
+                        to.at,
+                        from.as_ptr().cast(),
+                        from.len(),
+                        self.stream,
+                    ),
                 )?;
                 return self.synchronize();
             }
@@ -287,7 +310,12 @@ impl Driver {
             if pinned {
                 check(
                     "cuMemcpyDtoHAsync",
-                    (self.f.memcpy_dtoh_async)(to.as_mut_ptr().cast(), from.at, to.len(), self.stream),
+                    (self.f.memcpy_dtoh_async)(
+                        to.as_mut_ptr().cast(),
+                        from.at,
+                        to.len(),
+                        self.stream,
+                    ),
                 )?;
                 return self.synchronize();
             }

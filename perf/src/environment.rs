@@ -31,6 +31,11 @@ pub fn describe() -> String {
 /// Load averages; above 0 before a measurement something else was running.
 pub fn load() -> String {
     first_line("/proc/loadavg")
-        .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            line.split_whitespace()
+                .take(3)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .unwrap_or_else(|| "unknown".into())
 }

@@ -122,7 +122,8 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
     let ringway = find_ringway(cli.ringway.as_deref())?;
     if let Some(file) = &cli.json {
         // Found out now rather than after the measurement.
-        std::fs::write(file, "[]\n").map_err(|error| format!("--json {}: {error}", file.display()))?;
+        std::fs::write(file, "[]\n")
+            .map_err(|error| format!("--json {}: {error}", file.display()))?;
     }
     print!("{}", environment::describe());
     let mut rows: Vec<Row> = Vec::new();
@@ -259,5 +260,6 @@ fn run_child(
     if !status.success() {
         return Err(format!("{name}: the measuring program ended with {status}"));
     }
-    serde_json::from_str(&text).map_err(|error| format!("{name}: its report is unreadable: {error}"))
+    serde_json::from_str(&text)
+        .map_err(|error| format!("{name}: its report is unreadable: {error}"))
 }

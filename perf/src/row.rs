@@ -71,7 +71,9 @@ impl Samples {
             p999: at(0.999),
             max: at(1.0),
             floor,
-            ratio: floor.filter(|floor| *floor > 0.0).map(|floor| round(p50 / floor)),
+            ratio: floor
+                .filter(|floor| *floor > 0.0)
+                .map(|floor| round(p50 / floor)),
         }
     }
 
@@ -157,7 +159,13 @@ pub fn table(rows: &[Row]) -> String {
         }))
         .collect();
     let width: Vec<usize> = (0..HEAD.len())
-        .map(|column| lines.iter().map(|line| line[column].len()).max().unwrap_or(0))
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].len())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for line in &lines {
@@ -223,7 +231,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "case", "floor", "link", "max", "p50", "p90", "p99", "p999", "ratio", "suite", "unit"
+                "case", "floor", "link", "max", "p50", "p90", "p99", "p999", "ratio", "suite",
+                "unit"
             ]
         );
         assert_eq!(value["p50"], 2.0);
@@ -232,7 +241,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [samples().row("submit", "a case", None), samples().row("call", "b", Some(3.0))];
+        let rows = [
+            samples().row("submit", "a case", None),
+            samples().row("call", "b", Some(3.0)),
+        ];
         let text = table(&rows);
         let ends: Vec<usize> = text.lines().map(str::len).collect();
         assert_eq!(ends[0], ends[1]);

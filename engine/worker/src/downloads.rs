@@ -234,12 +234,14 @@ impl Downloads {
         result
     }
 
-    /// For a short copy that is ready: its bytes, at most `limit`, to be sent inside the reply.
+    /// For a short copy that is ready: its bytes, at most `limit`, to be sent inside the reply. `flush`: the driver is
+    /// made to write what kernels printed, as by every copy that waits.
     pub fn take_inline(
         &self,
         driver: &Driver,
         download: &Arc<Download>,
         limit: usize,
+        flush: bool,
     ) -> Option<Result<Vec<u8>, CudaError>> {
         if download.bytes > limit || download.events.len() != 1 {
             return None;
@@ -248,6 +250,10 @@ impl Downloads {
             Err(CudaError::NOT_READY) => return None,
             Err(code) => Err(code),
             Ok(()) => {
+                if flush {
+                    // Returns at once: the event has come.
+                    let _ = driver_call!(driver, cuEventSynchronize(download.events[0]));
+                }
                 // SAFETY: the driver has filled the staging memory: its event came.
                 Ok(unsafe {
                     std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes)

@@ -167,11 +167,12 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
                 .find(Result::is_err)
                 .unwrap_or(Ok(())),
             Target::Copy(copy) => {
-                let Some(bytes) =
-                    session
-                        .downloads
-                        .take_inline(&session.driver, copy, REPLY_INLINE_MAX)
-                else {
+                let Some(bytes) = session.downloads.take_inline(
+                    &session.driver,
+                    copy,
+                    REPLY_INLINE_MAX,
+                    session.output.is_expected(),
+                ) else {
                     return true;
                 };
                 any = true;
@@ -187,20 +188,35 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
             return true;
         }
         any = true;
+        if result.is_ok() && session.output.is_expected() {
+            deliver_output(session, &wait.target);
+        }
         answer(session, wait, result, Vec::new());
         false
     });
     any
 }
 
+/// Kernels' output is written by the driver when somebody synchronises, not when somebody asks (CUDA C++ Programming
+/// Guide, "Formatted Output"). The target is reached, so this waits for nothing.
+fn deliver_output(session: &Session, target: &Target) {
+    let result = match target {
+        Target::Stream(stream) => driver_call!(session.driver, cuStreamSynchronize(*stream)),
+        Target::Event(event) => driver_call!(session.driver, cuEventSynchronize(*event)),
+        Target::Context(streams) => match streams.first() {
+            Some(stream) => driver_call!(session.driver, cuStreamSynchronize(*stream)),
+            None => Ok(()),
+        },
+        Target::Copy(_) => Ok(()),
+    };
+    if let Err(code) = result {
+        tracing::debug!("kernels' output: {code}");
+    }
+}
+
 /// Answers a wait whose target is reached, on a waiter thread if copies must be delivered first: some of them may be this
 /// thread's own to deliver.
-fn answer(
-    session: &Arc<Session>,
-    wait: &Pending,
-    result: Result<(), CudaError>,
-    bytes: Vec<u8>,
-) {
+fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>, bytes: Vec<u8>) {
     if session.downloads.any() {
         let (session, reply) = (Arc::clone(session), wait.reply.clone());
         Arc::clone(&session)

@@ -324,7 +324,7 @@ pub(super) fn send(
 
 #[cfg(test)]
 mod tests {
-    use super::well_formed;
+    use super::{may_print, well_formed};
 
     #[test]
     fn code_that_may_print_is_known() {
