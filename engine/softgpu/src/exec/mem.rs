@@ -260,7 +260,12 @@ fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Opt
 /// # Safety
 /// `p` points to `n` values of the storage type of `A`; `n` is a multiple of 4.
 #[inline(always)]
-unsafe fn evenly_spaced<A: Address, const STEP: u64>(p: *const A, n: usize, first: u64) -> bool {
+unsafe fn evenly_spaced<A: Address, const STEP: u64, const AVX2: bool>(p: *const A, n: usize, first: u64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if AVX2 {
+        // SAFETY: this form is only selected on processors with AVX2; reads stay inside the n values.
+        return unsafe { evenly_spaced_avx2::<A, STEP>(p, n, first) };
+    }
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::*;
@@ -298,19 +303,57 @@ unsafe fn evenly_spaced<A: Address, const STEP: u64>(p: *const A, n: usize, firs
     }
 }
 
+/// As [`evenly_spaced`] in vectors of 32 bytes.
+///
+/// # Safety
+/// As [`evenly_spaced`], and the processor has AVX2; `n` is a multiple of 8.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn evenly_spaced_avx2<A: Address, const STEP: u64>(p: *const A, n: usize, first: u64) -> bool {
+    use std::arch::x86_64::*;
+    // SAFETY: reads stay inside the n values.
+    unsafe {
+        let mut acc = _mm256_setzero_si256();
+        let q = p.cast::<__m256i>();
+        if size_of::<A>() == 4 {
+            let step = STEP as i32;
+            let iota = _mm256_mullo_epi32(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), _mm256_set1_epi32(step));
+            let mut want = _mm256_add_epi32(_mm256_set1_epi32(first as i32), iota);
+            for k in 0..n / 8 {
+                acc = _mm256_or_si256(acc, _mm256_xor_si256(_mm256_loadu_si256(q.add(k)), want));
+                if STEP != 0 {
+                    want = _mm256_add_epi32(want, _mm256_set1_epi32(8 * step));
+                }
+            }
+        } else {
+            let step = STEP as i64;
+            let iota = _mm256_set_epi64x(3 * step, 2 * step, step, 0);
+            let mut want = _mm256_add_epi64(_mm256_set1_epi64x(first as i64), iota);
+            for k in 0..n / 4 {
+                acc = _mm256_or_si256(acc, _mm256_xor_si256(_mm256_loadu_si256(q.add(k)), want));
+                if STEP != 0 {
+                    want = _mm256_add_epi64(want, _mm256_set1_epi64x(4 * step));
+                }
+            }
+        }
+        _mm256_testz_si256(acc, acc) == 1
+    }
+}
+
 /// As [`evenly_spaced`] with the size of `M` as step.
 ///
 /// # Safety
 /// As [`evenly_spaced`].
 #[inline(always)]
-unsafe fn stepped<M: Mem, A: Address>(p: *const A, n: usize, first: u64) -> bool {
+unsafe fn stepped<M: Mem, A: Address, const AVX2: bool>(p: *const A, n: usize, first: u64) -> bool {
     // SAFETY: caller.
     unsafe {
         match size_of::<M>() {
-            1 => evenly_spaced::<A, 1>(p, n, first),
-            2 => evenly_spaced::<A, 2>(p, n, first),
-            4 => evenly_spaced::<A, 4>(p, n, first),
-            _ => evenly_spaced::<A, 8>(p, n, first),
+            1 => evenly_spaced::<A, 1, AVX2>(p, n, first),
+            2 => evenly_spaced::<A, 2, AVX2>(p, n, first),
+            4 => evenly_spaced::<A, 4, AVX2>(p, n, first),
+            _ => evenly_spaced::<A, 8, AVX2>(p, n, first),
         }
     }
 }
@@ -340,9 +383,9 @@ unsafe fn copy_in<M: Mem>(w: &Warp, d: u32, c: usize, p: *const u8) {
 }
 
 /// d = [a + imm], one element per lane.
-pub(super) struct Load<M, A, const KIND: u8>(PhantomData<(M, A)>);
+pub(super) struct Load<M, A, const KIND: u8, const AVX2: bool>(PhantomData<(M, A)>);
 
-impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
+impl<M: Mem, A: Address, const KIND: u8, const AVX2: bool> Op for Load<M, A, KIND, AVX2> {
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: operand slots of the classes of A and M::D; host ranges are checked before use.
@@ -363,7 +406,7 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 && aligned
                 && off < win.len
                 && win.len - off >= size
-                && evenly_spaced::<A, 0>(lanes, 32, raw.to_u64())
+                && evenly_spaced::<A, 0, AVX2>(lanes, 32, raw.to_u64())
             {
                 let v = win.host.add(off as usize).cast::<M>().read().widen();
                 for c in 0..32 / CHUNK {
@@ -375,7 +418,7 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 && aligned
                 && off < win.len
                 && win.len - off >= 32 * size
-                && stepped::<M, A>(lanes, 32, raw.to_u64())
+                && stepped::<M, A, AVX2>(lanes, 32, raw.to_u64())
             {
                 let p = win.host.add(off as usize);
                 for c in 0..32 / CHUNK {
@@ -383,6 +426,17 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 }
                 return next(i);
             }
+            load_mixed::<M, A, KIND>(w, i, win)
+        }
+    }
+}
+
+/// A load whose lanes are neither all equal nor all consecutive: eight lanes at a time.
+#[inline(never)]
+unsafe fn load_mixed<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: Window) -> *const Inst {
+    // SAFETY: as Load.
+    unsafe {
+            let size = size_of::<M>() as u64;
             // The destination may be the address register: all addresses are read before anything is written.
             let all: [[A; CHUNK]; 32 / CHUNK] =
                 [addresses(w, i, 0), addresses(w, i, 1), addresses(w, i, 2), addresses(w, i, 3)];
@@ -391,14 +445,14 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
                 let off = first.wrapping_sub(win.first);
                 let aligned = first & (size - 1) == 0;
-                if last == first && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0>(a.as_ptr(), CHUNK, first) {
+                if last == first && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0, false>(a.as_ptr(), CHUNK, first) {
                     let v = win.host.add(off as usize).cast::<M>().read().widen();
                     store(w, i.d, c, [v; CHUNK]);
                 } else if last == first.wrapping_add((CHUNK as u64 - 1) * size)
                     && aligned
                     && off < win.len
                     && win.len - off >= CHUNK as u64 * size
-                    && stepped::<M, A>(a.as_ptr(), CHUNK, first)
+                    && stepped::<M, A, false>(a.as_ptr(), CHUNK, first)
                 {
                     copy_in::<M>(w, i.d, c, win.host.add(off as usize));
                 } else {
@@ -423,7 +477,6 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Load<M, A, KIND> {
                 }
             }
             next(i)
-        }
     }
 }
 
@@ -445,9 +498,9 @@ unsafe fn load_lanes<M: Mem, const KIND: u8>(w: &mut Warp, i: &Inst, lanes: u32)
 }
 
 /// [a + imm] = b, one element per lane.
-pub(super) struct Store<M, A, const KIND: u8>(PhantomData<(M, A)>);
+pub(super) struct Store<M, A, const KIND: u8, const AVX2: bool>(PhantomData<(M, A)>);
 
-impl<M: Mem, A: Address, const KIND: u8> Op for Store<M, A, KIND> {
+impl<M: Mem, A: Address, const KIND: u8, const AVX2: bool> Op for Store<M, A, KIND, AVX2> {
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Load.
@@ -468,7 +521,7 @@ impl<M: Mem, A: Address, const KIND: u8> Op for Store<M, A, KIND> {
                     && first & (size - 1) == 0
                     && off < win.len
                     && win.len - off >= CHUNK as u64 * size
-                    && stepped::<M, A>(a.as_ptr(), CHUNK, first)
+                    && stepped::<M, A, AVX2>(a.as_ptr(), CHUNK, first)
                 {
                     win.host.add(off as usize).cast::<[M; CHUNK]>().write_unaligned(v.map(M::narrow));
                     continue;
@@ -719,15 +772,20 @@ pub(crate) fn is_space_fn() -> super::code::ScalarFn {
 /// The fast form of a one-element load or store, if there is one.
 pub(crate) fn fast(store: bool, size: u32, wide_value: bool, wide_address: bool, kind: u8) -> Option<super::code::OpFn> {
     use super::lane::pick;
+    macro_rules! form {
+        ($op:ident, $m:ty, $a:ty, $space:block) => {
+            if super::lane::has_avx2() { pick::<$op<$m, $a, $space, true>>() } else { pick::<$op<$m, $a, $space, false>>() }
+        };
+    }
     macro_rules! by_space {
         ($op:ident, $m:ty) => {
             match (kind, wide_address) {
-                (space::GLOBAL, true) => pick::<$op<$m, u64, { space::GLOBAL }>>(),
-                (space::GENERIC, true) => pick::<$op<$m, u64, { space::GENERIC }>>(),
-                (space::SHARED, true) => pick::<$op<$m, u64, { space::SHARED }>>(),
-                (space::SHARED, false) => pick::<$op<$m, u32, { space::SHARED }>>(),
-                (space::LOCAL, true) => pick::<$op<$m, u64, { space::LOCAL }>>(),
-                (space::LOCAL, false) => pick::<$op<$m, u32, { space::LOCAL }>>(),
+                (space::GLOBAL, true) => form!($op, $m, u64, { space::GLOBAL }),
+                (space::GENERIC, true) => form!($op, $m, u64, { space::GENERIC }),
+                (space::SHARED, true) => form!($op, $m, u64, { space::SHARED }),
+                (space::SHARED, false) => form!($op, $m, u32, { space::SHARED }),
+                (space::LOCAL, true) => form!($op, $m, u64, { space::LOCAL }),
+                (space::LOCAL, false) => form!($op, $m, u32, { space::LOCAL }),
                 _ => return None,
             }
         };
