@@ -322,8 +322,10 @@ impl<F: F1> Op for Op1<F> {
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: operand slots are of the classes of F (instruction selection).
         unsafe {
-            for_chunks::<F::D>(w, i.d, |w, c| {
-                let a = load::<F::A>(w, i.a, c);
+            // Operand places are read once: the compiler cannot know that registers and code do not overlap.
+            let (at, d) = (i.a, i.d);
+            for_chunks::<F::D>(w, d, |w, c| {
+                let a = load::<F::A>(w, at, c);
                 let mut r = [F::D::default(); CHUNK];
                 for l in 0..CHUNK {
                     r[l] = F::f(a[l]);
@@ -340,9 +342,10 @@ impl<F: F2> Op for Op2<F> {
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Op1.
         unsafe {
-            for_chunks::<F::D>(w, i.d, |w, c| {
-                let a = load::<F::A>(w, i.a, c);
-                let b = load::<F::B>(w, i.b, c);
+            let (at, bt, d) = (i.a, i.b, i.d);
+            for_chunks::<F::D>(w, d, |w, c| {
+                let a = load::<F::A>(w, at, c);
+                let b = load::<F::B>(w, bt, c);
                 let mut r = [F::D::default(); CHUNK];
                 for l in 0..CHUNK {
                     r[l] = F::f(a[l], b[l]);
@@ -359,10 +362,11 @@ impl<F: F3> Op for Op3<F> {
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Op1.
         unsafe {
-            for_chunks::<F::D>(w, i.d, |w, c| {
-                let a = load::<F::A>(w, i.a, c);
-                let b = load::<F::B>(w, i.b, c);
-                let x = load::<F::C>(w, i.c, c);
+            let (at, bt, ct, d) = (i.a, i.b, i.c, i.d);
+            for_chunks::<F::D>(w, d, |w, c| {
+                let a = load::<F::A>(w, at, c);
+                let b = load::<F::B>(w, bt, c);
+                let x = load::<F::C>(w, ct, c);
                 let mut r = [F::D::default(); CHUNK];
                 for l in 0..CHUNK {
                     r[l] = F::f(a[l], b[l], x[l]);
@@ -441,9 +445,10 @@ impl<T: Elem> Op for Select<T> {
         // SAFETY: as Op1; c is a predicate slot.
         unsafe {
             let p = pred(w, i.c);
-            for_chunks::<T>(w, i.d, |w, c| {
-                let a = load::<T>(w, i.a, c);
-                let b = load::<T>(w, i.b, c);
+            let (at, bt, d) = (i.a, i.b, i.d);
+            for_chunks::<T>(w, d, |w, c| {
+                let a = load::<T>(w, at, c);
+                let b = load::<T>(w, bt, c);
                 let m = p >> (c * CHUNK);
                 let mut r = [T::default(); CHUNK];
                 for l in 0..CHUNK {

@@ -426,58 +426,97 @@ impl<M: Mem, A: Address, const KIND: u8, const AVX2: bool> Op for Load<M, A, KIN
                 }
                 return next(i);
             }
-            load_mixed::<M, A, KIND>(w, i, win)
+            #[cfg(target_arch = "x86_64")]
+            if AVX2 {
+                return load_mixed_avx2::<M, A, KIND>(w, i, &win);
+            }
+            load_mixed_base::<M, A, KIND>(w, i, &win)
         }
     }
 }
 
-/// A load whose lanes are neither all equal nor all consecutive: eight lanes at a time.
-#[inline(never)]
-unsafe fn load_mixed<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: Window) -> *const Inst {
+/// A load whose lanes are neither all equal nor all consecutive: sixteen lanes at a time, else eight.
+#[inline(always)]
+unsafe fn load_mixed<M: Mem, A: Address, const KIND: u8, const AVX2: bool>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
-            let size = size_of::<M>() as u64;
-            // The destination may be the address register: all addresses are read before anything is written.
-            let all: [[A; CHUNK]; 32 / CHUNK] =
-                [addresses(w, i, 0), addresses(w, i, 1), addresses(w, i, 2), addresses(w, i, 3)];
-            let limit = win.len.wrapping_sub(size);
-            for (c, a) in all.iter().enumerate() {
-                let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
-                let off = first.wrapping_sub(win.first);
-                let aligned = first & (size - 1) == 0;
-                if last == first && aligned && off < win.len && win.len - off >= size && evenly_spaced::<A, 0, false>(a.as_ptr(), CHUNK, first) {
-                    let v = win.host.add(off as usize).cast::<M>().read().widen();
-                    store(w, i.d, c, [v; CHUNK]);
-                } else if last == first.wrapping_add((CHUNK as u64 - 1) * size)
-                    && aligned
-                    && off < win.len
-                    && win.len - off >= CHUNK as u64 * size
-                    && stepped::<M, A, false>(a.as_ptr(), CHUNK, first)
-                {
-                    copy_in::<M>(w, i.d, c, win.host.add(off as usize));
-                } else {
-                    // One test for the eight lanes, then eight plain reads.
-                    let mut bad = win.len < size;
-                    for v in a {
-                        let v = v.to_u64();
-                        bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
-                    }
-                    if bad {
-                        if load_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
-                            return std::ptr::null();
-                        }
-                        continue;
-                    }
-                    let mut r = [M::D::default(); CHUNK];
-                    for l in 0..CHUNK {
-                        let off = a[l].to_u64().wrapping_sub(win.first);
-                        r[l] = win.host.add(off as usize).cast::<M>().read().widen();
-                    }
-                    store(w, i.d, c, r);
-                }
+        let size = size_of::<M>() as u64;
+        // The destination may be the address register: all addresses are read before anything is written.
+        let mut all = [A::default(); 32];
+        for c in 0..32 / CHUNK {
+            all[c * CHUNK..(c + 1) * CHUNK].copy_from_slice(&addresses::<A>(w, i, c));
+        }
+        let limit = win.len.wrapping_sub(size);
+        let d = i.d;
+        let fits = |first: u64, bytes: u64| {
+            let off = first.wrapping_sub(win.first);
+            first & (size - 1) == 0 && off < win.len && win.len - off >= bytes
+        };
+        for half in 0..2 {
+            let a = &all[half * 16..half * 16 + 16];
+            let (first, last) = (a[0].to_u64(), a[15].to_u64());
+            if last == first && fits(first, size) && evenly_spaced::<A, 0, AVX2>(a.as_ptr(), 16, first) {
+                let v = win.host.add(first.wrapping_sub(win.first) as usize).cast::<M>().read().widen();
+                store(w, d, half * 2, [v; CHUNK]);
+                store(w, d, half * 2 + 1, [v; CHUNK]);
+                continue;
             }
-            next(i)
+            if last == first.wrapping_add(15 * size) && fits(first, 16 * size) && stepped::<M, A, AVX2>(a.as_ptr(), 16, first) {
+                let p = win.host.add(first.wrapping_sub(win.first) as usize);
+                copy_in::<M>(w, d, half * 2, p);
+                copy_in::<M>(w, d, half * 2 + 1, p.add(CHUNK * size as usize));
+                continue;
+            }
+            for c in [half * 2, half * 2 + 1] {
+                let a: &[A; CHUNK] = &*all.as_ptr().add(c * CHUNK).cast();
+                let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
+                if last == first && fits(first, size) && evenly_spaced::<A, 0, AVX2>(a.as_ptr(), CHUNK, first) {
+                    let v = win.host.add(first.wrapping_sub(win.first) as usize).cast::<M>().read().widen();
+                    store(w, d, c, [v; CHUNK]);
+                    continue;
+                }
+                if last == first.wrapping_add((CHUNK as u64 - 1) * size)
+                    && fits(first, CHUNK as u64 * size)
+                    && stepped::<M, A, AVX2>(a.as_ptr(), CHUNK, first)
+                {
+                    copy_in::<M>(w, d, c, win.host.add(first.wrapping_sub(win.first) as usize));
+                    continue;
+                }
+                // One test for the eight lanes, then eight plain reads.
+                let mut bad = win.len < size;
+                for v in a {
+                    let v = v.to_u64();
+                    bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
+                }
+                if bad {
+                    if load_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
+                        return std::ptr::null();
+                    }
+                    continue;
+                }
+                let mut r = [M::D::default(); CHUNK];
+                for l in 0..CHUNK {
+                    r[l] = win.host.add(a[l].to_u64().wrapping_sub(win.first) as usize).cast::<M>().read().widen();
+                }
+                store(w, d, c, r);
+            }
+        }
+        next(i)
     }
+}
+
+#[inline(never)]
+unsafe fn load_mixed_base<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
+    // SAFETY: caller.
+    unsafe { load_mixed::<M, A, KIND, false>(w, i, win) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+unsafe fn load_mixed_avx2<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
+    // SAFETY: caller.
+    unsafe { load_mixed::<M, A, KIND, true>(w, i, win) }
 }
 
 #[inline(never)]
