@@ -3,7 +3,6 @@
 use crate::Failure;
 use ringway_api::{Coverage, Support, Totals, totals};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Options of `ringway coverage`.
@@ -33,11 +32,8 @@ pub fn coverage(args: &CoverageArgs) -> Result<ExitCode, Failure> {
     } else {
         table(&found)
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // `ringway coverage | head` is no failure.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    crate::print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn select(args: &CoverageArgs) -> Vec<Coverage> {
@@ -88,7 +84,7 @@ fn table(functions: &[Coverage]) -> String {
     let _ = writeln!(
         out,
         "\n{} functions: {full} full, {partial} partial, {planned} planned, {refused} refused. \
-         What is not there returns an error and says why.",
+         What is not there returns an error, and with RINGWAY_LOG=warn says why.",
         functions.len()
     );
     out

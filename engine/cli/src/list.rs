@@ -1,9 +1,10 @@
 //! `ringway list` and `ringway version`.
 
-use crate::Failure;
 use crate::run::{Link, ask, choose_link};
+use crate::{Failure, print};
 use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{GpuStatus, LeaseStatus, PROTOCOL_VERSION, Reply, Request};
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 /// Options of `ringway list`.
@@ -104,6 +105,7 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    let mut text = String::new();
     if args.json {
         let rows: Vec<_> = all
             .iter()
@@ -114,19 +116,22 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        text = serde_json::to_string_pretty(&rows)? + "\n";
     } else {
         for (endpoint, found) in &all {
-            println!(
+            let _ = writeln!(
+                text,
                 "{} at {endpoint}  link {} ({})  driver {}",
                 found.server, found.link, found.why, found.driver
             );
-            println!(
+            let _ = writeln!(
+                text,
                 "  {:>3}  {:<32} {:>5} {:>12} {:>12} {:>7}",
                 "GPU", "name", "cc", "memory MiB", "free MiB", "leases"
             );
             for gpu in &found.gpus {
-                println!(
+                let _ = writeln!(
+                    text,
                     "  {:>3}  {:<32} {:>3}.{} {:>12} {:>12} {:>7}",
                     gpu.ordinal,
                     gpu.name,
@@ -149,7 +154,8 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
                         )
                     })
                     .collect();
-                println!(
+                let _ = writeln!(
+                    text,
                     "  lease {} {}@{} {} s, {} sessions, {}: {}",
                     lease.lease,
                     lease.identity.user,
@@ -162,6 +168,7 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    print(&text)?;
     Ok(if failed {
         ExitCode::from(crate::EXIT_RINGWAY)
     } else {
@@ -171,16 +178,16 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
 
 /// Shows versions.
 pub fn version(args: &VersionArgs) -> Result<ExitCode, Failure> {
-    println!(
-        "ringway {} (protocol {PROTOCOL_VERSION})",
+    print(&format!(
+        "ringway {} (protocol {PROTOCOL_VERSION})\n",
         env!("CARGO_PKG_VERSION")
-    );
+    ))?;
     if let Some(endpoint) = &args.server {
         let found = question(endpoint, &args.token)?;
-        println!(
-            "{} at {endpoint}: ringway {}, driver {}",
+        print(&format!(
+            "{} at {endpoint}: ringway {}, driver {}\n",
             found.server, found.version, found.driver
-        );
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
