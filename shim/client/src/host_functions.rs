@@ -27,6 +27,8 @@ pub enum Function {
 
 struct Registered {
     function: Function,
+    /// The stream that it was put into; 0 for a graph's.
+    stream: u64,
     /// In a graph: called at each launch.
     repeats: bool,
 }
@@ -36,28 +38,76 @@ struct Job {
     /// The number of this call, by which the server knows that it has returned.
     call: u64,
     function: Option<Function>,
+    /// The stream whose count of waiting functions it is part of; 0 for none.
+    stream: u64,
     status: u32,
 }
 
 static REGISTERED: Mutex<Option<HashMap<u64, Registered>>> = Mutex::new(None);
+/// Functions that have not returned yet, by the stream they were put into.
+static WAITING: Mutex<Option<HashMap<u64, usize>>> = Mutex::new(None);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static RUNNER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 static NO_THREAD: Line = Line::new();
 
-/// Registers a function and gives the number under which the server asks for it.
-pub fn register(function: Function, repeats: bool) -> u64 {
+/// Registers a function that was put into `stream` and gives the number under which the server asks for it. One of a graph
+/// belongs to no stream and `repeats`.
+pub fn register(function: Function, repeats: bool, stream: u64) -> u64 {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    REGISTERED
-        .lock()
-        .get_or_insert_default()
-        .insert(id, Registered { function, repeats });
+    let stream = if repeats { 0 } else { count_as(stream) };
+    if stream != 0 {
+        *WAITING
+            .lock()
+            .get_or_insert_default()
+            .entry(stream)
+            .or_insert(0) += 1;
+    }
+    REGISTERED.lock().get_or_insert_default().insert(
+        id,
+        Registered {
+            function,
+            stream,
+            repeats,
+        },
+    );
     id
+}
+
+/// Whether a function that was put into `stream` has not returned yet.
+pub fn waiting(stream: u64) -> bool {
+    WAITING
+        .lock()
+        .as_ref()
+        .is_some_and(|waiting| waiting.contains_key(&count_as(stream)))
+}
+
+/// The number that a stream's functions are counted under: 0 means none, so the legacy stream goes by its other name.
+fn count_as(stream: u64) -> u64 {
+    stream.max(1)
+}
+
+fn returned(stream: u64) {
+    if stream == 0 {
+        return;
+    }
+    if let Some(waiting) = WAITING.lock().as_mut()
+        && let Some(count) = waiting.get_mut(&stream)
+    {
+        *count -= 1;
+        if *count == 0 {
+            waiting.remove(&stream);
+        }
+    }
 }
 
 /// Forgets a function that will not be asked for.
 pub fn forget(id: u64) {
-    if let Some(registered) = REGISTERED.lock().as_mut() {
-        registered.remove(&id);
+    let forgotten = REGISTERED
+        .lock()
+        .as_mut()
+        .and_then(|registered| registered.remove(&id));
+    if let Some(forgotten) = forgotten {
+        returned(forgotten.stream);
     }
 }
 
@@ -69,10 +119,14 @@ pub fn run(lane: u32, word: u64, status: u32) {
         let mut all = REGISTERED.lock();
         let all = all.get_or_insert_default();
         match all.get(&id) {
-            Some(found) if found.repeats => Some(found.function),
-            Some(_) => all.remove(&id).map(|found| found.function),
+            Some(found) if found.repeats => Some((found.function, 0)),
+            Some(_) => all.remove(&id).map(|found| (found.function, found.stream)),
             None => None,
         }
+    };
+    let (function, stream) = match function {
+        Some((function, stream)) => (Some(function), stream),
+        None => (None, 0),
     };
     let mut runner = RUNNER.lock();
     if runner.is_none() {
@@ -99,6 +153,7 @@ pub fn run(lane: u32, word: u64, status: u32) {
             lane,
             call,
             function,
+            stream,
             status,
         });
     }
@@ -116,6 +171,7 @@ fn call_one(job: &Job) {
         },
         _ => {}
     }
+    returned(job.stream);
     let target = Target {
         context: 0,
         lane: job.lane,

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# run.sh OUT [PROGRAM...]: builds the runtime's test programs into OUT with the nvcc of the Python environment RINGWAY_VENV, and runs
-# them in the environment given (LD_LIBRARY_PATH leads to the libcudart that is tested). Ends with 1 if any fails.
+# run.sh OUT [--build] [PROGRAM...]: builds the runtime's test programs into OUT with the nvcc of the Python environment RINGWAY_VENV,
+# and (without --build) runs them in the environment given, where LD_LIBRARY_PATH leads to the libcudart that is tested. Ends with 1
+# if any fails.
 set -uo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 out="$1"
 shift
+only_build=
+if [ "${1:-}" = --build ]; then
+  only_build=yes
+  shift
+fi
 toolkit=$(echo "${RINGWAY_VENV:?}"/lib/python3*/site-packages/nvidia/cu13)
 mkdir -p "$out/link"
 ln -sf "$toolkit/lib/libcudart.so.13" "$out/link/libcudart.so"
@@ -19,14 +25,14 @@ build() { # PROGRAM SOURCE FLAGS...
 programs=("$@")
 if [ ${#programs[@]} = 0 ]; then
   programs=(devices symbols copies streams callbacks occupancy errors cooperative default_stream default_stream_per_thread threads graphs
-    device_printf pools textures algorithms)
+    device_printf pools managed algorithms)
 fi
 failed=()
 for program in "${programs[@]}"; do
   case "$program" in
     default_stream_per_thread) build "$program" default_stream.cu --default-stream per-thread ;;
     *) build "$program" "$program.cu" ;;
-  esac && timeout 120 "$out/$program" || failed+=("$program")
+  esac && { [ "$only_build" ] || timeout 120 "$out/$program"; } || failed+=("$program")
 done
 if [ ${#failed[@]} != 0 ]; then
   echo "failed: ${failed[*]}"

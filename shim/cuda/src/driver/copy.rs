@@ -1,6 +1,7 @@
 //! Copies. Host memory is read when the call is made, so a copy to the device is always posted; a copy to the host is
 //! posted where the destination is pinned and the call asynchronous, else waited for.
 
+use super::late;
 use super::stream::cuStreamSynchronize;
 use core::ffi::c_void;
 use ringway_api::{CudaError, op};
@@ -42,6 +43,9 @@ unsafe fn to_device(
     {
         return Err(CudaError::INVALID_VALUE);
     }
+    if opcode == op::CU_MEMCPY_HTOD_ASYNC && late::needed(stream, Some(src as u64)) {
+        return late::put_off(stream, Region::run(dst, true, src as u64, false, bytes));
+    }
     stats::up(bytes);
     let mut offset = 0;
     while offset < bytes {
@@ -74,6 +78,9 @@ unsafe fn to_host(
         || memory::exceeds(dst as u64, bytes as u64)
     {
         return Err(CudaError::INVALID_VALUE);
+    }
+    if opcode == op::CU_MEMCPY_DTOH_ASYNC && late::needed(stream, None) {
+        return late::put_off(stream, Region::run(dst as u64, false, src, true, bytes));
     }
     stats::down(bytes);
     let pinned = memory::find(dst as u64).is_some_and(|found| {
@@ -444,6 +451,25 @@ pub(crate) struct Region {
     pub depth: usize,
 }
 
+impl Region {
+    /// A run of bytes.
+    pub(crate) fn run(dst: u64, dst_device: bool, src: u64, src_device: bool, bytes: usize) -> Self {
+        Self {
+            dst,
+            dst_device,
+            dst_pitch: bytes,
+            dst_height: 1,
+            src,
+            src_device,
+            src_pitch: bytes,
+            src_height: 1,
+            width: bytes,
+            height: 1,
+            depth: 1,
+        }
+    }
+}
+
 fn region(
     dst: Side,
     src: Side,
@@ -540,7 +566,7 @@ pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
     region(dst, src, c.WidthInBytes, c.Height, c.Depth)
 }
 
-unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
+pub(crate) unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
     if r.width == 0 || r.height == 0 || r.depth == 0 {
         return Ok(());
     }
@@ -562,6 +588,10 @@ unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<()
             w.usize(r.height);
             w.usize(r.depth);
         });
+    }
+    let source = (!r.src_device).then_some(r.src);
+    if asynchronous && late::needed(on, source) {
+        return late::put_off(on, *r);
     }
     if !r.dst_device && !r.src_device {
         unsafe { cuStreamSynchronize(hStream) }?;

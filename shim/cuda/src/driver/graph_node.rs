@@ -1,6 +1,7 @@
 //! Graph nodes whose parameters hold pointers: kernels, copies, host functions.
 
-use super::copy::{Memcpy3D, region_3d};
+use super::copy::{Memcpy3D, Region, region_3d};
+use super::late;
 use super::launch::{Params, Shape};
 use super::put;
 use core::ffi::c_void;
@@ -263,15 +264,19 @@ unsafe fn write_copy(w: &mut SliceWriter<'_>, copy: *const c_void) {
 }
 
 unsafe fn check_copy(copy: *const c_void) -> Result<(), CudaError> {
+    match unsafe { host_copy(copy) }? {
+        None => Ok(()),
+        Some(_) => Err(CudaError::NOT_SUPPORTED),
+    }
+}
+
+/// The box of a copy node that reads or writes host memory: such a node runs here, as a host function.
+unsafe fn host_copy(copy: *const c_void) -> Result<Option<Region>, CudaError> {
     if copy.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
     let r = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() })?;
-    if r.dst_device && r.src_device {
-        Ok(())
-    } else {
-        Err(CudaError::NOT_SUPPORTED)
-    }
+    Ok(if r.dst_device && r.src_device { None } else { Some(r) })
 }
 
 const COPY_BYTES: usize = 72;
@@ -298,7 +303,13 @@ pub unsafe fn cuGraphAddMemcpyNode(
     if phGraphNode.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
-    unsafe { check_copy(copyParams) }?;
+    if let Some(region) = unsafe { host_copy(copyParams) }? {
+        let (call, late) = late::function(region, true);
+        let params = [call as usize, late as usize];
+        return unsafe {
+            cuGraphAddHostNode(phGraphNode, hGraph, deps, numDependencies, params.as_ptr().cast())
+        };
+    }
     let context = copy_context(ctx, target)?;
     let after = unsafe { dependencies(deps, numDependencies) }?;
     let new = create(Kind::GraphNode, target)?;
@@ -361,7 +372,7 @@ pub unsafe fn cuGraphAddHostNode(
         unsafe { core::mem::transmute::<*const c_void, HostFn>(words[0] as *const c_void) };
     let after = unsafe { dependencies(deps, numDependencies) }?;
     let new = create(Kind::GraphNode, target)?;
-    let id = host_functions::register(HostFunction::Host(function, words[1]), true);
+    let id = host_functions::register(HostFunction::Host(function, words[1]), true, 0);
     posted(
         op::CU_GRAPH_ADD_HOST_NODE,
         target,

@@ -376,7 +376,11 @@ pub unsafe fn cuLaunchHostFunc(
     let function = unsafe { core::mem::transmute::<*const c_void, HostFn>(fn_) };
     // One that is captured into a graph is called at each launch of the graph.
     let repeats = super::capture::any();
-    let id = host_functions::register(HostFunction::Host(function, userData as usize), repeats);
+    let id = host_functions::register(
+        HostFunction::Host(function, userData as usize),
+        repeats,
+        on.id,
+    );
     posted(op::CU_LAUNCH_HOST_FUNC, on.target, 16, |w| {
         w.u64(on.id);
         w.u64(id);

@@ -21,6 +21,7 @@ pub mod graph;
 pub mod graph_node;
 pub mod image;
 pub mod init;
+mod late;
 pub mod launch;
 pub mod library;
 pub mod linker;

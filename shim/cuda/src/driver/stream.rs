@@ -82,6 +82,7 @@ pub unsafe fn cuStreamAddCallback(
     let id = host_functions::register(
         Function::Callback(callback, hStream, userData as usize),
         false,
+        stream.id,
     );
     posted(op::CU_STREAM_ADD_CALLBACK, stream.target, 16, |w| {
         w.u64(stream.id);
