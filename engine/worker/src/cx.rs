@@ -263,6 +263,13 @@ impl Cx<'_> {
     /// `CUDA_ERROR_INVALID_HANDLE`.
     #[inline]
     pub fn handle(&self, kind: Kind, id: u64) -> Result<u64, CudaError> {
+        if kind == Kind::Context {
+            // Contexts go by their number, which is the index in the client's handle.
+            return self
+                .session
+                .context((id & 0xffff_ffff) as u32)
+                .map(|context| context.raw);
+        }
         self.session.handles.get(kind, id).map(|handle| handle.raw)
     }
 
