@@ -277,7 +277,10 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// `CUDA_ERROR_INVALID_HANDLE`.
-    #[allow(dead_code, reason = "for rows with a handle that may be null; the table has none at present")]
+    #[allow(
+        dead_code,
+        reason = "for rows with a handle that may be null; the table has none at present"
+    )]
     pub fn handle_or_null(&self, kind: Kind, id: u64) -> Result<u64, CudaError> {
         if id == 0 {
             Ok(0)

@@ -75,7 +75,11 @@ impl Downloads {
         let mut at = 0u64;
         // CU_MEMHOSTALLOC_PORTABLE: pinned for every context.
         driver_call!(driver, cuMemHostAlloc((&raw mut at).cast(), size, 1))?;
-        Ok(Staging { context, at, bytes: size })
+        Ok(Staging {
+            context,
+            at,
+            bytes: size,
+        })
     }
 
     fn keep_staging(&self, driver: &Driver, staging: Staging) {

@@ -453,7 +453,13 @@ pub(crate) struct Region {
 
 impl Region {
     /// A run of bytes.
-    pub(crate) fn run(dst: u64, dst_device: bool, src: u64, src_device: bool, bytes: usize) -> Self {
+    pub(crate) fn run(
+        dst: u64,
+        dst_device: bool,
+        src: u64,
+        src_device: bool,
+        bytes: usize,
+    ) -> Self {
         Self {
             dst,
             dst_device,
@@ -566,7 +572,11 @@ pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
     region(dst, src, c.WidthInBytes, c.Height, c.Depth)
 }
 
-pub(crate) unsafe fn copy_region(r: &Region, hStream: u64, asynchronous: bool) -> Result<(), CudaError> {
+pub(crate) unsafe fn copy_region(
+    r: &Region,
+    hStream: u64,
+    asynchronous: bool,
+) -> Result<(), CudaError> {
     if r.width == 0 || r.height == 0 || r.depth == 0 {
         return Ok(());
     }

@@ -276,7 +276,11 @@ unsafe fn host_copy(copy: *const c_void) -> Result<Option<Region>, CudaError> {
         return Err(CudaError::INVALID_VALUE);
     }
     let r = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() })?;
-    Ok(if r.dst_device && r.src_device { None } else { Some(r) })
+    Ok(if r.dst_device && r.src_device {
+        None
+    } else {
+        Some(r)
+    })
 }
 
 const COPY_BYTES: usize = 72;
@@ -307,7 +311,13 @@ pub unsafe fn cuGraphAddMemcpyNode(
         let (call, late) = late::function(region, true);
         let params = [call as usize, late as usize];
         return unsafe {
-            cuGraphAddHostNode(phGraphNode, hGraph, deps, numDependencies, params.as_ptr().cast())
+            cuGraphAddHostNode(
+                phGraphNode,
+                hGraph,
+                deps,
+                numDependencies,
+                params.as_ptr().cast(),
+            )
         };
     }
     let context = copy_context(ctx, target)?;

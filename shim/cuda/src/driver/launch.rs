@@ -259,7 +259,11 @@ fn fits_at_once(f: u64, shape: &Shape) -> Result<(), CudaError> {
         (last, fit) = (key, blocks.max(0) as u64 * processors.max(0) as u64);
         LAST.set((last, fit));
     }
-    let blocks = shape.grid.iter().map(|&extent| u64::from(extent)).product::<u64>();
+    let blocks = shape
+        .grid
+        .iter()
+        .map(|&extent| u64::from(extent))
+        .product::<u64>();
     if blocks > fit {
         return Err(CudaError::COOPERATIVE_LAUNCH_TOO_LARGE);
     }
