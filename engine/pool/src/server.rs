@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -683,6 +684,10 @@ impl Server {
         match child.wait() {
             Ok(status) if status.success() => {
                 tracing::info!(session, worker = pid, "session closed")
+            }
+            // A lease that ends takes its workers with it.
+            Ok(status) if status.signal() == Some(libc::SIGTERM) => {
+                tracing::info!(session, worker = pid, "session closed with its lease");
             }
             Ok(status) => tracing::warn!(session, worker = pid, "the worker ended: {status}"),
             Err(error) => tracing::error!(session, worker = pid, "waiting for the worker: {error}"),

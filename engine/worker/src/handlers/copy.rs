@@ -27,19 +27,26 @@ fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
     Ok(())
 }
 
-fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     let stream = cx.stream(r.u64()?)?;
     let address = r.u64()?;
     refuse_capture(cx, stream)?;
     let Some(data) = cx.payload.from_offset(CallHeader::SIZE + 16) else {
-        return Ok(());
+        return Ok(Outcome::Done);
     };
     // The source is the ring itself, which the driver reads before the call returns: it is pageable memory to it
     // (CUDA driver API, "API synchronization behavior").
-    Ok(driver_call!(
+    driver_call!(
         cx.driver,
         cuMemcpyHtoDAsync(address, data.as_ptr().cast::<c_void>(), data.len(), stream)
-    )?)
+    )?;
+    let reply = cx.reply_to();
+    if !reply.wanted() {
+        return Ok(Outcome::Done);
+    }
+    let context = cx.context()?.raw;
+    cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
+    Ok(Outcome::Later)
 }
 
 pub fn cuMemcpyHtoD(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {

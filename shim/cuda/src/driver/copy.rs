@@ -1,5 +1,5 @@
-//! Copies. Host memory is read when the call is made, so a copy to the device is always posted; a copy to the host is
-//! posted where the destination is pinned and the call asynchronous, else waited for.
+//! Copies. Host memory is read when the call is made, so an asynchronous copy to the device is always posted; a copy to the
+//! host is posted where the destination is pinned and the call asynchronous, else waited for.
 
 use super::late;
 use super::stream::cuStreamSynchronize;
@@ -27,12 +27,15 @@ fn is_device(address: u64) -> bool {
         .is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
 }
 
+/// `wait`: until the last byte is in device memory. A synchronous copy promises less (only that the source may be written
+/// again), but programs rely on more: work in streams that do not wait for the default stream sees the data.
 unsafe fn to_device(
     opcode: u32,
     dst: u64,
     src: *const u8,
     bytes: usize,
     stream: Object,
+    wait: bool,
 ) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
@@ -52,11 +55,16 @@ unsafe fn to_device(
         let piece = (bytes - offset).min(COPY_PIECE_BYTES);
         // SAFETY: inside the source that the program described.
         let data = unsafe { core::slice::from_raw_parts(src.add(offset), piece) };
-        posted(opcode, stream.target, 16 + piece, |w| {
+        let write = |w: &mut ringway_wire::codec::SliceWriter<'_>| {
             w.u64(stream.id);
             w.u64(dst + offset as u64);
             w.put(data);
-        })?;
+        };
+        if wait && offset + piece == bytes {
+            called(opcode, stream.target, 16 + piece, write, |_| Ok(()))?;
+        } else {
+            posted(opcode, stream.target, 16 + piece, write)?;
+        }
         offset += piece;
     }
     Ok(())
@@ -152,7 +160,7 @@ unsafe fn any(
     match (is_device(dst), is_device(src)) {
         (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on),
         (true, false) => unsafe {
-            to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on)
+            to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on, !asynchronous)
         },
         (false, true) => unsafe {
             to_host(
@@ -207,6 +215,7 @@ pub unsafe fn cuMemcpyHtoD(
             srcHost.cast(),
             ByteCount,
             stream(default_stream(per_thread))?,
+            true,
         )
     }
 }
@@ -224,6 +233,7 @@ pub unsafe fn cuMemcpyHtoDAsync(
             srcHost.cast(),
             ByteCount,
             stream(hStream)?,
+            false,
         )
     }
 }
@@ -620,7 +630,7 @@ pub(crate) unsafe fn copy_region(
             let src = r.src + ((z * r.src_height + y) * r.src_pitch) as u64;
             match (r.dst_device, r.src_device) {
                 (true, _) => unsafe {
-                    to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on)
+                    to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on, false)
                 }?,
                 (_, true) => unsafe {
                     to_host(
@@ -635,6 +645,9 @@ pub(crate) unsafe fn copy_region(
                 _ => unsafe { core::ptr::copy(src as *const u8, dst as *mut u8, width) },
             }
         }
+    }
+    if r.dst_device && !asynchronous {
+        unsafe { cuStreamSynchronize(hStream) }?;
     }
     Ok(())
 }
