@@ -216,7 +216,7 @@ pub fn choose_link(
         (None, Err(why), _) => Ok((
             Link::Tcp,
             endpoint.clone(),
-            format!("{why}; this release has no RDMA link yet"),
+            ringway_link::LinkChoice::tcp(&why).reason,
         )),
     }
 }
@@ -265,7 +265,10 @@ impl Held {
     /// Gives the lease back and waits, at most [`RELEASE_TIMEOUT`], until the server has freed its memory, so that a program
     /// started right after this one finds it.
     fn release(mut self) {
-        let told = self.connection.end_writing().and_then(|()| self.connection.set_read_timeout(Some(RELEASE_TIMEOUT)));
+        let told = self
+            .connection
+            .end_writing()
+            .and_then(|()| self.connection.set_read_timeout(Some(RELEASE_TIMEOUT)));
         if told.is_ok() {
             let mut rest = [0u8; 64];
             while matches!(self.connection.read(&mut rest), Ok(n) if n > 0) {}

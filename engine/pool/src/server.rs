@@ -17,8 +17,8 @@ use std::io::{self, Read};
 use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -338,7 +338,13 @@ impl Server {
         self.pending.fetch_sub(1, Ordering::AcqRel);
         let reply = match request {
             Err(error) => {
-                tracing::info!("connection refused: {error}");
+                // Clients on the same host look whether the socket can be opened, and say nothing.
+                if matches!(&error, ControlError::Io(io) if io.kind() == io::ErrorKind::UnexpectedEof)
+                {
+                    tracing::debug!("connection without a request: {error}");
+                } else {
+                    tracing::info!("connection refused: {error}");
+                }
                 refused(
                     error.to_string(),
                     "use the ringway program of the same release",
