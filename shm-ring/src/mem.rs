@@ -177,21 +177,29 @@ mod real {
 #[cfg(loom)]
 mod model {
     use super::{AtomicU64, Ordering};
+    use loom::cell::UnsafeCell;
     use std::sync::Arc;
 
-    /// Memory as loom sees it: 64-bit words.
+    /// Memory as loom sees it: 64-bit words, each both an atomic and, for payloads, a plain cell whose accesses must
+    /// be ordered by the atomics.
     #[derive(Clone)]
     pub struct Span {
-        words: Arc<Vec<AtomicU64>>,
+        words: Arc<Vec<(AtomicU64, UnsafeCell<u64>)>>,
         base: usize,
         len: usize,
     }
 
+    // SAFETY: that the cells are not accessed at the same time is what loom checks.
+    unsafe impl Send for Span {}
+    // SAFETY: as above.
+    unsafe impl Sync for Span {}
+
     impl Span {
         /// Zeroed memory of `len` bytes.
         pub fn model(len: usize) -> Span {
+            let word = |_| (AtomicU64::new(0), UnsafeCell::new(0));
             Span {
-                words: Arc::new((0..len / 8).map(|_| AtomicU64::new(0)).collect()),
+                words: Arc::new((0..len / 8).map(word).collect()),
                 base: 0,
                 len,
             }
@@ -214,12 +222,28 @@ mod model {
 
         /// Atomic load.
         pub fn load_u64(&self, offset: usize, order: Ordering) -> u64 {
-            self.words[(self.base + offset) / 8].load(order)
+            self.words[(self.base + offset) / 8].0.load(order)
         }
 
         /// Atomic store.
         pub fn store_u64(&self, offset: usize, value: u64, order: Ordering) {
-            self.words[(self.base + offset) / 8].store(value, order);
+            self.words[(self.base + offset) / 8].0.store(value, order);
+        }
+
+        /// Plain read of a payload word; loom fails the model if a write is not ordered before or after it.
+        pub fn read_payload(&self, offset: usize) -> u64 {
+            // SAFETY: loom checks that nobody writes meanwhile.
+            self.words[(self.base + offset) / 8]
+                .1
+                .with(|word| unsafe { *word })
+        }
+
+        /// Plain write of a payload word; loom fails the model if another access is not ordered.
+        pub fn write_payload(&self, offset: usize, value: u64) {
+            // SAFETY: loom checks that nobody accesses it meanwhile.
+            self.words[(self.base + offset) / 8]
+                .1
+                .with_mut(|word| unsafe { *word = value });
         }
     }
 }

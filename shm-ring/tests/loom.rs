@@ -3,7 +3,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p ringway-shm-ring --release --test loom`
 #![cfg(loom)]
 
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::Ordering::{Acquire, Release};
 use loom::thread;
 use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn post(producer: &Producer, tag: u32, value: u64) -> bool {
         Ok(reserved) => {
             producer
                 .span()
-                .store_u64(reserved.payload_offset(), value, Relaxed);
+                .write_payload(reserved.payload_offset(), value);
             producer.commit(reserved);
             true
         }
@@ -32,7 +32,7 @@ fn take(consumer: &mut Consumer, released: &Span, count: usize) -> Vec<(u32, u64
             Some(record) => {
                 got.push((
                     record.tag,
-                    consumer.span().load_u64(record.payload_offset, Relaxed),
+                    consumer.span().read_payload(record.payload_offset),
                 ));
                 if let Some(position) = consumer.release(record.position_end) {
                     released.store_u64(0, position, Release);
@@ -148,5 +148,34 @@ fn an_abandoned_reservation_is_skipped() {
         };
         assert_eq!(take(&mut consumer, &released, 1), [(2, 22)]);
         thread.join().unwrap();
+    });
+}
+
+/// One producer looks how far the consumer has released, the other relies on what it saw.
+#[test]
+fn a_release_seen_by_one_producer_holds_for_the_other() {
+    model(|| {
+        let ring = Span::model(256);
+        let released = Span::model(8);
+        let producer = Arc::new(Producer::new(ring.clone(), released.clone(), KEY));
+        let mut consumer = Consumer::new(ring, KEY);
+        for n in 0..4 {
+            assert!(post(&producer, 9, n));
+        }
+        let threads: Vec<_> = (1..=2u32)
+            .map(|id| {
+                let producer = producer.clone();
+                // Where there is no space yet nothing is posted: waiting adds interleavings and nothing else.
+                thread::spawn(move || post(&producer, id, 0))
+            })
+            .collect();
+        for n in 0..2 {
+            let record = consumer.poll(u64::MAX).expect("sound").expect("there");
+            assert_eq!(consumer.span().read_payload(record.payload_offset), n);
+        }
+        released.store_u64(0, 128, Release);
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }
