@@ -678,16 +678,30 @@ impl Op for LoadAny {
                 if r == NONE {
                     continue;
                 }
+                let skip = n * k.size as usize;
+                if !k.signed && k.size == 4 && !k.wide {
+                    let to = w.base.add(r as usize).cast::<u32>();
+                    for lane in Lanes(w.mask) {
+                        to.add(lane).write(host[lane].add(skip).cast::<u32>().read());
+                    }
+                    continue;
+                }
+                if k.size == 8 {
+                    let to = w.base.add(r as usize).cast::<u64>();
+                    for lane in Lanes(w.mask) {
+                        to.add(lane).write(host[lane].add(skip).cast::<u64>().read());
+                    }
+                    continue;
+                }
                 for lane in Lanes(w.mask) {
-                    let p = host[lane].add(n * k.size as usize);
+                    let p = host[lane].add(skip);
                     let v = match (k.size, k.signed) {
                         (1, false) => u64::from(p.read()),
                         (1, true) => p.cast::<i8>().read() as u64,
                         (2, false) => u64::from(p.cast::<u16>().read()),
                         (2, true) => p.cast::<i16>().read() as u64,
                         (4, false) => u64::from(p.cast::<u32>().read()),
-                        (4, true) => p.cast::<i32>().read() as u64,
-                        _ => p.cast::<u64>().read(),
+                        _ => p.cast::<i32>().read() as u64,
                     };
                     let v = if k.register_bits < 32 { v & ((1 << k.register_bits) - 1) } else { v };
                     set_lane(w, r, k.wide, lane, v);

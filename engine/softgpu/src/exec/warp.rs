@@ -8,7 +8,7 @@
 use super::block::BlockShared;
 use super::code::{Inst, NONE};
 use super::grid::LaunchState;
-use super::lane::{Lanes, set_lane};
+use super::lane::Lanes;
 use super::{FaultKind, MemoryRange};
 
 /// Backward branches a group may take before it yields.
@@ -189,9 +189,14 @@ impl Warp {
             back_edges: 0,
         };
         for c in &state.consts {
-            for lane in 0..32 {
-                // SAFETY: constant slots lie inside the kernel's frame.
-                unsafe { set_lane(&w, c.offset, c.wide, lane, c.value) };
+            // SAFETY: constant slots lie inside the kernel's frame.
+            unsafe {
+                let p = w.base.add(c.offset as usize);
+                if c.wide {
+                    p.cast::<[u64; 32]>().write([c.value; 32]);
+                } else {
+                    p.cast::<[u32; 32]>().write([c.value as u32; 32]);
+                }
             }
         }
         w

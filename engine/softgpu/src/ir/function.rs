@@ -108,7 +108,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             for p in &f.params {
                 let offset = param_bytes.next_multiple_of(p.align.clamp(1, 256));
                 let size = u32::try_from(p.size()).unwrap_or(u32::MAX);
-                if size > 1 << 20 {
+                if size > 1 << 20 || offset > 1 << 20 {
                     return l.invalid("kernel parameter too large");
                 }
                 l.declare(&p.name, Entity::Param(offset, size));

@@ -107,8 +107,9 @@ impl KernelBuild<'_> {
             return Entity::Shared(*at);
         }
         let at = self.shared_bytes.next_multiple_of(v.align.clamp(1, 1024));
-        let size = u32::try_from(v.size()).unwrap_or(u32::MAX / 2);
-        self.shared_bytes = at.saturating_add(size);
+        // Launching refuses what exceeds the device; the bound here keeps sums in range.
+        let size = u32::try_from(v.size()).unwrap_or(u32::MAX);
+        self.shared_bytes = at.saturating_add(size).min(1 << 30);
         self.shared.insert(key, at);
         Entity::Shared(at)
     }
@@ -293,8 +294,9 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
         edges: Vec::new(),
         has_indirect: false,
         dynamic_stack: false,
-        param_bytes: f.params.iter().fold(0u32, |at, p| {
-            at.next_multiple_of(p.align.clamp(1, 256)).saturating_add(u32::try_from(p.size()).unwrap_or(1 << 24))
+        param_bytes: f.params.iter().take(1024).fold(0u32, |at, p| {
+            // Lowering refuses what exceeds a mebibyte; the bound here keeps the sum in range.
+            at.next_multiple_of(p.align.clamp(1, 256)) + u32::try_from(p.size()).unwrap_or(u32::MAX).min(2 << 20)
         }),
     };
     build.function(&f.name);

@@ -312,8 +312,8 @@ impl<'a> Parser<'a> {
                 "align" => {
                     self.bump()?;
                     let a = self.small_int()?;
-                    if !a.is_power_of_two() {
-                        return self.error("alignment is not a power of two");
+                    if !a.is_power_of_two() || a > 1 << 16 {
+                        return self.error("alignment is not a power of two up to 65536");
                     }
                     if !pointer {
                         v.align = a;
