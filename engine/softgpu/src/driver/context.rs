@@ -199,6 +199,14 @@ impl Context {
     }
 }
 
+/// Waits for all work of all contexts: before memory that any of them may reach loses its mapping.
+pub fn wait_for_all() {
+    let mut all = Vec::new();
+    CONTEXTS.each(|ctx| all.push(Arc::clone(ctx)));
+    let marks: Vec<Mark> = all.iter().flat_map(|ctx| ctx.all_streams()).map(|stream| stream.mark()).collect();
+    marks.iter().for_each(Mark::wait);
+}
+
 /// The handle on top of this thread's stack, or 0.
 pub fn current_handle() -> u64 {
     STACK.with_borrow(|stack| stack.last().copied().unwrap_or(0))

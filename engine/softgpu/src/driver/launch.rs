@@ -195,7 +195,7 @@ impl KernelLaunch {
                 ctx.flush_printf();
                 let mut text = fault.to_string();
                 if let Some(near) = fault.nearest.as_ref().and_then(|r| space().find(r.start)) {
-                    let _ = write!(text, " ({:?} memory #{} of {} bytes)", near.kind, near.ordinal, near.len);
+                    let _ = write!(text, " ({} #{}, {} bytes)", near.kind.words(), near.ordinal, near.len);
                 }
                 let code = CUresult(fault.kind.cuda_code());
                 report::fault(&format!("{}: {text}", code.name().unwrap_or(c"?").to_string_lossy()));
@@ -232,7 +232,7 @@ fn describe_param(bytes: &[u8]) -> String {
 
 fn make_heap(ctx: &Context, len: u64) -> R<Heap> {
     let start = ctx.device.arena.allocate(len, 4096)?;
-    space().insert(New { start, len, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+    space().insert(New { start, len, kind: Kind::Heap, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
     Ok(Heap { heap: FreeListHeap::new(start, start + len) })
 }
 
@@ -253,7 +253,7 @@ impl Workspace {
 
     fn new(ctx: &Context) -> R<Workspace> {
         let start = ctx.device.arena.allocate(Self::LEN, 4096)?;
-        space().insert(New { start, len: Self::LEN, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+        space().insert(New { start, len: Self::LEN, kind: Kind::Heap, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
         Ok(Workspace(start))
     }
 }
@@ -261,7 +261,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if self.0 != 0
-            && let Some(gone) = space().remove(self.0, |a| a.kind == Kind::Global)
+            && let Some(gone) = space().remove(self.0, |a| a.kind == Kind::Heap)
         {
             memory::free_backing(&gone);
         }

@@ -5,6 +5,10 @@ use parking_lot::Mutex;
 use std::ffi::c_void;
 use std::io::Write;
 
+unsafe extern "C" {
+    static stdout: *mut libc::FILE;
+}
+
 /// Receives device printf output: bytes, their count, and the pointer given with the function.
 pub type PrintfSink = unsafe extern "C" fn(text: *const u8, len: usize, user: *mut c_void);
 
@@ -35,9 +39,12 @@ pub fn print(text: &str) {
     match &settings().printf {
         Some(path) => append(path, text),
         None => {
-            // The C library's buffer of stdout belongs to the program; writing to the descriptor keeps to whole texts.
-            let mut out = std::io::stdout().lock();
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            // Through the C library's stdout, so that the program's own printf and the kernels' come out in the order in which they were made.
+            // SAFETY: `stdout` is the C library's stream, which locks itself; the text is valid for its length.
+            unsafe {
+                libc::fwrite(text.as_ptr().cast(), 1, text.len(), stdout);
+                libc::fflush(stdout);
+            }
         }
     }
 }

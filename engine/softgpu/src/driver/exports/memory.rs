@@ -1,7 +1,7 @@
 //! Allocation of device, host and managed memory; pointer attributes; pools.
 
 use crate::driver::abi::*;
-use crate::driver::context::current;
+use crate::driver::context::{current, wait_for_all};
 use crate::driver::device::{device, driver};
 use crate::driver::entry::export;
 use crate::driver::memory::{self, Allocation, Kind, New, arena::round_up, pool, space};
@@ -63,12 +63,12 @@ export! {
     }
     cuMemAllocHost [cuMemAllocHost_v2] [] |_d| (pp: Out<Host>, bytesize: usize) { host_alloc(pp, bytesize, 0) }
     cuMemFreeHost [cuMemFreeHost] [] |_d| (p: Host) {
-        let ctx = current()?;
+        current()?;
         if p.0 == 0 {
             return Ok(());
         }
         ensure(space().find(p.0).is_some_and(|a| a.start == p.0 && a.kind == Kind::Pinned), CUresult::INVALID_VALUE)?;
-        ctx.all_streams().iter().for_each(|s| s.mark().wait());
+        wait_for_all();
         if let Some(gone) = space().remove(p.0, |a| a.kind == Kind::Pinned) {
             memory::free_backing(&gone);
         }
@@ -86,9 +86,9 @@ export! {
         Ok(())
     }
     cuMemHostUnregister [cuMemHostUnregister] [] |_d| (p: Host) {
-        let ctx = current()?;
+        current()?;
         ensure(space().find(p.0).is_some_and(|a| a.start == p.0 && a.kind == Kind::Registered), CUresult::HOST_MEMORY_NOT_REGISTERED)?;
-        ctx.all_streams().iter().for_each(|s| s.mark().wait());
+        wait_for_all();
         space().remove(p.0, |a| a.kind == Kind::Registered);
         Ok(())
     }

@@ -23,6 +23,8 @@ pub enum Kind {
     Graph,
     /// A global variable of a module.
     Global,
+    /// The heap of kernels' malloc, and the place where a cooperative launch's blocks meet.
+    Heap,
     /// Mapped by `cuMemMap`.
     Mapped,
     /// `cuMemHostAlloc`.
@@ -56,6 +58,23 @@ pub struct Allocation {
     pub ordinal: u64,
     /// Unique for the process: CU_POINTER_ATTRIBUTE_BUFFER_ID.
     pub id: u64,
+}
+
+impl Kind {
+    /// What it is, in words for a report.
+    pub fn words(self) -> &'static str {
+        match self {
+            Kind::Device => "allocation",
+            Kind::Pool => "stream-ordered allocation",
+            Kind::Graph => "graph's allocation",
+            Kind::Global => "module's variable",
+            Kind::Heap => "heap of the kernels' malloc",
+            Kind::Mapped => "mapped memory",
+            Kind::Pinned => "pinned host memory",
+            Kind::Registered => "registered host memory",
+            Kind::Managed => "managed memory",
+        }
+    }
 }
 
 impl Allocation {
@@ -237,7 +256,7 @@ pub fn map_host(len: u64) -> R<u64> {
 pub fn free_backing(allocation: &Allocation) {
     let Ok(driver) = super::device::driver() else { return };
     match allocation.kind {
-        Kind::Device | Kind::Pool | Kind::Global | Kind::Graph => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
+        Kind::Device | Kind::Pool | Kind::Global | Kind::Heap | Kind::Graph => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
         Kind::Managed => driver.managed.release(allocation.start, allocation.len),
         Kind::Pinned => {
             // SAFETY: the mapping was made by `map_host` with this length and is no longer listed as live.

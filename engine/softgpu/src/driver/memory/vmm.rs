@@ -156,17 +156,14 @@ pub fn map(at: u64, size: u64, offset: u64, handle: u64) -> R {
 
 /// `cuMemUnmap`: one or more whole mappings.
 pub fn unmap(at: u64, size: u64) -> R {
+    driver()?;
+    // Work that uses the memory must be done before the addresses go.
+    crate::driver::context::wait_for_all();
     let end = at.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
     let mut table = table().lock();
     let inside: Vec<u64> = table.mapped.range(at..end).map(|(&start, _)| start).collect();
     let exact = inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size && size > 0;
     ensure(exact && table.mapped.contains_key(&at), CUresult::INVALID_VALUE)?;
-    // Work that uses the memory must be done before the addresses go.
-    for device in &driver()?.devices {
-        if let Some(ctx) = device.primary.lock().context.clone() {
-            ctx.all_streams().iter().for_each(|s| s.mark().wait());
-        }
-    }
     for start in inside {
         space().remove(start, |a| a.kind == Kind::Mapped);
         if let Some(mapping) = table.mapped.remove(&start) {
