@@ -49,9 +49,9 @@ fn nodes_run_after_what_they_depend_on() {
     let mut node = CUgraphNode(0);
     ok!(cuGraphAddHostNode((&mut node).into(), g, (&copy).into(), 1, (&host).into()));
     let (mut nodes, mut edges, mut roots) = (0usize, 0usize, 0usize);
-    ok!(cuGraphGetNodes(g, Out::NULL, (&mut nodes).into()));
-    ok!(cuGraphGetEdges(g, Out::NULL, Out::NULL, (&mut edges).into()));
-    ok!(cuGraphGetRootNodes(g, Out::NULL, (&mut roots).into()));
+    ok!(cuGraphGetNodes(g, List::NULL, (&mut nodes).into()));
+    ok!(cuGraphGetEdges(g, List::NULL, List::NULL, (&mut edges).into()));
+    ok!(cuGraphGetRootNodes(g, List::NULL, (&mut roots).into()));
     assert_eq!((nodes, edges, roots), (3, 2, 1));
     let exec = instantiate(g);
     ok!(cuGraphDestroy(g));

@@ -18,6 +18,12 @@ fn lines_name_calls_handles_addresses_and_data() {
     ok!(cuMemcpyDtoHAsync_v2(pinned, p, 16, s));
     ok!(cuStreamSynchronize(s));
     gives!(INVALID_VALUE, cuMemFree_v2(CUdeviceptr(p.0 + 1)));
+    // Arrays of no elements may lie anywhere.
+    let (mut graph, mut node) = (CUgraph(0), CUgraphNode(0));
+    ok!(cuGraphCreate((&mut graph).into(), 0));
+    ok!(cuGraphAddEmptyNode((&mut node).into(), graph, In(std::ptr::dangling()), 0));
+    let mut none = 0usize;
+    ok!(cuGraphGetNodes(graph, List(Out(std::ptr::dangling_mut())), (&mut none).into()));
     drop(ctx);
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect();

@@ -218,7 +218,7 @@ fn libraries_have_a_module_in_each_context() {
     let text = CString::new(PTX).unwrap();
     let a = Ctx::new(0);
     let (mut library, mut kernel) = (CUlibrary(0), CUkernel(0));
-    ok!(cuLibraryLoadData((&mut library).into(), Host(text.as_ptr() as u64), In::NULL, Out::NULL, 0, In::NULL, Out::NULL, 0));
+    ok!(cuLibraryLoadData((&mut library).into(), Host(text.as_ptr() as u64), In::NULL, List::NULL, 0, In::NULL, List::NULL, 0));
     ok!(cuLibraryGetKernel((&mut kernel).into(), library, Text(c"count".as_ptr())));
     let counter = || {
         let (mut p, mut size) = (CUdeviceptr(0), 0usize);
@@ -386,7 +386,7 @@ fn kernels_in_graphs() {
     let (mut graph, mut node, mut exec) = (CUgraph(0), CUgraphNode(0), CUgraphExec(0));
     ok!(cuGraphCreate((&mut graph).into(), 0));
     ok!(cuGraphAddKernelNode((&mut node).into(), graph, In::NULL, 0, (&node_params).into()));
-    ok!(cuGraphInstantiate_v2((&mut exec).into(), graph, Out::NULL, Out::NULL, 0));
+    ok!(cuGraphInstantiate_v2((&mut exec).into(), graph, Out::NULL, List::NULL, 0));
     // Parameters were taken when the node was made.
     add = 1000;
     ok!(cuGraphLaunch(exec, CUstream(0)));
@@ -419,7 +419,7 @@ fn errors_in_images_reach_the_log() {
     let options = [5u32, 6];
     let mut values = [host_mut(&mut log), Host(256)];
     let mut module = CUmodule(0);
-    let code = unsafe { cuModuleLoadDataEx((&mut module).into(), Host(bad.as_ptr() as u64), 2, In(options.as_ptr()), Out(values.as_mut_ptr())) };
+    let code = unsafe { cuModuleLoadDataEx((&mut module).into(), Host(bad.as_ptr() as u64), 2, In(options.as_ptr()), List(Out(values.as_mut_ptr()))) };
     assert_eq!(code, CUresult::INVALID_PTX);
     let written = values[1].0 as usize;
     assert!(written > 0 && std::str::from_utf8(&log[..written]).unwrap().contains("line 4"), "{:?}", std::str::from_utf8(&log));
@@ -434,9 +434,9 @@ fn linked_modules_see_each_other() {
     let a = CString::new(".version 7.0\n.target sm_75\n.address_size 64\n.extern .func (.param .b32 r) twice(.param .b32 v);\n.visible .entry go(.param .u64 out)\n{\n.reg .b32 %r<3>;\n.reg .b64 %rd<2>;\nld.param.u64 %rd1, [out];\nmov.u32 %r1, 21;\n{\n.param .b32 v;\nst.param.b32 [v], %r1;\n.param .b32 r;\ncall.uni (r), twice, (v);\nld.param.b32 %r2, [r];\n}\nst.global.u32 [%rd1], %r2;\nret;\n}\n").unwrap();
     let b = CString::new(".version 7.0\n.target sm_75\n.address_size 64\n.visible .func (.param .b32 r) twice(.param .b32 v)\n{\n.reg .b32 %r<3>;\nld.param.b32 %r1, [v];\nadd.u32 %r2, %r1, %r1;\nst.param.b32 [r], %r2;\nret;\n}\n").unwrap();
     let (mut state, mut image, mut size, mut module) = (CUlinkState(0), Host(0), 0usize, CUmodule(0));
-    ok!(cuLinkCreate_v2(0, In::NULL, Out::NULL, (&mut state).into()));
+    ok!(cuLinkCreate_v2(0, In::NULL, List::NULL, (&mut state).into()));
     for text in [&a, &b] {
-        ok!(cuLinkAddData_v2(state, 1, Host(text.as_ptr() as u64), text.as_bytes_with_nul().len(), Text(c"part".as_ptr()), 0, In::NULL, Out::NULL));
+        ok!(cuLinkAddData_v2(state, 1, Host(text.as_ptr() as u64), text.as_bytes_with_nul().len(), Text(c"part".as_ptr()), 0, In::NULL, List::NULL));
     }
     ok!(cuLinkComplete(state, (&mut image).into(), (&mut size).into()));
     assert!(size > 0);

@@ -128,12 +128,12 @@ fn a_device_is_consistent() {
     assert!(attribute(97) >= attribute(8) && attribute(81) > attribute(97));
     assert_eq!(attribute(39) % attribute(10), 0);
     let mut name = [0 as c_char; 64];
-    ok!(cuDeviceGetName(Out(name.as_mut_ptr()), 64, CUdevice(0)));
+    ok!(cuDeviceGetName(List(Out(name.as_mut_ptr())), 64, CUdevice(0)));
     assert_eq!(unsafe { CStr::from_ptr(name.as_ptr()) }, c"Ringway Software GPU");
-    ok!(cuDeviceGetName(Out(name.as_mut_ptr()), 5, CUdevice(0)));
+    ok!(cuDeviceGetName(List(Out(name.as_mut_ptr())), 5, CUdevice(0)));
     assert_eq!(unsafe { CStr::from_ptr(name.as_ptr()) }, c"Ring");
     let mut bus = [0 as c_char; 32];
-    ok!(cuDeviceGetPCIBusId(Out(bus.as_mut_ptr()), 32, CUdevice(0)));
+    ok!(cuDeviceGetPCIBusId(List(Out(bus.as_mut_ptr())), 32, CUdevice(0)));
     let mut found = CUdevice(9);
     ok!(cuDeviceGetByPCIBusId((&mut found).into(), Text(bus.as_ptr())));
     assert_eq!(found, CUdevice(0));

@@ -80,6 +80,9 @@ pub struct In<T>(pub *const T);
 /// An output in the caller's memory: null or valid for writes of the documented size.
 #[repr(transparent)]
 pub struct Out<T>(pub *mut T);
+/// An output array in the caller's memory: as [`Out`], for as many elements as another argument says (which may be none).
+#[repr(transparent)]
+pub struct List<T>(pub Out<T>);
 /// A NUL-terminated string of the caller.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -97,6 +100,28 @@ impl<T> Clone for Out<T> {
     }
 }
 impl<T> Copy for Out<T> {}
+
+impl<T> Clone for List<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for List<T> {}
+impl<T> List<T> {
+    /// No argument.
+    pub const NULL: List<T> = List(Out(std::ptr::null_mut()));
+}
+impl<T> std::ops::Deref for List<T> {
+    type Target = Out<T>;
+    fn deref(&self) -> &Out<T> {
+        &self.0
+    }
+}
+impl<T> From<&mut T> for List<T> {
+    fn from(value: &mut T) -> Self {
+        List(Out(value))
+    }
+}
 
 impl<T> From<&T> for In<T> {
     fn from(value: &T) -> Self {

@@ -5,7 +5,7 @@
 //! adds (payload hashes, kernel parameters) follow in `"data"`. Data that an asynchronous copy delivers later is a line `{"of":N,"fn":...,"dtoh":hash}`.
 //! Off (the default) it costs one relaxed load per call.
 
-use super::abi::{CUdevice, CUdeviceptr, Host, In, Out, Text};
+use super::abi::{CUdevice, CUdeviceptr, Host, In, List, Out, Text};
 use super::result::CUresult;
 use super::settings::settings;
 use parking_lot::Mutex;
@@ -183,16 +183,6 @@ macro_rules! functions { ($($t:ty)*) => {$(
 )*} }
 functions! { super::abi::CUhostFn super::abi::CUstreamCallback super::abi::CUoccupancyB2DSize }
 
-impl<T: Copy + Describe> Describe for In<T> {
-    fn describe(self, out: &mut String) {
-        // An array without elements may be given by any address: Rust's is its alignment. The first page is never memory.
-        match if self.0.addr() < 4096 { None } else { self.opt() } {
-            Some(value) => value.describe(out),
-            None => out.push_str("null"),
-        }
-    }
-}
-
 /// An argument of an exported function: what it says before the call and after it.
 pub trait Argument: Copy {
     /// Appends `"name":value` if the argument is an input.
@@ -224,6 +214,13 @@ impl<T: Copy + Describe> Argument for Out<T> {
             value.describe(out);
         }
     }
+}
+/// Never read here: with a count of zero beside it the pointer may lead nowhere. Functions note what they read.
+impl<T: Copy> Argument for In<T> {
+    fn input(self, _name: &str, _out: &mut String) {}
+}
+impl<T: Copy> Argument for List<T> {
+    fn input(self, _name: &str, _out: &mut String) {}
 }
 impl Argument for Text {
     fn input(self, name: &str, out: &mut String) {

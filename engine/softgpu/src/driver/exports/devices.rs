@@ -40,7 +40,7 @@ export! {
         pdevice.put(CUdevice(device(ordinal)?.ordinal as i32))
     }
     cuDeviceGetCount [cuDeviceGetCount] [] |_d| (count: Out<i32>) { count.put(driver()?.devices.len() as i32) }
-    cuDeviceGetName [cuDeviceGetName] [] |_d| (name: Out<c_char>, len: i32, dev: CUdevice) {
+    cuDeviceGetName [cuDeviceGetName] [] |_d| (name: List<c_char>, len: i32, dev: CUdevice) {
         device(dev.0)?;
         name.put_text(NAME, usize::try_from(len).map_err(|_| CUresult::INVALID_VALUE)?)
     }
@@ -81,7 +81,7 @@ export! {
         });
         dev.put(CUdevice(found.ok_or(CUresult::INVALID_DEVICE)?.ordinal as i32))
     }
-    cuDeviceGetPCIBusId [cuDeviceGetPCIBusId] [] |_d| (pciBusId: Out<c_char>, len: i32, dev: CUdevice) {
+    cuDeviceGetPCIBusId [cuDeviceGetPCIBusId] [] |_d| (pciBusId: List<c_char>, len: i32, dev: CUdevice) {
         pciBusId.put_text(&pci_text(device(dev.0)?), usize::try_from(len).map_err(|_| CUresult::INVALID_VALUE)?)
     }
     cuDeviceCanAccessPeer [cuDeviceCanAccessPeer] [] |_d| (canAccessPeer: Out<i32>, dev: CUdevice, peerDev: CUdevice) {

@@ -9,6 +9,7 @@ use crate::driver::event::EVENTS;
 use crate::driver::exports::memory::Any;
 use crate::driver::exports::streams::batch;
 use crate::driver::graph::{Body, EXECS, Entry, Exec, GRAPHS, Graph, NODES, Node, USER_OBJECTS, UserObject};
+use crate::driver::journal::{self, Describe};
 use crate::driver::launch::{KernelLaunch, ParamSource, pack};
 use crate::driver::memory::copy::{Copy3D, Fill};
 use crate::driver::memory::{Kind, pool, space};
@@ -44,26 +45,26 @@ export! {
         let id = n.graph.upgrade().map_or(0, |g| u64::from(g.id));
         toolsNodeId.put(id << 32 | u64::from(n.local_id))
     }
-    cuGraphGetNodes [cuGraphGetNodes] [] |_d| (hGraph: CUgraph, nodes: Out<CUgraphNode>, numNodes: Out<usize>) {
+    cuGraphGetNodes [cuGraphGetNodes] [] |_d| (hGraph: CUgraph, nodes: List<CUgraphNode>, numNodes: Out<usize>) {
         nodes.fill(numNodes, &graph(hGraph)?.nodes().iter().map(|n| CUgraphNode(n.handle)).collect::<Vec<_>>())
     }
-    cuGraphGetRootNodes [cuGraphGetRootNodes] [] |_d| (hGraph: CUgraph, rootNodes: Out<CUgraphNode>, numRootNodes: Out<usize>) {
+    cuGraphGetRootNodes [cuGraphGetRootNodes] [] |_d| (hGraph: CUgraph, rootNodes: List<CUgraphNode>, numRootNodes: Out<usize>) {
         let roots: Vec<_> = graph(hGraph)?.nodes().iter().filter(|n| n.deps.lock().is_empty()).map(|n| CUgraphNode(n.handle)).collect();
         rootNodes.fill(numRootNodes, &roots)
     }
-    cuGraphGetEdges [cuGraphGetEdges] [] |_d| (hGraph: CUgraph, from: Out<CUgraphNode>, to: Out<CUgraphNode>, numEdges: Out<usize>) { edges(hGraph, from, to, Out::NULL, numEdges) }
-    cuGraphGetEdges_v2 [cuGraphGetEdges_v2] [] |_d| (hGraph: CUgraph, from: Out<CUgraphNode>, to: Out<CUgraphNode>, edgeData: Out<CUgraphEdgeData>, numEdges: Out<usize>) { edges(hGraph, from, to, edgeData, numEdges) }
-    cuGraphNodeGetDependencies [cuGraphNodeGetDependencies] [] |_d| (hNode: CUgraphNode, dependencies: Out<CUgraphNode>, numDependencies: Out<usize>) {
-        neighbours(hNode, false, dependencies, Out::NULL, numDependencies)
+    cuGraphGetEdges [cuGraphGetEdges] [] |_d| (hGraph: CUgraph, from: List<CUgraphNode>, to: List<CUgraphNode>, numEdges: Out<usize>) { edges(hGraph, *from, *to, Out::NULL, numEdges) }
+    cuGraphGetEdges_v2 [cuGraphGetEdges_v2] [] |_d| (hGraph: CUgraph, from: List<CUgraphNode>, to: List<CUgraphNode>, edgeData: List<CUgraphEdgeData>, numEdges: Out<usize>) { edges(hGraph, *from, *to, *edgeData, numEdges) }
+    cuGraphNodeGetDependencies [cuGraphNodeGetDependencies] [] |_d| (hNode: CUgraphNode, dependencies: List<CUgraphNode>, numDependencies: Out<usize>) {
+        neighbours(hNode, false, *dependencies, Out::NULL, numDependencies)
     }
-    cuGraphNodeGetDependencies_v2 [cuGraphNodeGetDependencies_v2] [] |_d| (hNode: CUgraphNode, dependencies: Out<CUgraphNode>, edgeData: Out<CUgraphEdgeData>, numDependencies: Out<usize>) {
-        neighbours(hNode, false, dependencies, edgeData, numDependencies)
+    cuGraphNodeGetDependencies_v2 [cuGraphNodeGetDependencies_v2] [] |_d| (hNode: CUgraphNode, dependencies: List<CUgraphNode>, edgeData: List<CUgraphEdgeData>, numDependencies: Out<usize>) {
+        neighbours(hNode, false, *dependencies, *edgeData, numDependencies)
     }
-    cuGraphNodeGetDependentNodes [cuGraphNodeGetDependentNodes] [] |_d| (hNode: CUgraphNode, dependentNodes: Out<CUgraphNode>, numDependentNodes: Out<usize>) {
-        neighbours(hNode, true, dependentNodes, Out::NULL, numDependentNodes)
+    cuGraphNodeGetDependentNodes [cuGraphNodeGetDependentNodes] [] |_d| (hNode: CUgraphNode, dependentNodes: List<CUgraphNode>, numDependentNodes: Out<usize>) {
+        neighbours(hNode, true, *dependentNodes, Out::NULL, numDependentNodes)
     }
-    cuGraphNodeGetDependentNodes_v2 [cuGraphNodeGetDependentNodes_v2] [] |_d| (hNode: CUgraphNode, dependentNodes: Out<CUgraphNode>, edgeData: Out<CUgraphEdgeData>, numDependentNodes: Out<usize>) {
-        neighbours(hNode, true, dependentNodes, edgeData, numDependentNodes)
+    cuGraphNodeGetDependentNodes_v2 [cuGraphNodeGetDependentNodes_v2] [] |_d| (hNode: CUgraphNode, dependentNodes: List<CUgraphNode>, edgeData: List<CUgraphEdgeData>, numDependentNodes: Out<usize>) {
+        neighbours(hNode, true, *dependentNodes, *edgeData, numDependentNodes)
     }
     cuGraphAddDependencies [cuGraphAddDependencies] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, numDependencies: usize) {
         graph(hGraph)?.connect(&pairs(from, to, numDependencies)?)
@@ -259,7 +260,7 @@ export! {
         phGraphExec.required()?;
         phGraphExec.put(CUgraphExec(Exec::instantiate(&*graph(hGraph)?, flags)?.handle))
     }
-    cuGraphInstantiate [cuGraphInstantiate cuGraphInstantiate_v2] [] |_d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, phErrorNode: Out<CUgraphNode>, logBuffer: Out<c_char>, bufferSize: usize) {
+    cuGraphInstantiate [cuGraphInstantiate cuGraphInstantiate_v2] [] |_d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, phErrorNode: Out<CUgraphNode>, logBuffer: List<c_char>, bufferSize: usize) {
         phGraphExec.required()?;
         phErrorNode.give(CUgraphNode(0));
         if bufferSize > 0 {
@@ -407,6 +408,14 @@ fn add(out: Out<CUgraphNode>, handle: CUgraph, deps: In<CUgraphNode>, count: usi
     out.required()?;
     let graph = graph(handle)?;
     let deps: Vec<u64> = deps.list(count)?.into_iter().map(|n| n.0).collect();
+    journal::note("after", || {
+        let mut text = String::from("[");
+        for &dep in &deps {
+            text.push_str(if text.len() > 1 { "," } else { "" });
+            CUgraphNode(dep).describe(&mut text);
+        }
+        text + "]"
+    });
     out.put(CUgraphNode(graph.add(body()?, &deps)?.handle))
 }
 

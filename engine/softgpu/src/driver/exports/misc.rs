@@ -21,7 +21,7 @@ export! {
         ensure(flags == 0, CUresult::INVALID_VALUE)?;
         iterator_out.put(0)
     }
-    cuLogsDumpToMemory [cuLogsDumpToMemory] [] |_d| (_iterator: Out<u32>, buffer: Out<std::ffi::c_char>, size: Out<usize>, flags: u32) {
+    cuLogsDumpToMemory [cuLogsDumpToMemory] [] |_d| (_iterator: Out<u32>, buffer: List<std::ffi::c_char>, size: Out<usize>, flags: u32) {
         ensure(flags == 0, CUresult::INVALID_VALUE)?;
         let room = size.current().ok_or(CUresult::INVALID_VALUE)?;
         buffer.put_text("", room)?;

@@ -20,8 +20,8 @@ export! {
         module.put(CUmodule(module::load(&ctx, &file(fname)?, &JitOptions::NONE)?))
     }
     cuModuleLoadData [cuModuleLoadData] [] |_d| (module: Out<CUmodule>, image: Host) { load_at(module, image, &JitOptions::NONE) }
-    cuModuleLoadDataEx [cuModuleLoadDataEx] [] |_d| (module: Out<CUmodule>, image: Host, numOptions: u32, options: In<u32>, optionValues: Out<Host>) {
-        load_at(module, image, &JitOptions { count: numOptions, options, values: optionValues })
+    cuModuleLoadDataEx [cuModuleLoadDataEx] [] |_d| (module: Out<CUmodule>, image: Host, numOptions: u32, options: In<u32>, optionValues: List<Host>) {
+        load_at(module, image, &JitOptions { count: numOptions, options, values: *optionValues })
     }
     cuModuleLoadFatBinary [cuModuleLoadFatBinary] [] |_d| (module: Out<CUmodule>, fatCubin: Host) { load_at(module, fatCubin, &JitOptions::NONE) }
     cuModuleUnload [cuModuleUnload] [] |_d| (hmod: CUmodule) {
@@ -37,7 +37,7 @@ export! {
     cuModuleGetFunctionCount [cuModuleGetFunctionCount] [] |_d| (count: Out<u32>, hmod: CUmodule) {
         count.put(module::kernel_names(&MODULES.get(hmod.0)?.program).len() as u32)
     }
-    cuModuleEnumerateFunctions [cuModuleEnumerateFunctions] [] |_d| (functions: Out<CUfunction>, numFunctions: u32, hmod: CUmodule) {
+    cuModuleEnumerateFunctions [cuModuleEnumerateFunctions] [] |_d| (functions: List<CUfunction>, numFunctions: u32, hmod: CUmodule) {
         functions.required()?;
         let module = MODULES.get(hmod.0)?;
         for (i, name) in module::kernel_names(&module.program).iter().take(numFunctions as usize).enumerate() {
@@ -76,19 +76,19 @@ export! {
         state.put(1)
     }
     cuFuncLoad [cuFuncLoad] [] |_d| (func: CUfunction) { function(func).map(drop) }
-    cuLibraryLoadData [cuLibraryLoadData] [] |_d| (library: Out<CUlibrary>, code: Host, jitOptions: In<u32>, jitOptionsValues: Out<Host>, numJitOptions: u32,
-        _libraryOptions: In<u32>, _libraryOptionValues: Out<Host>, _numLibraryOptions: u32) {
+    cuLibraryLoadData [cuLibraryLoadData] [] |_d| (library: Out<CUlibrary>, code: Host, jitOptions: In<u32>, jitOptionsValues: List<Host>, numJitOptions: u32,
+        _libraryOptions: In<u32>, _libraryOptionValues: List<Host>, _numLibraryOptions: u32) {
         library.required()?;
         crate::driver::device::driver()?;
         // SAFETY: the caller passes an image as the CUDA driver API describes it.
         let bytes = unsafe { image::bytes_at(code.0)? };
-        let jit = JitOptions { count: numJitOptions, options: jitOptions, values: jitOptionsValues };
+        let jit = JitOptions { count: numJitOptions, options: jitOptions, values: *jitOptionsValues };
         library.put(CUlibrary(module::load_library(&bytes, &jit)?))
     }
-    cuLibraryLoadFromFile [cuLibraryLoadFromFile] [] |_d| (library: Out<CUlibrary>, fileName: Text, jitOptions: In<u32>, jitOptionsValues: Out<Host>, numJitOptions: u32,
-        _libraryOptions: In<u32>, _libraryOptionValues: Out<Host>, _numLibraryOptions: u32) {
+    cuLibraryLoadFromFile [cuLibraryLoadFromFile] [] |_d| (library: Out<CUlibrary>, fileName: Text, jitOptions: In<u32>, jitOptionsValues: List<Host>, numJitOptions: u32,
+        _libraryOptions: In<u32>, _libraryOptionValues: List<Host>, _numLibraryOptions: u32) {
         library.required()?;
-        let jit = JitOptions { count: numJitOptions, options: jitOptions, values: jitOptionsValues };
+        let jit = JitOptions { count: numJitOptions, options: jitOptions, values: *jitOptionsValues };
         library.put(CUlibrary(module::load_library(&file(fileName)?, &jit)?))
     }
     cuLibraryUnload [cuLibraryUnload] [] |_d| (library: CUlibrary) { module::unload_library(library.0) }
@@ -99,7 +99,7 @@ export! {
     cuLibraryGetKernelCount [cuLibraryGetKernelCount] [] |_d| (count: Out<u32>, lib: CUlibrary) {
         count.put(module::kernel_names(&LIBRARIES.get(lib.0)?.program).len() as u32)
     }
-    cuLibraryEnumerateKernels [cuLibraryEnumerateKernels] [] |_d| (kernels: Out<CUkernel>, numKernels: u32, lib: CUlibrary) {
+    cuLibraryEnumerateKernels [cuLibraryEnumerateKernels] [] |_d| (kernels: List<CUkernel>, numKernels: u32, lib: CUlibrary) {
         kernels.required()?;
         let library = LIBRARIES.get(lib.0)?;
         for (i, name) in module::kernel_names(&library.program).iter().take(numKernels as usize).enumerate() {
@@ -149,21 +149,21 @@ export! {
         param_info(&kernel_of(kernel)?.kernel, paramIndex, paramOffset, paramSize)
     }
     cuKernelGetParamCount [cuKernelGetParamCount] [] |_d| (kernel: CUkernel, paramCount: Out<usize>) { paramCount.put(kernel_of(kernel)?.kernel.params.len()) }
-    cuLinkCreate [cuLinkCreate_v2 cuLinkCreate] [] |_d| (numOptions: u32, options: In<u32>, optionValues: Out<Host>, stateOut: Out<CUlinkState>) {
+    cuLinkCreate [cuLinkCreate_v2 cuLinkCreate] [] |_d| (numOptions: u32, options: In<u32>, optionValues: List<Host>, stateOut: Out<CUlinkState>) {
         stateOut.required()?;
         current()?;
         let handle = LINKS.reserve();
-        let jit = JitOptions { count: numOptions, options, values: optionValues };
+        let jit = JitOptions { count: numOptions, options, values: *optionValues };
         LINKS.insert(handle, Arc::new(Link { jit: Mutex::new(Options(jit)), sources: Mutex::default(), image: OnceLock::new() }));
         stateOut.put(CUlinkState(handle))
     }
-    cuLinkAddData [cuLinkAddData_v2 cuLinkAddData] [] |_d| (state: CUlinkState, kind: u32, data: Host, size: usize, _name: Text, _numOptions: u32, _options: In<u32>, _optionValues: Out<Host>) {
+    cuLinkAddData [cuLinkAddData_v2 cuLinkAddData] [] |_d| (state: CUlinkState, kind: u32, data: Host, size: usize, _name: Text, _numOptions: u32, _options: In<u32>, _optionValues: List<Host>) {
         ensure(data.0 != 0 && size <= 1 << 30, CUresult::INVALID_VALUE)?;
         // SAFETY: the caller passes `size` bytes at `data`.
         let bytes = unsafe { std::slice::from_raw_parts(data.0 as *const u8, size) };
         add(&*LINKS.get(state.0)?, kind, bytes)
     }
-    cuLinkAddFile [cuLinkAddFile_v2 cuLinkAddFile] [] |_d| (state: CUlinkState, kind: u32, path: Text, _numOptions: u32, _options: In<u32>, _optionValues: Out<Host>) {
+    cuLinkAddFile [cuLinkAddFile_v2 cuLinkAddFile] [] |_d| (state: CUlinkState, kind: u32, path: Text, _numOptions: u32, _options: In<u32>, _optionValues: List<Host>) {
         add(&*LINKS.get(state.0)?, kind, &file(path)?)
     }
     cuLinkComplete [cuLinkComplete] [] |_d| (state: CUlinkState, cubinOut: Out<Host>, sizeOut: Out<usize>) {

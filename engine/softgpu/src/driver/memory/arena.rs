@@ -129,6 +129,8 @@ impl Arena {
             unsafe { libc::close(fd) };
             return Err(CUresult::OUT_OF_MEMORY);
         }
+        // SAFETY: advice about the mapping just made. A core dump would otherwise read, and thereby take, every page of the window.
+        unsafe { libc::madvise(mapped, LINEAR as usize, libc::MADV_DONTDUMP) };
         let inner = Inner { addresses: Ranges::new(base, LINEAR), physical: Ranges::new(LINEAR, LINEAR), used: 0 };
         Ok(Arena { base, capacity, fd, inner: Mutex::new(inner) })
     }

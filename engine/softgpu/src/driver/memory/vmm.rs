@@ -77,7 +77,10 @@ fn map_fixed(at: u64, len: u64, file: Option<(libc::c_int, u64)>) -> R {
             ),
         }
     };
-    ensure(mapped as u64 == at, CUresult::OUT_OF_MEMORY)
+    ensure(mapped as u64 == at, CUresult::OUT_OF_MEMORY)?;
+    // SAFETY: advice about the mapping just made; see `Arena::new`.
+    unsafe { libc::madvise(mapped, len as usize, libc::MADV_DONTDUMP) };
+    Ok(())
 }
 
 /// `cuMemAddressReserve`. The wish is honoured when those addresses are free.
