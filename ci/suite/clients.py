@@ -1,4 +1,4 @@
-"""Unmodified programs of six kinds, each run directly on the software GPU, through Ringway by shm, and by tcp between two
+"""Unmodified programs of seven kinds, each run directly on the software GPU, through Ringway by shm, and by tcp between two
 network namespaces. Their results must be right, equal in all three places, and the driver calls must agree."""
 
 import json
@@ -27,6 +27,7 @@ ALL = [
     Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
     Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"], same_images=False),
     Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
+    Client("driver API", lambda: [python(), CLIENTS / "driver_api/main.py"]),
     Client("pynvml and gpustat", lambda: [python(), CLIENTS / "nvml/main.py"]),
 ]
 

@@ -87,8 +87,6 @@ pub enum Body {
     Auto,
     /// `crate::driver::<family>` in the shim and `crate::handlers::<family>` in the worker.
     Hand,
-    /// None: the call is another one on the default stream.
-    As(&'static str),
 }
 
 /// How far a function works.

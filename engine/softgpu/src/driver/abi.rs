@@ -204,13 +204,17 @@ impl<T: Copy> Out<T> {
         }
     }
 
-    /// The common shape "array and its capacity in, count out": writes what fits and the full count.
+    /// The common shape "array and its capacity in, count out": writes what fits, null behind it, and the count.
     pub fn fill(self, count: Out<usize>, items: &[T]) -> R {
         count.required()?;
         if !self.is_null() {
             let room = count.current().unwrap_or(0);
             for (i, item) in items.iter().take(room).enumerate() {
                 self.put_at(i, *item);
+            }
+            for i in items.len()..room {
+                // SAFETY: below the capacity that the C caller gave; all-zero bytes are the null of every type here.
+                unsafe { self.0.add(i).write_bytes(0, 1) }
             }
             count.give(room.min(items.len()));
         } else {

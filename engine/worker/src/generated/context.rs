@@ -16,7 +16,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use crate::translate::Aligned;
+use crate::translate::{self, Aligned};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
 
@@ -85,7 +85,7 @@ pub(super) fn cuCtxGetExecAffinity(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
 }
 
 pub(super) fn cuCtxRecordEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hCtx = cx.handle(Kind::Context, r.u64()?)?;
+    let hCtx = translate::context(cx, r.u64()?)?;
     let hEvent = cx.handle(Kind::Event, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuCtxRecordEvent.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -94,7 +94,7 @@ pub(super) fn cuCtxRecordEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<()
 }
 
 pub(super) fn cuCtxWaitEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hCtx = cx.handle(Kind::Context, r.u64()?)?;
+    let hCtx = translate::context(cx, r.u64()?)?;
     let hEvent = cx.handle(Kind::Event, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuCtxWaitEvent.ok_or(CudaError::NOT_SUPPORTED)?;

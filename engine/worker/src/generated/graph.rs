@@ -16,7 +16,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
-use crate::translate::Aligned;
+use crate::translate::{self, Aligned};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
@@ -234,7 +234,7 @@ pub(super) fn cuGraphAddDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
         return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
     }
     let call = cx.driver.cuGraphAddDependencies.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), numDependencies) })?;
+    CudaError::check(unsafe { call(hGraph, if from.is_empty() { core::ptr::null() } else { from.as_ptr() }, if to.is_empty() { core::ptr::null() } else { to.as_ptr() }, numDependencies) })?;
     Ok(())
 }
 
@@ -276,7 +276,7 @@ pub(super) fn cuGraphAddDependencies_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> 
         return Err(Malformed::Count { count: u64::from(edgeData_count), limit: numDependencies as u64 }.into());
     }
     let call = cx.driver.cuGraphAddDependencies_v2.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
+    CudaError::check(unsafe { call(hGraph, if from.is_empty() { core::ptr::null() } else { from.as_ptr() }, if to.is_empty() { core::ptr::null() } else { to.as_ptr() }, if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
     Ok(())
 }
 
@@ -307,7 +307,7 @@ pub(super) fn cuGraphRemoveDependencies(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> 
         return Err(Malformed::Count { count: u64::from(to_count), limit: numDependencies as u64 }.into());
     }
     let call = cx.driver.cuGraphRemoveDependencies.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), numDependencies) })?;
+    CudaError::check(unsafe { call(hGraph, if from.is_empty() { core::ptr::null() } else { from.as_ptr() }, if to.is_empty() { core::ptr::null() } else { to.as_ptr() }, numDependencies) })?;
     Ok(())
 }
 
@@ -349,7 +349,7 @@ pub(super) fn cuGraphRemoveDependencies_v2(cx: &mut Cx<'_>, r: &mut Reader<'_>) 
         return Err(Malformed::Count { count: u64::from(edgeData_count), limit: numDependencies as u64 }.into());
     }
     let call = cx.driver.cuGraphRemoveDependencies_v2.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hGraph, from.as_ptr(), to.as_ptr(), if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
+    CudaError::check(unsafe { call(hGraph, if from.is_empty() { core::ptr::null() } else { from.as_ptr() }, if to.is_empty() { core::ptr::null() } else { to.as_ptr() }, if edgeData.is_empty() { core::ptr::null() } else { edgeData.as_ptr().cast() }, numDependencies) })?;
     Ok(())
 }
 
@@ -415,7 +415,7 @@ pub(super) fn cuGraphDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
 
 pub(super) fn cuGraphConditionalHandleCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hGraph = cx.handle(Kind::Graph, r.u64()?)?;
-    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    let ctx = translate::context(cx, r.u64()?)?;
     let defaultLaunchValue = r.u32()?;
     let flags = r.u32()?;
     r.end()?;
@@ -438,7 +438,7 @@ pub(super) fn cuGraphInstantiate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
     let mut phErrorNode = 0u64;
     let mut logBuffer = vec![0u8; bufferSize as usize];
     let call = cx.driver.cuGraphInstantiate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphExec, hGraph, &mut phErrorNode, logBuffer.as_mut_ptr(), bufferSize) })?;
+    CudaError::check(unsafe { call(&mut phGraphExec, hGraph, &mut phErrorNode, if logBuffer.is_empty() { core::ptr::null_mut() } else { logBuffer.as_mut_ptr() }, bufferSize) })?;
     cx.insert(Kind::GraphExec, phGraphExec_id, phGraphExec)?;
     let phErrorNode = if phErrorNode == 0 { 0 } else { cx.found(Kind::GraphNode, phErrorNode)? };
     cx.reply.u64(phErrorNode);

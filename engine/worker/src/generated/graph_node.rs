@@ -16,7 +16,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure, REPLY_SIZE_MAX};
-use crate::translate::Aligned;
+use crate::translate::{self, Aligned};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 
@@ -33,14 +33,14 @@ pub(super) fn cuGraphAddMemsetNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resul
     }
     let numDependencies = r.usize()?;
     let mut memsetParams = Aligned(crate::cx::aligned::<5>(r.take(40)?));
-    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    let ctx = translate::context(cx, r.u64()?)?;
     r.end()?;
     if u64::from(dependencies_count) != numDependencies as u64 {
         return Err(Malformed::Count { count: u64::from(dependencies_count), limit: numDependencies as u64 }.into());
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddMemsetNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, memsetParams.0.as_ptr().cast(), ctx) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies, memsetParams.0.as_ptr().cast(), ctx) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(super) fn cuGraphAddChildGraphNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> R
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddChildGraphNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, childGraph) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies, childGraph) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -117,7 +117,7 @@ pub(super) fn cuGraphAddEmptyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddEmptyNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -141,7 +141,7 @@ pub(super) fn cuGraphAddEventRecordNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> 
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddEventRecordNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, event) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies, event) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -185,7 +185,7 @@ pub(super) fn cuGraphAddEventWaitNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Re
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddEventWaitNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, event) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies, event) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -229,7 +229,7 @@ pub(super) fn cuGraphAddMemFreeNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resu
     }
     let mut phGraphNode = 0u64;
     let call = cx.driver.cuGraphAddMemFreeNode.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, dependencies.as_ptr(), numDependencies, dptr) })?;
+    CudaError::check(unsafe { call(&mut phGraphNode, hGraph, if dependencies.is_empty() { core::ptr::null() } else { dependencies.as_ptr() }, numDependencies, dptr) })?;
     cx.insert(Kind::GraphNode, phGraphNode_id, phGraphNode)?;
     Ok(())
 }
@@ -405,7 +405,7 @@ pub(super) fn cuGraphExecMemsetNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>
     let hGraphExec = cx.handle(Kind::GraphExec, r.u64()?)?;
     let hNode = cx.handle(Kind::GraphNode, r.u64()?)?;
     let mut memsetParams = Aligned(crate::cx::aligned::<5>(r.take(40)?));
-    let ctx = cx.handle(Kind::Context, r.u64()?)?;
+    let ctx = translate::context(cx, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuGraphExecMemsetNodeSetParams.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(hGraphExec, hNode, memsetParams.0.as_ptr().cast(), ctx) })?;

@@ -80,6 +80,6 @@ pub(super) fn cuStreamBatchMemOp(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
         return Err(Malformed::Count { count: u64::from(paramArray_count), limit: count as u64 }.into());
     }
     let call = cx.driver.cuStreamBatchMemOp.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(stream, count, paramArray.as_ptr().cast(), flags) })?;
+    CudaError::check(unsafe { call(stream, count, if paramArray.is_empty() { core::ptr::null() } else { paramArray.as_ptr().cast() }, flags) })?;
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) fn cuMemPoolSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<
         return Err(Malformed::Count { count: u64::from(map_count), limit: count as u64 }.into());
     }
     let call = cx.driver.cuMemPoolSetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(pool, map.as_ptr().cast(), count) })?;
+    CudaError::check(unsafe { call(pool, if map.is_empty() { core::ptr::null() } else { map.as_ptr().cast() }, count) })?;
     Ok(())
 }
 

@@ -19,6 +19,72 @@ use crate::cx::{Cx, Failure};
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader};
 
+pub(super) fn cuMemsetD8(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let uc = r.u8()?;
+    let N = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD8.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, uc, N) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemsetD16(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let us = r.u16()?;
+    let N = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD16.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, us, N) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemsetD32(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let ui = r.u32()?;
+    let N = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD32.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, ui, N) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemsetD2D8(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let dstPitch = r.usize()?;
+    let uc = r.u8()?;
+    let Width = r.usize()?;
+    let Height = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD2D8.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, dstPitch, uc, Width, Height) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemsetD2D16(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let dstPitch = r.usize()?;
+    let us = r.u16()?;
+    let Width = r.usize()?;
+    let Height = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD2D16.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, dstPitch, us, Width, Height) })?;
+    Ok(())
+}
+
+pub(super) fn cuMemsetD2D32(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let dstDevice = r.u64()?;
+    let dstPitch = r.usize()?;
+    let ui = r.u32()?;
+    let Width = r.usize()?;
+    let Height = r.usize()?;
+    r.end()?;
+    let call = cx.driver.cuMemsetD2D32.ok_or(CudaError::NOT_SUPPORTED)?;
+    CudaError::check(unsafe { call(dstDevice, dstPitch, ui, Width, Height) })?;
+    Ok(())
+}
+
 pub(super) fn cuMemsetD8Async(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dstDevice = r.u64()?;
     let uc = r.u8()?;

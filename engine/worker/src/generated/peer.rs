@@ -16,7 +16,8 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use ringway_api::{CudaError, Kind};
+use crate::translate;
+use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
 pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
@@ -31,7 +32,7 @@ pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resu
 }
 
 pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let peerContext = cx.handle(Kind::Context, r.u64()?)?;
+    let peerContext = translate::context(cx, r.u64()?)?;
     let Flags = r.u32()?;
     r.end()?;
     let call = cx.driver.cuCtxEnablePeerAccess.ok_or(CudaError::NOT_SUPPORTED)?;
@@ -40,7 +41,7 @@ pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resu
 }
 
 pub(super) fn cuCtxDisablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let peerContext = cx.handle(Kind::Context, r.u64()?)?;
+    let peerContext = translate::context(cx, r.u64()?)?;
     r.end()?;
     let call = cx.driver.cuCtxDisablePeerAccess.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(peerContext) })?;

@@ -75,7 +75,7 @@ pub(super) fn cuTensorMapEncodeTiled(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
     }
     let mut tensorMap = Aligned([0u64; 16]);
     let call = cx.driver.cuTensorMapEncodeTiled.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(tensorMap.0.as_mut_ptr().cast(), tensorDataType, tensorRank, globalAddress, globalDim.as_ptr(), globalStrides.as_ptr(), boxDim.as_ptr(), elementStrides.as_ptr(), interleave, swizzle, l2Promotion, oobFill) })?;
+    CudaError::check(unsafe { call(tensorMap.0.as_mut_ptr().cast(), tensorDataType, tensorRank, globalAddress, if globalDim.is_empty() { core::ptr::null() } else { globalDim.as_ptr() }, if globalStrides.is_empty() { core::ptr::null() } else { globalStrides.as_ptr() }, if boxDim.is_empty() { core::ptr::null() } else { boxDim.as_ptr() }, if elementStrides.is_empty() { core::ptr::null() } else { elementStrides.as_ptr() }, interleave, swizzle, l2Promotion, oobFill) })?;
     cx.reply.put(crate::cx::bytes_of(&tensorMap.0).get(..128).unwrap_or_default());
     Ok(())
 }
@@ -129,7 +129,7 @@ pub(super) fn cuTensorMapEncodeIm2colWide(cx: &mut Cx<'_>, r: &mut Reader<'_>) -
     }
     let mut tensorMap = Aligned([0u64; 16]);
     let call = cx.driver.cuTensorMapEncodeIm2colWide.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(tensorMap.0.as_mut_ptr().cast(), tensorDataType, tensorRank, globalAddress, globalDim.as_ptr(), globalStrides.as_ptr(), pixelBoxLowerCornerWidth, pixelBoxUpperCornerWidth, channelsPerPixel, pixelsPerColumn, elementStrides.as_ptr(), interleave, mode, swizzle, l2Promotion, oobFill) })?;
+    CudaError::check(unsafe { call(tensorMap.0.as_mut_ptr().cast(), tensorDataType, tensorRank, globalAddress, if globalDim.is_empty() { core::ptr::null() } else { globalDim.as_ptr() }, if globalStrides.is_empty() { core::ptr::null() } else { globalStrides.as_ptr() }, pixelBoxLowerCornerWidth, pixelBoxUpperCornerWidth, channelsPerPixel, pixelsPerColumn, if elementStrides.is_empty() { core::ptr::null() } else { elementStrides.as_ptr() }, interleave, mode, swizzle, l2Promotion, oobFill) })?;
     cx.reply.put(crate::cx::bytes_of(&tensorMap.0).get(..128).unwrap_or_default());
     Ok(())
 }

@@ -62,7 +62,7 @@ pub(super) fn cuMemSetAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), 
         return Err(Malformed::Count { count: u64::from(desc_count), limit: count as u64 }.into());
     }
     let call = cx.driver.cuMemSetAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(ptr, size, desc.as_ptr().cast(), count) })?;
+    CudaError::check(unsafe { call(ptr, size, if desc.is_empty() { core::ptr::null() } else { desc.as_ptr().cast() }, count) })?;
     Ok(())
 }
 

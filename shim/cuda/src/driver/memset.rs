@@ -17,36 +17,52 @@ fn check(at: u64, pitch: usize, element_size: usize, width: usize, height: usize
 }
 
 macro_rules! memset {
-    ($($flat:ident, $rows:ident, $auto_flat:ident, $auto_rows:ident, $value:ty;)*) => {$(
-        pub unsafe fn $flat(dstDevice: u64, value: $value, N: usize, hStream: u64) -> Result<(), CudaError> {
+    ($($name:ident = $auto:ident($value:ty $(, $stream:ident)?);)*) => {$(
+        pub unsafe fn $name(dstDevice: u64, value: $value, N: usize $(, $stream: u64)?) -> Result<(), CudaError> {
             if N == 0 {
                 return Ok(());
             }
             check(dstDevice, 0, size_of::<$value>(), N, 1)?;
-            unsafe { generated::$auto_flat(dstDevice, value, N, hStream) }
+            unsafe { generated::$auto(dstDevice, value, N $(, $stream)?) }
         }
+    )*};
+}
 
-        pub unsafe fn $rows(
+macro_rules! memset_rows {
+    ($($name:ident = $auto:ident($value:ty $(, $stream:ident)?);)*) => {$(
+        pub unsafe fn $name(
             dstDevice: u64,
             dstPitch: usize,
             value: $value,
             Width: usize,
-            Height: usize,
-            hStream: u64,
+            Height: usize
+            $(, $stream: u64)?
         ) -> Result<(), CudaError> {
             if Width == 0 || Height == 0 {
                 return Ok(());
             }
             check(dstDevice, dstPitch, size_of::<$value>(), Width, Height)?;
-            unsafe { generated::$auto_rows(dstDevice, dstPitch, value, Width, Height, hStream) }
+            unsafe { generated::$auto(dstDevice, dstPitch, value, Width, Height $(, $stream)?) }
         }
     )*};
 }
 
 memset! {
-    cuMemsetD8Async, cuMemsetD2D8Async, auto_cuMemsetD8Async, auto_cuMemsetD2D8Async, u8;
-    cuMemsetD16Async, cuMemsetD2D16Async, auto_cuMemsetD16Async, auto_cuMemsetD2D16Async, u16;
-    cuMemsetD32Async, cuMemsetD2D32Async, auto_cuMemsetD32Async, auto_cuMemsetD2D32Async, u32;
+    cuMemsetD8 = auto_cuMemsetD8(u8);
+    cuMemsetD16 = auto_cuMemsetD16(u16);
+    cuMemsetD32 = auto_cuMemsetD32(u32);
+    cuMemsetD8Async = auto_cuMemsetD8Async(u8, hStream);
+    cuMemsetD16Async = auto_cuMemsetD16Async(u16, hStream);
+    cuMemsetD32Async = auto_cuMemsetD32Async(u32, hStream);
+}
+
+memset_rows! {
+    cuMemsetD2D8 = auto_cuMemsetD2D8(u8);
+    cuMemsetD2D16 = auto_cuMemsetD2D16(u16);
+    cuMemsetD2D32 = auto_cuMemsetD2D32(u32);
+    cuMemsetD2D8Async = auto_cuMemsetD2D8Async(u8, hStream);
+    cuMemsetD2D16Async = auto_cuMemsetD2D16Async(u16, hStream);
+    cuMemsetD2D32Async = auto_cuMemsetD2D32Async(u32, hStream);
 }
 
 #[cfg(test)]

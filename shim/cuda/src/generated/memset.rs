@@ -28,13 +28,23 @@ pub extern "C" fn cuMemsetD8() -> u32 {
 /// `cuMemsetD8`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8_v2(dstDevice: u64, uc: u8, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D8, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D8, || unsafe { crate::driver::memset::cuMemsetD8(dstDevice, uc, N) })
 }
 
 /// `cuMemsetD8`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD8_v2_ptds(dstDevice: u64, uc: u8, N: usize) -> u32 {
     guard(op::CU_MEMSET_D8, || unsafe { crate::driver::memset::cuMemsetD8Async(dstDevice, uc, N, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD8(dstDevice: u64, uc: u8, N: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D8, aim, 17, |w| {
+        w.u64(dstDevice);
+        w.u8(uc);
+        w.usize(N);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD16`, CUDA 2.0.
@@ -46,13 +56,23 @@ pub extern "C" fn cuMemsetD16() -> u32 {
 /// `cuMemsetD16`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16_v2(dstDevice: u64, us: u16, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D16, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D16, || unsafe { crate::driver::memset::cuMemsetD16(dstDevice, us, N) })
 }
 
 /// `cuMemsetD16`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD16_v2_ptds(dstDevice: u64, us: u16, N: usize) -> u32 {
     guard(op::CU_MEMSET_D16, || unsafe { crate::driver::memset::cuMemsetD16Async(dstDevice, us, N, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD16(dstDevice: u64, us: u16, N: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D16, aim, 18, |w| {
+        w.u64(dstDevice);
+        w.u16(us);
+        w.usize(N);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD32`, CUDA 2.0.
@@ -64,13 +84,23 @@ pub extern "C" fn cuMemsetD32() -> u32 {
 /// `cuMemsetD32`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32_v2(dstDevice: u64, ui: u32, N: usize) -> u32 {
-    guard(op::CU_MEMSET_D32, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D32, || unsafe { crate::driver::memset::cuMemsetD32(dstDevice, ui, N) })
 }
 
 /// `cuMemsetD32`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD32_v2_ptds(dstDevice: u64, ui: u32, N: usize) -> u32 {
     guard(op::CU_MEMSET_D32, || unsafe { crate::driver::memset::cuMemsetD32Async(dstDevice, ui, N, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD32(dstDevice: u64, ui: u32, N: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D32, aim, 20, |w| {
+        w.u64(dstDevice);
+        w.u32(ui);
+        w.usize(N);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD2D8`, CUDA 2.0.
@@ -82,13 +112,25 @@ pub extern "C" fn cuMemsetD2D8() -> u32 {
 /// `cuMemsetD2D8`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8_v2(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D8, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D8, || unsafe { crate::driver::memset::cuMemsetD2D8(dstDevice, dstPitch, uc, Width, Height) })
 }
 
 /// `cuMemsetD2D8`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D8_v2_ptds(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize) -> u32 {
     guard(op::CU_MEMSET_D2D8, || unsafe { crate::driver::memset::cuMemsetD2D8Async(dstDevice, dstPitch, uc, Width, Height, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD2D8(dstDevice: u64, dstPitch: usize, uc: u8, Width: usize, Height: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D2D8, aim, 33, |w| {
+        w.u64(dstDevice);
+        w.usize(dstPitch);
+        w.u8(uc);
+        w.usize(Width);
+        w.usize(Height);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD2D16`, CUDA 2.0.
@@ -100,13 +142,25 @@ pub extern "C" fn cuMemsetD2D16() -> u32 {
 /// `cuMemsetD2D16`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16_v2(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D16, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D16, || unsafe { crate::driver::memset::cuMemsetD2D16(dstDevice, dstPitch, us, Width, Height) })
 }
 
 /// `cuMemsetD2D16`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D16_v2_ptds(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize) -> u32 {
     guard(op::CU_MEMSET_D2D16, || unsafe { crate::driver::memset::cuMemsetD2D16Async(dstDevice, dstPitch, us, Width, Height, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD2D16(dstDevice: u64, dstPitch: usize, us: u16, Width: usize, Height: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D2D16, aim, 34, |w| {
+        w.u64(dstDevice);
+        w.usize(dstPitch);
+        w.u16(us);
+        w.usize(Width);
+        w.usize(Height);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD2D32`, CUDA 2.0.
@@ -118,13 +172,25 @@ pub extern "C" fn cuMemsetD2D32() -> u32 {
 /// `cuMemsetD2D32`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32_v2(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize) -> u32 {
-    guard(op::CU_MEMSET_D2D32, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, false)) })
+    guard(op::CU_MEMSET_D2D32, || unsafe { crate::driver::memset::cuMemsetD2D32(dstDevice, dstPitch, ui, Width, Height) })
 }
 
 /// `cuMemsetD2D32`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemsetD2D32_v2_ptds(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize) -> u32 {
     guard(op::CU_MEMSET_D2D32, || unsafe { crate::driver::memset::cuMemsetD2D32Async(dstDevice, dstPitch, ui, Width, Height, stream_arg(0, true)) })
+}
+
+pub(crate) unsafe fn auto_cuMemsetD2D32(dstDevice: u64, dstPitch: usize, ui: u32, Width: usize, Height: usize) -> Result<(), CudaError> {
+    let aim = client::current()?;
+    client::posted(op::CU_MEMSET_D2D32, aim, 36, |w| {
+        w.u64(dstDevice);
+        w.usize(dstPitch);
+        w.u32(ui);
+        w.usize(Width);
+        w.usize(Height);
+    })?;
+    Ok(())
 }
 
 /// `cuMemsetD8Async`, CUDA 3.2.

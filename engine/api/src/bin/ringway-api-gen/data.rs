@@ -26,7 +26,7 @@ fn text(s: &str) -> String {
 
 pub fn table(rows: &[&Row]) -> String {
     let mut out = String::from(
-        "//! The table as data. Written by ringway-api-gen from engine/api/table; do not edit.\n\nuse crate::Body::{As, Auto, Hand};\nuse crate::Class::{Bulk, Called, Local, Posted};\n#[allow(unused_imports)]\nuse crate::Support::{Full, Partial, Planned, Refused};\nuse crate::Variant::{Base, Ptds, Ptsz};\nuse crate::{CudaError, Export, Row};\n\nconst fn e(symbol: &'static str, version: u32, variant: crate::Variant, legacy: bool) -> Export {\n    Export { symbol, version, variant, legacy }\n}\n\n/// Every row of the table, by family.\npub static TABLE: &[Row] = &[\n",
+        "//! The table as data. Written by ringway-api-gen from engine/api/table; do not edit.\n\nuse crate::Body::{Auto, Hand};\nuse crate::Class::{Bulk, Called, Local, Posted};\n#[allow(unused_imports)]\nuse crate::Support::{Full, Partial, Planned, Refused};\nuse crate::Variant::{Base, Ptds, Ptsz};\nuse crate::{CudaError, Export, Row};\n\nconst fn e(symbol: &'static str, version: u32, variant: crate::Variant, legacy: bool) -> Export {\n    Export { symbol, version, variant, legacy }\n}\n\n/// Every row of the table, by family.\npub static TABLE: &[Row] = &[\n",
     );
     for row in rows {
         let support = match &row.support {
@@ -54,11 +54,7 @@ pub fn table(rows: &[&Row]) -> String {
             row.family,
             row.opcode,
             row.class,
-            match &row.alias {
-                _ if row.hand => "Hand".to_string(),
-                Some(alias) => format!("As(\"{alias}\")"),
-                None => "Auto".to_string(),
-            },
+            if row.hand { "Hand" } else { "Auto" },
             row.test,
         );
     }

@@ -240,6 +240,9 @@ fn arm(out: &mut String, row: &Row) {
                     "Function" => {
                         writeln!(out, "    let {n} = translate::function(cx, r.u64()?)?;")
                     }
+                    "Context" => {
+                        writeln!(out, "    let {n} = translate::context(cx, r.u64()?)?;")
+                    }
                     _ => writeln!(
                         out,
                         "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;",
@@ -277,10 +280,13 @@ fn arm(out: &mut String, row: &Row) {
                     bound(&mut checks, len, 1);
                     let _ = writeln!(outs, "    let mut {n} = vec![0u8; {len} as usize];");
                 }
-                arguments.push(format!(
-                    "{n}.as_{}ptr()",
-                    if *dir == Dir::In { "" } else { "mut_" }
-                ));
+                arguments.push(if *dir == Dir::In {
+                    format!("if {n}.is_empty() {{ core::ptr::null() }} else {{ {n}.as_ptr() }}")
+                } else {
+                    format!(
+                        "if {n}.is_empty() {{ core::ptr::null_mut() }} else {{ {n}.as_mut_ptr() }}"
+                    )
+                });
                 if *dir != Dir::In {
                     let _ = writeln!(after, "    cx.reply.put(&{n});");
                 }
@@ -339,11 +345,14 @@ fn arm(out: &mut String, row: &Row) {
                     "{n}.as_{}ptr(){cast}",
                     if *dir == Dir::In { "" } else { "mut_" }
                 );
-                arguments.push(match (p.nullable, dir) {
-                    (true, Dir::In) => {
+                // An empty vector's pointer points nowhere; null says so.
+                arguments.push(match dir {
+                    Dir::In => {
                         format!("if {n}.is_empty() {{ core::ptr::null() }} else {{ {pointer} }}")
                     }
-                    _ => pointer,
+                    _ => format!(
+                        "if {n}.is_empty() {{ core::ptr::null_mut() }} else {{ {pointer} }}"
+                    ),
                 });
                 if *dir != Dir::In {
                     let put = match element {

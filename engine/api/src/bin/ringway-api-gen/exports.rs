@@ -121,15 +121,18 @@ fn symbol(out: &mut String, row: &Row, export: &Export, wrapped: impl Fn(&str) -
     if row.hand && row.has_per_thread() && stream.is_none() {
         arguments.push(per_thread.to_string());
     }
-    if row.alias.is_some() {
-        arguments.push(format!("stream_arg(0, {per_thread})"));
+    let other = row
+        .per_thread
+        .as_deref()
+        .filter(|_| export.variant == Variant::Ptds);
+    if other.is_some() {
+        arguments.push("stream_arg(0, true)".into());
     }
-    // Rows of a table file share a module, so a wrapped row and its aliases are reached in the same way.
-    let path = match &row.alias {
-        _ if row.hand || row.wrapped => format!("crate::driver::{}::{}", row.family, row.name),
-        Some(alias) if wrapped(alias) => format!("crate::driver::{}::{alias}", row.family),
-        Some(alias) => format!("auto_{alias}"),
-        None => format!("auto_{}", row.name),
+    let name = other.unwrap_or(&row.name);
+    let path = if row.hand || row.wrapped || other.is_some_and(&wrapped) {
+        format!("crate::driver::{}::{name}", row.family)
+    } else {
+        format!("auto_{name}")
     };
     let _ = writeln!(
         out,

@@ -222,8 +222,8 @@ pub struct Row {
     pub hand_arm: bool,
     /// A handwritten function of the shim is called, which calls the generated body (`auto_NAME`).
     pub wrapped: bool,
-    /// The row whose generated body serves this one too, on the default stream.
-    pub alias: Option<String>,
+    /// The row that the `_ptds` variants are, on the thread's default stream.
+    pub per_thread: Option<String>,
     pub support: Support,
     pub exports: Vec<Export>,
     pub test: Option<String>,
@@ -242,7 +242,7 @@ impl Row {
     }
     /// Whether a body is generated for this row itself.
     pub fn is_auto(&self) -> bool {
-        self.works() && !self.hand && self.alias.is_none() && !self.driver_only
+        self.works() && !self.hand && !self.driver_only
     }
     /// Whether the server's arm is generated.
     pub fn has_auto_arm(&self) -> bool {

@@ -3,21 +3,21 @@
 //! ```text
 //! # comment
 //! let old = "text used again below as $old"
-//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [wrapped] [arm=hand] [test="name"] [driver=symbol]
+//! OPCODE NAME[/form](param: type, ...) CLASS BODY SUPPORT [!][suffix]@version ... [wrapped] [arm=hand] [ptds=ROW] [test="name"] [driver=symbol]
 //!     (a line that starts with a blank goes on with the row above)
 //! OPCODE NAME SUPPORT [suffix]@version ...          a row without description: refused or planned
 //! internal OPCODE NAME CLASS                        a record of our own protocol, handled by hand
 //! driver_only symbol(param: type, ...)              a symbol that only the worker uses
 //! ```
 //!
-//! CLASS is `local`, `posted`, `called` or `bulk`; BODY `auto`, `hand`, or `as:ROW` (that row's
-//! generated body with the default stream behind the arguments); SUPPORT `full`, `partial "note"`,
+//! CLASS is `local`, `posted`, `called` or `bulk`; BODY `auto` or `hand`; SUPPORT `full`, `partial "note"`,
 //! `refused RESULT "reason"` or `planned "reason"`. `!` marks a legacy form that is always refused. A type is one of
 //! `u8 u16 u32 i32 u64 i64 usize f32 f64 dptr dev cstr ptr fn`, a kind of handle, `pod(size)`, `val(size)`,
 //! `bytes(len=param)`, `array(element, len=param)`, `list(element, len=param)` (an enumeration; a length may be
 //! `param-1`), with `out`, `inout`, `new`, `found` or `end` before it and `?`
 //! behind it where a null pointer is allowed, then `mask(bits)` or `max(number)`
 //! for what the client refuses at once. The name of the structure may stand behind a pod's size; its size is then proved.
+//! `ptds=ROW`: the `_ptds` variants are that row with the thread's default stream behind the arguments.
 //! `arm=hand`: only the client's end is generated, the server's is `crate::handlers::FAMILY::NAME`.
 //! `wrapped`: the export calls `crate::driver::FAMILY::NAME`, which does what it has to and calls the generated
 //! `crate::generated::FAMILY::auto_NAME`, both with the same arguments.
@@ -170,7 +170,7 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         hand: true,
         hand_arm: false,
         wrapped: false,
-        alias: None,
+        per_thread: None,
         support: Support::Full,
         exports: Vec::new(),
         test: None,
@@ -230,15 +230,7 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
         row.hand = match body.as_str() {
             "auto" => false,
             "hand" => true,
-            other => {
-                row.alias = Some(
-                    other
-                        .strip_prefix("as:")
-                        .ok_or(format!("body is auto, hand or as:ROW, not {body}"))?
-                        .to_string(),
-                );
-                false
-            }
+            _ => return Err(format!("body is auto or hand, not {body}")),
         };
     } else {
         row.class = Class::Local;
@@ -260,6 +252,8 @@ fn parse_row(family: &str, place: &str, text: &str, texts: &[(String, String)]) 
     for word in tail {
         if word == "wrapped" {
             row.wrapped = true;
+        } else if let Some(other) = word.strip_prefix("ptds=") {
+            row.per_thread = Some(other.to_string());
         } else if word == "arm=hand" {
             row.hand_arm = true;
         } else if let Some(test) = word.strip_prefix("test=") {
@@ -329,7 +323,7 @@ fn check_row(row: &Row) -> Result<()> {
             return Err(format!("{len} cannot be a length"));
         }
     }
-    if row.hand || row.alias.is_some() {
+    if row.hand {
         return Ok(());
     }
     if !matches!(row.class, Class::Posted | Class::Called) {
