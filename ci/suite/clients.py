@@ -11,9 +11,9 @@ CLIENTS = ROOT / "ci" / "clients"
 
 
 class Client:
-    def __init__(self, name, words, env=None, ordered=True, same_images=True):
+    def __init__(self, name, words, env=None, ordered=True, same_images=True, journals=True):
         self.name, self.words, self.env = name, words, env or {}
-        self.ordered, self.same_images = ordered, same_images
+        self.ordered, self.same_images, self.journals = ordered, same_images, journals
 
 
 def tinygrad_words():
@@ -27,7 +27,8 @@ ALL = [
     Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
     Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"], same_images=False),
     Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
-    Client("driver API", lambda: [python(), CLIENTS / "driver_api/main.py"]),
+    # Per-thread default streams are streams of their own at the server, and events are numbered with the server's own.
+    Client("driver API", lambda: [python(), CLIENTS / "driver_api/main.py"], journals=False),
     Client("pynvml and gpustat", lambda: [python(), CLIENTS / "nvml/main.py"]),
 ]
 
@@ -76,6 +77,8 @@ def add(client):
         want, want_folder = RESULTS[client.name, "direct"]
         require(summary["values"] == want["values"],
                 f"results differ from the direct run: {[k for k in want['values'] if summary['values'].get(k) != want['values'][k]]}")
+        if not client.journals:
+            return ""
         return "; " + compare_files(largest_journal(want_folder), largest_journal(folder), client.ordered, client.same_images)
 
     @test(f"{client.name}, shm", 300)
