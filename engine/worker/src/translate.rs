@@ -3,10 +3,23 @@
 
 use crate::cx::Cx;
 use ringway_api::{CudaError, Kind};
+use ringway_wire::ids::unpack;
 
 /// A structure for the driver, aligned for any that it takes.
 #[repr(C, align(64))]
 pub struct Aligned<const WORDS: usize>(pub [u64; WORDS]);
+
+/// What the driver calls a context.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_CONTEXT`.
+pub fn context(cx: &Cx<'_>, id: u64) -> Result<u64, CudaError> {
+    let (kind, _, number) = unpack(id);
+    if kind != Kind::Context as u16 {
+        return Err(CudaError::INVALID_CONTEXT);
+    }
+    Ok(cx.session.context(number)?.raw)
+}
 
 /// What the driver calls a function; a kernel's identifier may stand in its place, as CUDA allows.
 ///

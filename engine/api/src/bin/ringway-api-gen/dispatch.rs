@@ -240,6 +240,9 @@ fn arm(out: &mut String, row: &Row) {
                     "Function" => {
                         writeln!(out, "    let {n} = translate::function(cx, r.u64()?)?;")
                     }
+                    "Context" => {
+                        writeln!(out, "    let {n} = translate::context(cx, r.u64()?)?;")
+                    }
                     _ => writeln!(
                         out,
                         "    let {n} = cx.handle{}(Kind::{k}, r.u64()?)?;",
