@@ -73,7 +73,7 @@ def curve(series, width=64, height=10):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo")
-    parser.add_argument("--steps", type=int, default=240, help="training steps, at least 20 (default 240)")
+    parser.add_argument("--steps", type=int, default=160, help="training steps, at least 20 (default 160)")
     arguments = parser.parse_args()
     if arguments.steps < 20:
         parser.error("--steps must be at least 20")

@@ -15,7 +15,7 @@ from tinygrad import Context, Device, Tensor, TinyJit
 from tinygrad.nn.optim import SGD
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--steps", type=int, default=240)
+parser.add_argument("--steps", type=int, default=160)
 parser.add_argument("--batch", type=int, default=128)
 parser.add_argument("--json", metavar="FILE", help="write losses, accuracy and times there")
 arguments = parser.parse_args()
