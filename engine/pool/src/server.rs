@@ -4,7 +4,7 @@
 //! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
 //! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
-use crate::lease::Inventory;
+use crate::lease::{Inventory, LeaseError};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{
@@ -22,13 +22,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A client must have said what it wants within this time of connecting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that have not yet said what they want, at the most.
 pub const PENDING_MAX: u32 = 256;
+/// A lease that asks for memory which others are giving back waits this long for it.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sessions of one server at the most.
 pub const SESSIONS_MAX: usize = 1024;
 
@@ -104,6 +106,8 @@ struct State {
     inventory: Inventory,
     leases: HashMap<String, Lease>,
     sessions: HashMap<u64, Session>,
+    /// Leases whose holder is gone and whose memory is being freed.
+    ending: u32,
 }
 
 /// A running server.
@@ -114,6 +118,8 @@ pub struct Server {
     unix_path: Option<String>,
     pending: AtomicU32,
     state: Mutex<State>,
+    /// A lease was released.
+    released: Condvar,
 }
 
 enum Stream {
@@ -254,10 +260,12 @@ impl Server {
             boot_id: boot_id(),
             unix_path,
             pending: AtomicU32::new(0),
+            released: Condvar::new(),
             state: Mutex::new(State {
                 inventory: Inventory::new(devices),
                 leases: HashMap::new(),
                 sessions: HashMap::new(),
+                ending: 0,
             }),
             options,
         });
@@ -447,7 +455,24 @@ impl Server {
         let account =
             Arc::new(Account::create(gpus.clamp(1, control::LEASE_GPUS_MAX)).map_err(internal)?);
         let mut state = self.lock();
-        let slices = state.inventory.grant(gpus, memory).map_err(|error| {
+        // Memory that is being freed right now is waited for: it is as good as free.
+        let deadline = Instant::now() + RELEASE_TIMEOUT;
+        let granted = loop {
+            let granted = state.inventory.grant(gpus, memory);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !matches!(granted, Err(LeaseError::NoMemory { .. }))
+                || state.ending == 0
+                || left.is_zero()
+            {
+                break granted;
+            }
+            state = self
+                .released
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        };
+        let slices = granted.map_err(|error| {
             refused(
                 error.to_string(),
                 "ask for less with -n, -p or -m, or wait until others release (ringway list)",
@@ -489,6 +514,7 @@ impl Server {
             let mut byte = [0u8; 64];
             while matches!(stream.read(&mut byte), Ok(n) if n > 0) {}
         }
+        self.lock().ending += 1;
         for session in self.lock().sessions.values().filter(|s| s.lease == id) {
             // SAFETY: a signal to a child that has not been reaped: its session is listed, the lock is held, and a session
             // is unlisted before its worker is reaped.
@@ -510,6 +536,8 @@ impl Server {
                 "lease released"
             );
         }
+        state.ending -= 1;
+        self.released.notify_all();
     }
 
     /// Waits until the lease has no worker any more, for at most ten seconds.
