@@ -160,6 +160,18 @@ def static_runtime(t):
     require(len(lines) == 1, f"{len(lines)} lines name the cure: {program.errors()[-400:]!r}")
 
 
+@test("errors of posted calls are kept and named", 120)
+def kept_errors(t):
+    words = [python(), CLIENTS / "behaviour/kept_errors.py"]
+    for link in ("shm", "tcp"):
+        place = Embedded(t, link)
+        kept = place.start(words)
+        summary_of(kept)
+        lines = [line for line in kept.errors().splitlines() if "cuMemcpyDtoDAsync failed with 1" in line]
+        require(len(lines) == 1 and "reported by cuStreamSynchronize" in lines[0], f"{link}: {kept.errors()!r}")
+        summary_of(place.start(words, env={"RINGWAY_SYNC": "1"}))
+
+
 @test("exit codes and signals pass through", 120)
 def exit_codes(t):
     place = Embedded(t)
@@ -194,6 +206,8 @@ def command_lines(t):
         require(got == code if code is not None else got not in (0, 101) and got > 0, f"ringway {' '.join(words)} ended with {got}")
         require(text in program.errors(), f"ringway {' '.join(words)} does not name {text!r}: {program.errors()!r}")
         require("panicked" not in program.errors(), f"ringway {' '.join(words)} panicked")
+    missing = t.start([RINGWAY, "run", "--", "true"], env={"RINGWAY_LIBDIR": "/nowhere"})
+    require(missing.wait(30) == 125 and "libringway_shim.so is missing" in missing.errors(), f"no libraries: {missing.errors()!r}")
     served = Served(t)
     busy = t.start([RINGWAY, "serve", "--driver", "softgpu", "--listen", served.tcp_address()])
     require(busy.wait(30) not in (0, 101) and served.tcp_address() in busy.errors(), f"a busy port: {busy.errors()!r}")
