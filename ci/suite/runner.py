@@ -18,17 +18,23 @@ RELEASE = TARGET / "release"
 LOGS = TARGET / "test-logs"
 TERMINAL = sys.stdout.isatty()
 
-TESTS = []  # (name, limit in seconds, function), in the order in which they run
+PROGRESS_S = 20.0  # how often a long test says how far it is, where the output is no terminal
+
+TESTS = []  # (name, limit in seconds, function, whether only --full runs it), in the order in which they run
 
 
 class Failed(Exception):
     """A test that did not pass; the text is what the table shows."""
 
 
-def test(name, limit_s=300):
-    """Registers a function as a test. It gets a Context, may return a note for the table, and fails by raising."""
+def test(name, limit_s=300, full=False):
+    """Registers a function as a test. It gets a Context, may return a note for the table, and fails by raising.
+
+    With `full` it is one of the long ones that only `scripts/test --full` runs (or --only with a pattern that it matches). Such a
+    test says how far it is by `Context.progress`.
+    """
     def add(function):
-        TESTS.append((name, limit_s, function))
+        TESTS.append((name, limit_s, function, full))
         return function
     return add
 
@@ -97,7 +103,7 @@ class Running:
 class Context:
     """What a test function gets: a log, a folder, and programs that end in time."""
 
-    def __init__(self, name, limit_s):
+    def __init__(self, name, limit_s, show=None):
         stem = "".join(letter if letter.isalnum() else "-" for letter in name)
         self.name = name
         self.folder = LOGS / stem
@@ -109,6 +115,7 @@ class Context:
         self.log = open(self.log_path, "w")
         self.deadline = time.monotonic() + limit_s
         self.running, self.counter = [], 0
+        self.show, self.shown_at = show, time.monotonic()
 
     def left(self):
         return max(1.0, self.deadline - time.monotonic())
@@ -116,6 +123,13 @@ class Context:
     def say(self, text):
         self.log.write(text + "\n")
         self.log.flush()
+
+    def progress(self, text):
+        """Says how far the test is: in its line of the terminal, or as a line of its own from time to time."""
+        self.say(text)
+        if self.show and (TERMINAL or time.monotonic() - self.shown_at >= PROGRESS_S):
+            self.shown_at = time.monotonic()
+            self.show(text)
 
     def sh(self, *command, env=None, cwd=ROOT):
         """Runs a command to its end; its output goes to the log. Raises Failed if it fails or is late."""
@@ -156,8 +170,8 @@ def last_line(text):
     return lines[-1][:300] if lines else ""
 
 
-def run(name, limit_s, function):
-    context = Context(name, limit_s)
+def run(name, limit_s, function, show=None):
+    context = Context(name, limit_s, show)
     started = time.monotonic()
     try:
         note = function(context) or ""
@@ -172,28 +186,39 @@ def run(name, limit_s, function):
     return passed, seconds, note, context.log_path
 
 
+def choose(patterns, full):
+    """The tests to run: without --full not the long ones, unless a pattern names them. What is built is always needed."""
+    if patterns:
+        return [row for row in TESTS if row[0] == "build" or any(word in row[0] for word in patterns)]
+    return [row for row in TESTS if full or not row[3]]
+
+
+def show_progress(head, text):
+    print(f"\r\033[K{head}  {text[:100]}" if TERMINAL else f"{head} ... {text}", end="" if TERMINAL else "\n", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description="Runs the tests of Ringway.")
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="tests whose name contains PATTERN")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--full", action="store_true", help="the long tests too: whole suites of other projects, all of the conformance suite")
     arguments = parser.parse_args()
-    # what is built is always needed, whatever is chosen
-    chosen = [row for row in TESTS if not arguments.only or row[0] == "build" or any(word in row[0] for word in arguments.only)]
+    chosen = choose(arguments.only, arguments.full)
     if arguments.list:
-        print("\n".join(name for name, _, _ in chosen))
+        print("\n".join(row[0] for row in chosen))
         return 0
     if arguments.only and not [row for row in chosen if row[0] != "build"] and "build" not in arguments.only:
         print(f"scripts/test: no test's name contains {' or '.join(arguments.only)}; --list shows them", file=sys.stderr)
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
-    width = max(len(name) for name, _, _ in chosen)
+    width = max(len(row[0]) for row in chosen)
     results = []
-    for number, (name, limit_s, function) in enumerate(chosen, 1):
+    for number, (name, limit_s, function, _) in enumerate(chosen, 1):
         head = f"[{number:2}/{len(chosen)}] {name:<{width}}"
         print(head + ("" if TERMINAL else " ..."), end="" if TERMINAL else "\n", flush=True)
-        passed, seconds, note, log_path = run(name, limit_s, function)
+        passed, seconds, note, log_path = run(name, limit_s, function, lambda text, head=head: show_progress(head, text))
         results.append((name, passed, seconds, note))
-        print(("\r" if TERMINAL else "") + f"{head}  {'ok  ' if passed else 'FAIL'} {seconds:7.1f} s  {note}", flush=True)
+        print(("\r\033[K" if TERMINAL else "") + f"{head}  {'ok  ' if passed else 'FAIL'} {seconds:7.1f} s  {note}", flush=True)
         if not passed:
             tail = log_path.read_text(errors="replace").splitlines()[-40:]
             print("\n".join("    | " + line[:240] for line in tail), flush=True)
