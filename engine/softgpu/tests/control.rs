@@ -260,6 +260,14 @@ fn vectors_parameters_and_dynamic_shared() {
 }
 
 #[test]
+fn dynamic_shared_memory_is_aligned_as_declared() {
+    let text = kernel(".reg .b32 %a; .shared .align 4 .b8 few[20];", "mov.u32 %out, few; mov.u32 %a, wide; sub.u32 %out, %a, %out; st.shared.u32 [wide+60], %a;")
+        .replacen(".visible .entry", ".extern .shared .align 64 .b8 wide[];\n.visible .entry", 1);
+    let run = Run { shared: 64, ..Run::default() };
+    assert_eq!(results(&text, &run, &[]), vec![64; 32]);
+}
+
+#[test]
 fn globals_constants_and_relocations() {
     let text = format!(
         "{HEAD}.global .align 4 .u32 values[4] = {{10, 20, 30, 40}};

@@ -42,10 +42,8 @@ pub(super) enum Pass {
 pub(super) struct Block {
     pub shared: Box<BlockShared>,
     warps: Vec<Warp>,
-    #[allow(dead_code)]
-    shared_memory: Aligned,
-    #[allow(dead_code)]
-    local_memory: Aligned,
+    /// Held for the warps, which have pointers into both.
+    _memory: [Aligned; 2],
     done: u32,
     pub back_edges: u64,
     /// Passes since the block started.
@@ -83,7 +81,7 @@ impl Block {
             }
             warps.push(w);
         }
-        Block { shared, warps, shared_memory, local_memory, done: 0, back_edges: 0, passes: 0 }
+        Block { shared, warps, _memory: [shared_memory, local_memory], done: 0, back_edges: 0, passes: 0 }
     }
 
     /// Makes this the block with linear index `linear`, ready to run from its start.

@@ -68,7 +68,6 @@ pub(crate) struct ConstSlot {
 /// What a call needs to know of a function.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FunctionInfo {
-    pub name: String,
     /// First instruction.
     pub entry: u32,
     /// Register frame size, bytes.
@@ -110,6 +109,8 @@ pub(crate) struct Code {
     pub dynamic_stack: bool,
     pub has_alloca: bool,
     pub static_shared_bytes: u32,
+    /// Where dynamic shared memory begins.
+    pub dynamic_shared_at: u32,
 }
 
 // SAFETY: function pointers and plain data; nothing is mutated after construction.

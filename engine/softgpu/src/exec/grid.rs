@@ -196,7 +196,7 @@ pub(super) fn run(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
     if args.params.len() < args.kernel.param_bytes as usize {
         return Err(fault(args, FaultKind::InvalidLaunch, "parameter buffer too short".into()));
     }
-    let shared = u64::from(code.static_shared_bytes).next_multiple_of(16) + u64::from(args.dynamic_shared_bytes);
+    let shared = u64::from(code.dynamic_shared_at) + u64::from(args.dynamic_shared_bytes);
     if shared > 228 << 10 {
         return Err(fault(args, FaultKind::OutOfResources, format!("{shared} bytes of shared memory")));
     }

@@ -131,16 +131,16 @@ pub(crate) struct Warp {
     pub shared_size: u32,
     /// The allocations that recent accesses hit, by instruction.
     pub ranges: [MemoryRange; RANGES],
-    pub state: *const LaunchState<'static>,
-    pub block: *mut BlockShared,
+    pub(super) state: *const LaunchState<'static>,
+    pub(super) block: *mut BlockShared,
     pub tid: [[u32; 32]; 3],
     pub index: u32,
     pub carry: u32,
-    pub stop: Stop,
-    pub fault: Option<Box<WarpFault>>,
+    pub(super) stop: Stop,
+    pub(super) fault: Option<Box<WarpFault>>,
     pub node: u32,
     epoch: u32,
-    pub groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     nodes: Vec<Node>,
     registers: Aligned,
     /// Top of the alloca area of each lane, counted down from the end of its local memory.
@@ -149,7 +149,7 @@ pub(crate) struct Warp {
 }
 
 impl Warp {
-    pub fn new(state: &LaunchState<'_>, index: u32) -> Self {
+    pub(super) fn new(state: &LaunchState<'_>, index: u32) -> Self {
         let frame = state.code.functions[0].frame_bytes as usize;
         let registers = Aligned::new(frame);
         let w = Warp {
@@ -224,7 +224,7 @@ impl Warp {
 
     /// The launch this warp belongs to.
     #[inline(always)]
-    pub fn launch(&self) -> &'static LaunchState<'static> {
+    pub(super) fn launch(&self) -> &'static LaunchState<'static> {
         // SAFETY: the launch state outlives every warp of the launch (grid.rs), and no warp keeps the reference.
         unsafe { &*self.state }
     }
@@ -232,7 +232,7 @@ impl Warp {
     /// State shared by the warps of the block.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub fn block(&self) -> &'static mut BlockShared {
+    pub(super) fn block(&self) -> &'static mut BlockShared {
         // SAFETY: the block outlives its warps; one thread runs a block, one reference is made at a time.
         unsafe { &mut *self.block }
     }
@@ -241,7 +241,7 @@ impl Warp {
     ///
     /// # Safety
     /// The warp was started with code of its launch.
-    pub unsafe fn run(&mut self) -> Stop {
+    pub(super) unsafe fn run(&mut self) -> Stop {
         self.budget = BACK_EDGE_BUDGET;
         let mut ip = self.pick();
         while !ip.is_null() {
@@ -258,7 +258,7 @@ impl Warp {
     }
 
     /// Puts the running group aside.
-    pub fn suspend(&mut self, pc: *const Inst, wait: Wait) {
+    pub(super) fn suspend(&mut self, pc: *const Inst, wait: Wait) {
         let (mask, node, epoch) = (self.mask, self.node, self.epoch);
         self.groups.push(Group { pc, mask, node, epoch, wait });
         self.mask = 0;
@@ -369,7 +369,7 @@ impl Warp {
         unsafe { self.registers.ptr().add(self.nodes[node as usize].frame as usize) }
     }
 
-    pub fn node_of(&self, node: u32) -> &Node {
+    pub(super) fn node_of(&self, node: u32) -> &Node {
         &self.nodes[node as usize]
     }
 
@@ -477,7 +477,7 @@ impl Warp {
     }
 
     /// Writes the barrier reduction `count` of `arrived` threads for a released group.
-    pub fn finish_reduction(&mut self, g: &Group, inst: *const Inst, count: u32, arrived: u32) {
+    pub(super) fn finish_reduction(&mut self, g: &Group, inst: *const Inst, count: u32, arrived: u32) {
         // SAFETY: inst is the barrier instruction of this code; its destination is a slot of the group's frame.
         unsafe {
             let i = &*inst;

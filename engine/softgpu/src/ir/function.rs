@@ -66,7 +66,6 @@ pub(super) struct Lowerer<'k, 'm> {
     pub classes: Vec<Class>,
     declared: Vec<bool>,
     pub constants: HashMap<(Class, ConstValue), V>,
-    constant_order: Vec<V>,
     pub scopes: Vec<Scope>,
     pub labels: u32,
     pub local_bytes: u32,
@@ -89,7 +88,6 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             classes: Vec::new(),
             declared: Vec::new(),
             constants: HashMap::new(),
-            constant_order: Vec::new(),
             scopes: vec![Scope::default()],
             labels: 0,
             local_bytes: 0,
@@ -111,7 +109,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
                 if size > 1 << 20 || offset > 1 << 20 {
                     return l.invalid("kernel parameter too large");
                 }
-                l.declare(&p.name, Entity::Param(offset, size));
+                l.declare(&p.name, Entity::Param(offset));
                 kernel_params.push(crate::exec::KernelParam { offset, size, align: p.align });
                 param_bytes = offset + size;
             }

@@ -34,12 +34,12 @@ fn deepest(at: usize, functions: &[FunctionInfo], edges: &[(u32, u32)], path: &m
 }
 
 /// The code, and an estimate of the registers a thread uses.
-pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<LoweredFunction>, taken: Vec<(u32, u32)>) -> (Code, u32) {
+pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken: Vec<(u32, u32)>) -> (Code, u32) {
     let mut edges = build.edges.clone();
     edges.sort_unstable();
     edges.dedup();
     let static_shared_bytes = build.shared_bytes;
-    let dynamic_shared_at = u64::from(static_shared_bytes.next_multiple_of(16));
+    let dynamic_shared_at = static_shared_bytes.next_multiple_of(build.dynamic_shared_align);
     let guarded = lane::guarded();
     let no_scalar: ScalarFn = no_scalar;
     let mut code = Code {
@@ -55,9 +55,10 @@ pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<Lowe
         dynamic_stack: build.dynamic_stack || build.has_indirect || lowered.iter().any(|f| f.uses_alloca),
         has_alloca: build.dynamic_stack || lowered.iter().any(|f| f.uses_alloca),
         static_shared_bytes,
+        dynamic_shared_at,
     };
     let mut pressure = 0;
-    for (f, name) in lowered.iter().zip(names) {
+    for f in &lowered {
         let fixed: Vec<V> = f.fixed.iter().map(|(v, _)| *v).collect();
         let frame: Frame = allocate(&f.code, &f.classes, &f.temporary, &fixed, f.labels);
         pressure = pressure.max(frame.pressure);
@@ -86,7 +87,7 @@ pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<Lowe
                 code.side.extend(i.side.iter().map(|v| v.map_or(NONE, slot)));
             }
             if i.patch == Patch::DynamicShared {
-                out.imm = out.imm.wrapping_add(dynamic_shared_at);
+                out.imm = out.imm.wrapping_add(u64::from(dynamic_shared_at));
             }
             code.insts.push(out);
             code.lines.push(i.line);
@@ -96,7 +97,6 @@ pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<Lowe
             code.consts.push(ConstSlot { offset: slot(*v), wide, value: value.clone() });
         }
         code.functions.push(FunctionInfo {
-            name,
             entry: base,
             frame_bytes: frame.bytes,
             local_bytes: f.local_bytes,

@@ -176,7 +176,7 @@ impl Lowerer<'_, '_> {
         let Operand::Int(size @ (4 | 8 | 16)) = self.operand(o, 2)? else { return self.invalid("copy size") };
         let size = *size as u32;
         let (to, from) = (self.place(self.operand(o, 0)?)?, self.place(self.operand(o, 1)?)?);
-        let mut part = |p: Place, narrow: bool| -> Result<(V, i64)> {
+        let part = |p: Place, narrow: bool| -> Result<(V, i64)> {
             Ok(match p {
                 Place::Register(v, t, off) if narrow || class_of(t) == Class::W64 => (v, off),
                 Place::Constant(v, off) => (v, off),

@@ -117,7 +117,7 @@ impl Lowerer<'_, '_> {
                 }
                 (kind, Some(v), off as u64)
             }
-            Place::Frame(off, _) => (space::FRAME, None, off as u64),
+            Place::Frame(off) => (space::FRAME, None, off as u64),
             Place::Param(off) => (space::PARAM, None, off as u64),
             Place::Constant(v, off) => {
                 let wide = self.classes[v.0 as usize] == Class::W64;

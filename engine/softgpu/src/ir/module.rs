@@ -37,6 +37,9 @@ impl<'m> ModuleIndex<'m> {
     }
 }
 
+/// Variables in shared memory are aligned to this at most, bytes.
+const SHARED_ALIGN_MAX: u32 = 1024;
+
 /// One kernel being built.
 pub(super) struct KernelBuild<'m> {
     pub module: &'m ModuleIndex<'m>,
@@ -44,7 +47,8 @@ pub(super) struct KernelBuild<'m> {
     numbers: HashMap<String, u32>,
     shared: HashMap<(String, String, u32), u32>,
     pub shared_bytes: u32,
-    pub shared_align: u32,
+    /// Largest alignment of the dynamic shared variables.
+    pub dynamic_shared_align: u32,
     pub calls: Vec<CallSite>,
     pub symbols: Vec<(String, i64)>,
     pub edges: Vec<(u32, u32)>,
@@ -97,6 +101,7 @@ impl KernelBuild<'_> {
     /// Place of a shared variable; `owner` is the function that declares it.
     pub fn shared_variable(&mut self, v: &Variable, owner: Option<(&str, usize)>) -> Entity {
         if v.elements.is_none() || (v.linkage == Linkage::Extern && v.size() == 0) {
+            self.dynamic_shared_align = self.dynamic_shared_align.max(v.align.min(SHARED_ALIGN_MAX));
             return Entity::DynamicShared;
         }
         let key = match owner {
@@ -106,7 +111,7 @@ impl KernelBuild<'_> {
         if let Some(at) = self.shared.get(&key) {
             return Entity::Shared(*at);
         }
-        let at = self.shared_bytes.next_multiple_of(v.align.clamp(1, 1024));
+        let at = self.shared_bytes.next_multiple_of(v.align.clamp(1, SHARED_ALIGN_MAX));
         // Launching refuses what exceeds the device; the bound here keeps sums in range.
         let size = u32::try_from(v.size()).unwrap_or(u32::MAX);
         self.shared_bytes = at.saturating_add(size).min(1 << 30);
@@ -288,7 +293,7 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
         numbers: HashMap::new(),
         shared: HashMap::new(),
         shared_bytes: 0,
-        shared_align: 16,
+        dynamic_shared_align: 16,
         calls: Vec::new(),
         symbols: Vec::new(),
         edges: Vec::new(),
@@ -320,8 +325,7 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
     };
     let params = lowered[0].kernel_params.clone();
     let param_bytes = lowered[0].param_bytes;
-    let names = std::mem::take(&mut build.names);
-    let (code, registers) = link::link(build, names, lowered, taken);
+    let (code, registers) = link::link(build, lowered, taken);
     let product = |v: [u32; 3]| v.iter().fold(1u32, |a, b| a.saturating_mul(*b));
     Ok(Kernel {
         name: f.name.clone(),

@@ -17,8 +17,8 @@ pub(super) enum Entity {
     Register(Vec<V>, Type),
     /// Variable or call parameter at this offset in the activation's local memory; size.
     Frame(u32, u32),
-    /// Kernel parameter: offset, size.
-    Param(u32, u32),
+    /// Kernel parameter: offset.
+    Param(u32),
     /// Shared variable: offset; dynamic ones start after the static ones.
     Shared(u32),
     DynamicShared,
@@ -30,7 +30,7 @@ pub(super) enum Entity {
 /// Where an access goes: base register and constant part.
 pub(super) enum Place {
     Register(V, Type, i64),
-    Frame(i64, u32),
+    Frame(i64),
     Param(i64),
     /// Offset is added to the address held in the register.
     Constant(V, i64),
@@ -218,7 +218,7 @@ impl Lowerer<'_, '_> {
                 let at = i64::from(*at) + offset;
                 if self.is_entry { self.bits(class, at as u64) } else { self.frame_address(at, class) }
             }
-            Entity::Param(at, _) => self.bits(class, (i64::from(*at) + offset) as u64),
+            Entity::Param(at) => self.bits(class, (i64::from(*at) + offset) as u64),
             Entity::Shared(at) => self.bits(class, (i64::from(*at) + offset) as u64),
             Entity::DynamicShared => self.dynamic_shared(offset, class),
             Entity::Global(name) => {
@@ -404,8 +404,8 @@ impl Lowerer<'_, '_> {
                     let (v, t) = self.source_any(&Operand::Name(name.clone(), *component), Type::B64)?;
                     Ok(Place::Register(v, t, *offset))
                 }
-                Entity::Frame(at, size) => Ok(Place::Frame(i64::from(at) + offset, size)),
-                Entity::Param(at, _) => Ok(Place::Param(i64::from(at) + offset)),
+                Entity::Frame(at, _) => Ok(Place::Frame(i64::from(at) + offset)),
+                Entity::Param(at) => Ok(Place::Param(i64::from(at) + offset)),
                 e @ (Entity::Shared(_) | Entity::DynamicShared) => {
                     Ok(Place::Constant(self.address_of(&e, 0, Class::W32)?, *offset))
                 }
