@@ -16,8 +16,10 @@ pub type ImageError = (CUresult, String);
 const WRAPPER: u32 = 0x4662_43b1;
 const CONTAINER: u32 = 0xba55_ed50;
 const ELF: u32 = 0x464c_457f;
-/// Several PTX texts to link, made by [`linked`].
+/// PTX texts to link, made by [`linked`].
 const LINKED: u64 = u64::from_le_bytes(*b"RWGLINK\x01");
+/// Length of what precedes the texts: magic, length of the whole, bound on registers (0: none).
+const LINKED_HEADER: usize = 24;
 /// No image part may be larger than this.
 const MAX: u64 = 1 << 30;
 
@@ -25,20 +27,24 @@ const KIND_PTX: u16 = 1;
 const FLAG_LZ4: u64 = 0x2000;
 const FLAG_ZSTD: u64 = 0x8000;
 
-fn bad(text: impl Into<String>) -> ImageError {
+/// An image that is not one.
+pub fn bad(text: impl Into<String>) -> ImageError {
     (CUresult::INVALID_IMAGE, text.into())
 }
 
 fn read<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
-fn u16_at(bytes: &[u8], at: usize) -> Result<u16, ImageError> {
+/// Little-endian, at a place that may be beyond the end.
+pub fn u16_at(bytes: &[u8], at: usize) -> Result<u16, ImageError> {
     read(bytes, at).map(u16::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
-fn u32_at(bytes: &[u8], at: usize) -> Result<u32, ImageError> {
+/// Little-endian, at a place that may be beyond the end.
+pub fn u32_at(bytes: &[u8], at: usize) -> Result<u32, ImageError> {
     read(bytes, at).map(u32::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
-fn u64_at(bytes: &[u8], at: usize) -> Result<u64, ImageError> {
+/// Little-endian, at a place that may be beyond the end.
+pub fn u64_at(bytes: &[u8], at: usize) -> Result<u64, ImageError> {
     read(bytes, at).map(u64::from_le_bytes).ok_or_else(|| bad("the image is cut off"))
 }
 
@@ -81,6 +87,11 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
             Ok(unsafe { std::ffi::CStr::from_ptr(address as *const std::ffi::c_char) }.to_bytes().to_vec())
         }
     }
+}
+
+/// Whether these bytes begin as a fatbin.
+pub fn is_container(bytes: &[u8]) -> bool {
+    read(bytes, 0).map_or(0, u32::from_le_bytes) == CONTAINER
 }
 
 /// Finds the PTX for a device of compute capability `capability` (80 for 8.0).
@@ -170,15 +181,17 @@ fn unpack(entry: &Entry<'_>) -> Result<Vec<u8>, ImageError> {
     Ok(entry.payload.to_vec())
 }
 
-/// The image of several texts linked together: of one, that text itself.
-pub fn linked(sources: &[String]) -> Vec<u8> {
-    if let [one] = sources {
+/// The image of several texts linked together; `registers` bounds what a thread of its kernels may use, 0 does not. Of one text without a
+/// bound it is that text itself.
+pub fn linked(sources: &[String], registers: u32) -> Vec<u8> {
+    if let ([one], 0) = (sources, registers) {
         let mut bytes = one.as_bytes().to_vec();
         bytes.push(0);
         return bytes;
     }
     let mut bytes = LINKED.to_le_bytes().to_vec();
     bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(&u64::from(registers).to_le_bytes());
     for source in sources {
         bytes.extend_from_slice(&(source.len() as u64).to_le_bytes());
         bytes.extend_from_slice(source.as_bytes());
@@ -188,8 +201,14 @@ pub fn linked(sources: &[String]) -> Vec<u8> {
     bytes
 }
 
+/// The bound on registers that an image made by [`linked`] carries; 0 for other images and without one.
+pub fn register_bound(bytes: &[u8]) -> u32 {
+    let is_linked = read(bytes, 0).map_or(0, u64::from_le_bytes) == LINKED;
+    read(bytes, 16).filter(|_| is_linked).map_or(0, u64::from_le_bytes).try_into().unwrap_or(0)
+}
+
 fn unlink(bytes: &[u8]) -> Result<Sources, ImageError> {
-    let (mut at, mut sources) = (16, Vec::new());
+    let (mut at, mut sources) = (LINKED_HEADER, Vec::new());
     while at < bytes.len() {
         let len = usize::try_from(u64_at(bytes, at)?).map_err(|_| bad("the image is cut off"))?;
         let end = (at + 8).checked_add(len).ok_or_else(|| bad("the image is cut off"))?;
@@ -316,7 +335,15 @@ mod tests {
     #[test]
     fn linked_texts_come_apart_again() {
         let texts = vec![PTX80.to_owned(), PTX75.to_owned()];
-        assert_eq!(sources(&linked(&texts), 80).unwrap(), texts);
-        assert_eq!(sources(&linked(&texts[..1]), 80).unwrap(), texts[..1]);
+        for bound in [0, 40] {
+            for count in [1, 2] {
+                let image = linked(&texts[..count], bound);
+                assert_eq!(sources(&image, 80).unwrap(), texts[..count]);
+                assert_eq!(register_bound(&image), bound);
+                for cut in 0..image.len() {
+                    let _ = (sources(&image[..cut], 80), register_bound(&image[..cut]));
+                }
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod launch;
 pub mod memory;
 pub mod module;
+pub mod objects;
 pub mod op;
 pub mod registry;
 pub mod report;

@@ -86,6 +86,9 @@ pub struct LibraryKernel {
     pub settable: Arc<Settable>,
 }
 
+/// The JIT option that bounds the registers of a thread.
+pub const CU_JIT_MAX_REGISTERS: u32 = 0;
+
 /// JIT options as the program gives them: numbers and values, of which some are buffers for logs.
 #[derive(Clone, Copy)]
 pub struct JitOptions {
@@ -100,6 +103,13 @@ pub struct JitOptions {
 impl JitOptions {
     /// No options.
     pub const NONE: JitOptions = JitOptions { count: 0, options: In::NULL, values: Out::NULL };
+
+    /// The value of an option that is a number.
+    pub fn number(&self, option: u32) -> Option<u32> {
+        let options = self.options.list((self.count as usize).min(64)).ok()?;
+        let at = options.iter().position(|&o| o == option)?;
+        Some(In(self.values.0.cast_const().wrapping_add(at)).opt()?.0 as u32)
+    }
 
     fn log(&self, buffer: u32, text: &str) -> bool {
         let Ok(options) = self.options.list((self.count as usize).min(64)) else { return false };
@@ -139,7 +149,7 @@ fn code_of(kind: CompileErrorKind) -> CUresult {
     }
 }
 
-fn compile_sources(sources: &[String], capability: u32) -> Result<Arc<Program>, ImageError> {
+fn compile_sources(sources: &[String], capability: u32) -> Result<Program, ImageError> {
     let options = CompileOptions { compute_capability: capability };
     let compiled = match sources {
         [one] => exec::compile_text(one, &options),
@@ -155,7 +165,14 @@ fn compile_sources(sources: &[String], capability: u32) -> Result<Arc<Program>, 
         let wrong = program.kernels.values().filter_map(|k| k.as_ref().err()).find(|e| e.kind == CompileErrorKind::InvalidPtx).cloned();
         wrong.map_or(Ok(program), Err)
     });
-    program.map(Arc::new).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+    program.map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+}
+
+/// A compiler for hardware keeps what does not fit into this many registers in local memory; here only the number that is reported changes.
+fn bound_registers(program: &mut Program, most: u32) {
+    for kernel in program.kernels.values_mut().flatten().filter_map(Arc::get_mut) {
+        kernel.registers = kernel.registers.min(most.max(1));
+    }
 }
 
 /// Compiles an image for the devices of this process.
@@ -165,10 +182,17 @@ pub fn compile(bytes: &[u8], jit: &JitOptions) -> R<Arc<Program>> {
         journal::note_bytes("image", sources.concat().as_bytes());
         compile_sources(&sources, capability)
     });
+    let registers = match image::register_bound(bytes) {
+        0 => jit.number(CU_JIT_MAX_REGISTERS).unwrap_or(0),
+        bound => bound,
+    };
     match compiled {
-        Ok(program) => {
+        Ok(mut program) => {
+            if registers > 0 {
+                bound_registers(&mut program, registers);
+            }
             jit.info("");
-            Ok(program)
+            Ok(Arc::new(program))
         }
         Err((code, text)) => {
             jit.error(&text);

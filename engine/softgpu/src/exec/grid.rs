@@ -202,7 +202,10 @@ pub(super) fn run(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
     }
     let mut local = u64::from(code.local_bytes);
     if code.dynamic_stack {
-        local += u64::from(args.limits.stack_bytes);
+        // Twice the limit: what calls pass lies in local memory here, and in registers on hardware, where it takes nothing of the stack.
+        let doubled = local + 2 * u64::from(args.limits.stack_bytes);
+        let fits = doubled.next_multiple_of(16).max(16) * threads.next_multiple_of(32) <= LOCAL_BYTES_MAX;
+        local = if fits { doubled } else { local + u64::from(args.limits.stack_bytes) };
     }
     let local_stride = local.next_multiple_of(16).max(16);
     if local_stride * threads.next_multiple_of(32) > LOCAL_BYTES_MAX {

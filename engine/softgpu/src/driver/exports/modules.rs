@@ -5,7 +5,8 @@ use crate::driver::context::{Context, current};
 use crate::driver::entry::export;
 use crate::driver::exports::devices::StaticText;
 use crate::driver::image;
-use crate::driver::module::{self, FUNCTIONS, Function, JitOptions, KERNELS, LIBRARIES, LibraryKernel, MODULES};
+use crate::driver::module::{self, CU_JIT_MAX_REGISTERS, FUNCTIONS, Function, JitOptions, KERNELS, LIBRARIES, LibraryKernel, MODULES};
+use crate::driver::objects;
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
 use parking_lot::Mutex;
@@ -154,7 +155,8 @@ export! {
         current()?;
         let handle = LINKS.reserve();
         let jit = JitOptions { count: numOptions, options, values: *optionValues };
-        LINKS.insert(handle, Arc::new(Link { jit: Mutex::new(Options(jit)), sources: Mutex::default(), image: OnceLock::new() }));
+        let registers = jit.number(CU_JIT_MAX_REGISTERS).unwrap_or(0);
+        LINKS.insert(handle, Arc::new(Link { jit: Mutex::new(Options(jit)), registers, sources: Mutex::default(), image: OnceLock::new() }));
         stateOut.put(CUlinkState(handle))
     }
     cuLinkAddData [cuLinkAddData_v2 cuLinkAddData] [] |_d| (state: CUlinkState, kind: u32, data: Host, size: usize, _name: Text, _numOptions: u32, _options: In<u32>, _optionValues: List<Host>) {
@@ -170,7 +172,7 @@ export! {
         let link = LINKS.get(state.0)?;
         let sources = link.sources.lock();
         ensure(!sources.is_empty(), CUresult::INVALID_VALUE)?;
-        let image = image::linked(&sources);
+        let image = image::linked(&sources, link.registers);
         // Compiled here too, so that errors come where the program expects them.
         module::compile(&image, &link.jit.lock().0)?;
         let image = link.image.get_or_init(|| image);
@@ -190,21 +192,29 @@ unsafe impl Send for Options {}
 
 struct Link {
     jit: Mutex<Options>,
+    registers: u32,
     sources: Mutex<Vec<String>>,
     image: OnceLock<Vec<u8>>,
 }
+
+/// The software GPU's own device runtime, in the place of the machine code of libcudadevrt.
+const DEVICE_RUNTIME: &str = include_str!("../device_runtime.ptx");
 
 fn add(link: &Link, kind: u32, bytes: &[u8]) -> R {
     let capability = crate::driver::device::device(0)?.capability();
     // Inputs: 0 cubin, 1 PTX, 2 fatbin, 3 object, 4 library, 5 NVVM.
     let found = match kind {
-        0..=4 => image::sources(bytes, capability),
+        0..=4 => objects::input(bytes, capability),
         5 => return Err(CUresult::JIT_COMPILER_NOT_FOUND),
         _ => return Err(CUresult::INVALID_VALUE),
     };
     match found {
-        Ok(more) => {
-            link.sources.lock().extend(more);
+        Ok(found) => {
+            let mut sources = link.sources.lock();
+            sources.extend(found.sources);
+            if found.left_out && !sources.iter().any(|s| s == DEVICE_RUNTIME) {
+                sources.push(DEVICE_RUNTIME.to_owned());
+            }
             Ok(())
         }
         Err((code, text)) => {

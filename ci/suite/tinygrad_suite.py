@@ -1,0 +1,118 @@
+"""tinygrad's own operator tests: on its CUDA device, directly on the software GPU, beside its own CPU device.
+
+tinygrad's packages on PyPI leave these tests out from 0.13 on. So they are those of 0.12.0's source package, run on that same version,
+which the source package holds too; of the version pinned in ci/requirements.txt the one file of tests is run that its package has.
+"""
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+from .foreign import PREFIX, Outcome, Part, Process, Suite, judge
+from .places import setup
+from .runner import RELEASE, ROOT, TARGET, require, test
+
+WITH_OPERATORS = "0.12.0"
+OPERATORS = "test/test_ops.py"
+PARTS = 16  # of the operator tests; a crash costs one test, a new process some seconds
+
+# What scripts/test runs without --full: operators of every kind, few enough for CI's time.
+SOME = """add sub mul div pow maximum minimum exp log sqrt sin tanh sigmoid gelu softmax logsumexp sum mean max argmax cumsum var matmul gemm conv2d
+    simple_conv2d max_pool2d_simple pad gather scatter where cmp_eq idiv lshift xor permute flip expand cat sort topk einsum cast round isnan""".split()
+
+PYTHON_FOLDER = os.environ.get("RINGWAY_VENV", str(ROOT / ".venv"))
+
+
+@functools.cache
+def torch_python():
+    setup("need_torch_venv")
+    setup("need_clang")
+    return Path(f"{PYTHON_FOLDER}-torch") / "bin" / "python"
+
+
+def source_package(t, version):
+    """The unpacked source package of a version, from PyPI."""
+    place = TARGET / "suites" / f"tinygrad-{version}"
+    if not (place / "pyproject.toml").exists() and not (place / "setup.py").exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        t.sh(torch_python(), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", "tinygrad",
+             "-d", place.parent, f"tinygrad=={version}")
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.unpack_archive(place.parent / f"tinygrad-{version}.tar.gz", place.parent, filter="data")
+    return place
+
+
+def stubs(t):
+    """The folder of empty CUDA libraries without which PyTorch cannot be imported."""
+    out = TARGET / "suites" / "torch-stubs"
+    packages = t.output_of(torch_python(), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    t.sh("python3", ROOT / "ci/foreign/torch_stubs.py", Path(packages) / "torch" / "lib", out)
+    return out
+
+
+def compiler_library():
+    """NVRTC, in the environment of the client programs."""
+    setup("need_venv")
+    found = [path for path in sorted(Path(PYTHON_FOLDER).glob("lib/python*/site-packages/nvidia/*/lib/libnvrtc.so.*")) if "alt" not in path.name]
+    require(found, "no libnvrtc.so in the environment")
+    return found[0]
+
+
+def suite_on(t, device, place):
+    """tinygrad's suite on "CPU", "CUDA:PTX" (its own PTX) or "CUDA" (CUDA C++ through NVRTC)."""
+    env = {"PYTHONPATH": str(place), "LD_LIBRARY_PATH": str(stubs(t)), "CACHEDB": str(TARGET / "suites" / "tinygrad-cache.db"), "OMP_NUM_THREADS": "1"}
+    if device == "CPU":
+        env.update(CPU="1")
+    else:
+        env.update(CUDA="1", CUDA_PATH=str(RELEASE / "libringway_softgpu.so"))
+        env.update({"CUDA_PTX": "1"} if device == "CUDA:PTX" else {"NVRTC_PATH": str(compiler_library())})
+    return Suite(f"tinygrad {device}", str(torch_python()), ["--rootdir", str(place)], env, cwd=place, on_gpu=device != "CPU", prefix=PREFIX)
+
+
+def chosen_ids(t, suite, names):
+    """Ids of the operator tests: all, or those of these names."""
+    process = Process(suite, t.folder, Part("collect", [OPERATORS, "--collect-only"]), t.deadline)
+    process.execute()
+    _, _, ids = process.read()
+    require(ids, f"no tests collected: {process.tail()}")
+    return ids if names is None else [test for test in ids if test.rpartition("::test_")[2] in names]
+
+
+CPU_RESULTS = {}  # test id -> Outcome; what has run once need not run again for the next device
+
+
+def operators(t, device, names=None):
+    place = source_package(t, WITH_OPERATORS)
+    on_cpu, on_gpu = suite_on(t, "CPU", place), suite_on(t, device, place)
+    ids = chosen_ids(t, on_cpu, names)
+
+    def run(suite, wanted):
+        parts = [Part(f"{suite.name} {k + 1}", [OPERATORS], wanted[k::PARTS]) for k in range(min(PARTS, len(wanted)))]
+        return suite.run(t.folder, parts, t.deadline, lambda text: t.progress(f"{suite.name}: {text}"))
+
+    missing = [name for name in ids if name not in CPU_RESULTS]
+    CPU_RESULTS.update(run(on_cpu, missing))
+    good = [name for name in ids if CPU_RESULTS[name].how == "passed"]
+    others = [name for name in ids if name not in good]
+    require(len(good) > 0.9 * len(ids), f"only {len(good)} of {len(ids)} pass on tinygrad's own CPU device: {CPU_RESULTS[others[0]].text[:200] if others else ''}")
+    for name in others:
+        t.say(f"{CPU_RESULTS[name].how} on tinygrad's CPU device, so not counted: {name}: {CPU_RESULTS[name].text[:300]}")
+    outcomes = {f"{device} {name}": Outcome(f"{device} {name}", found.how, found.text, found.seconds) for name, found in run(on_gpu, good).items()}
+    title = f"tinygrad operators {device}" + ("" if names is None else " part")
+    return judge(t, "tinygrad", title, outcomes, names is None, lambda name: name.startswith(f"{device} "), f"{len(good)} of {len(ids)} pass on its CPU device")
+
+
+@test("tinygrad's operator tests, a part, CUDA:PTX", 900)
+def part_ptx(t):
+    return operators(t, "CUDA:PTX", SOME)
+
+
+@test("tinygrad's operator tests, CUDA:PTX", 5400, full=True)
+def whole_ptx(t):
+    return operators(t, "CUDA:PTX")
+
+
+@test("tinygrad's operator tests, CUDA by NVRTC", 5400, full=True)
+def whole_nvrtc(t):
+    return operators(t, "CUDA")
