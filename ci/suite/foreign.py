@@ -11,14 +11,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from .places import RINGWAY
-from .runner import ROOT, TARGET, Failed, require
+from .runner import ROOT, TARGET, require
 
 REPORTS = TARGET / "suite-reports"
 KNOWN = ROOT / "ci" / "known-failures"
 PLUGIN = ROOT / "ci" / "foreign"
-PREFIX = tuple(os.environ.get("RINGWAY_TEST_PREFIX", "").split())  # words in front of each part's command, on machines that share their processors
 START_S = 180.0  # a process that has not collected its tests by then hangs
 POISONED = 77  # the plugin's exit code when a test has left an error that stays with its context
 
@@ -69,7 +69,7 @@ class Suite:
     test_limit_s: float = 180.0
     cwd: Path = ROOT
     on_gpu: bool = True
-    prefix: tuple = ()  # words in front of every command
+    prefix: ClassVar[tuple] = ()  # words in front of every command, for machines that several people share
 
     def run(self, folder, parts, deadline, progress=None, workers=2):
         """Runs the parts and returns {test id: Outcome}. Failed if the deadline (of time.monotonic) passes."""
@@ -210,7 +210,8 @@ class Process:
         how = event["outcome"]
         if how == "skipped" and event["expected"]:
             how = "passed"  # marked by the suite as something that cannot work, and it did not
-        if how == "failed" or name not in self.outcomes:
+        before = self.outcomes.get(name)
+        if before is None or how == "failed" or (before.how, how) == ("skipped", "passed"):  # a skipped part of a test that passes
             self.outcomes[name] = Outcome(name, how, event["text"], event["seconds"])
 
 

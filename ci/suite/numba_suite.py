@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .foreign import PREFIX, Part, Suite, judge
+from .foreign import Part, Suite, judge
 from .places import setup
 from .runner import ROOT, require, test
 
@@ -30,7 +30,7 @@ def run(t, names=None):
     # The longest files first, so that no processor waits for the last one at the end.
     chosen.sort(key=lambda name: -(folder / name).stat().st_size)
     env = {"NUMBA_CUDA_CACHE_DIR": str(t.folder / "cache"), "NUMBA_CACHE_DIR": str(t.folder / "cache"), "TMPDIR": str(t.folder)}
-    suite = Suite("numba-cuda", python, ["-o", "consider_namespace_packages=true", "--rootdir", str(folder)], env, prefix=PREFIX)
+    suite = Suite("numba-cuda", python, ["-o", "consider_namespace_packages=true", "--rootdir", str(folder)], env)
     outcomes = suite.run(t.folder, [Part(name, [str(folder / name)]) for name in chosen], t.deadline, t.progress)
     return judge(t, "numba-cuda", "numba-cuda" if names is None else "numba-cuda part", outcomes, names is None)
 

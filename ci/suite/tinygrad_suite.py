@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .foreign import PREFIX, Outcome, Part, Process, Suite, judge
+from .foreign import Outcome, Part, Process, Suite, judge
 from .places import setup
 from .runner import RELEASE, ROOT, TARGET, require, test
 
@@ -67,7 +67,7 @@ def suite_on(t, device, place):
     else:
         env.update(CUDA="1", CUDA_PATH=str(RELEASE / "libringway_softgpu.so"))
         env.update({"CUDA_PTX": "1"} if device == "CUDA:PTX" else {"NVRTC_PATH": str(compiler_library())})
-    return Suite(f"tinygrad {device}", str(torch_python()), ["--rootdir", str(place)], env, cwd=place, on_gpu=device != "CPU", prefix=PREFIX)
+    return Suite(f"tinygrad {device}", str(torch_python()), ["--rootdir", str(place)], env, cwd=place, on_gpu=device != "CPU")
 
 
 def chosen_ids(t, suite, names):
@@ -79,40 +79,60 @@ def chosen_ids(t, suite, names):
     return ids if names is None else [test for test in ids if test.rpartition("::test_")[2] in names]
 
 
-CPU_RESULTS = {}  # test id -> Outcome; what has run once need not run again for the next device
+def run(t, suite, ids):
+    parts = [Part(f"{suite.name} {k + 1}", [OPERATORS], ids[k::PARTS]) for k in range(min(PARTS, len(ids)))]
+    return suite.run(t.folder, parts, t.deadline, lambda text: t.progress(f"{suite.name}: {text}"))
 
 
-def operators(t, device, names=None):
-    place = source_package(t, WITH_OPERATORS)
-    on_cpu, on_gpu = suite_on(t, "CPU", place), suite_on(t, device, place)
-    ids = chosen_ids(t, on_cpu, names)
-
-    def run(suite, wanted):
-        parts = [Part(f"{suite.name} {k + 1}", [OPERATORS], wanted[k::PARTS]) for k in range(min(PARTS, len(wanted)))]
-        return suite.run(t.folder, parts, t.deadline, lambda text: t.progress(f"{suite.name}: {text}"))
-
-    missing = [name for name in ids if name not in CPU_RESULTS]
-    CPU_RESULTS.update(run(on_cpu, missing))
-    good = [name for name in ids if CPU_RESULTS[name].how == "passed"]
-    others = [name for name in ids if name not in good]
-    require(len(good) > 0.9 * len(ids), f"only {len(good)} of {len(ids)} pass on tinygrad's own CPU device: {CPU_RESULTS[others[0]].text[:200] if others else ''}")
-    for name in others:
-        t.say(f"{CPU_RESULTS[name].how} on tinygrad's CPU device, so not counted: {name}: {CPU_RESULTS[name].text[:300]}")
-    outcomes = {f"{device} {name}": Outcome(f"{device} {name}", found.how, found.text, found.seconds) for name, found in run(on_gpu, good).items()}
-    title = f"tinygrad operators {device}" + ("" if names is None else " part")
-    return judge(t, "tinygrad", title, outcomes, names is None, lambda name: name.startswith(f"{device} "), f"{len(good)} of {len(ids)} pass on its CPU device")
+def judged(t, device, outcomes, whole, note):
+    """The result beside the lines of the list that are of this device."""
+    mine = {f"{device} {name}": Outcome(f"{device} {name}", found.how, found.text, found.seconds) for name, found in outcomes.items()}
+    return judge(t, "tinygrad", f"tinygrad operators {device.replace(':', ' ')}{'' if whole else ', a part'}", mine, whole, lambda name: name.startswith(f"{device} "), note)
 
 
-@test("tinygrad's operator tests, a part, CUDA:PTX", 900)
-def part_ptx(t):
-    return operators(t, "CUDA:PTX", SOME)
+CPU_RESULTS = {}
+
+
+def whole(t, device):
+    """All operator tests that pass on tinygrad's CPU device."""
+    if not CPU_RESULTS:
+        on_cpu = suite_on(t, "CPU", source_package(t, WITH_OPERATORS))
+        CPU_RESULTS.update(run(t, on_cpu, chosen_ids(t, on_cpu, None)))
+    good = [name for name, found in CPU_RESULTS.items() if found.how == "passed"]
+    for name, found in CPU_RESULTS.items():
+        if found.how != "passed":
+            t.say(f"{found.how} on tinygrad's CPU device, so not counted: {name}: {found.text[:300]}")
+    require(len(good) > 0.9 * len(CPU_RESULTS), f"only {len(good)} of {len(CPU_RESULTS)} pass on tinygrad's own CPU device")
+    outcomes = run(t, suite_on(t, device, source_package(t, WITH_OPERATORS)), good)
+    return judged(t, device, outcomes, True, f"{len(good)} of {len(CPU_RESULTS)} pass on its CPU device")
+
+
+@test("tinygrad's own tests, a part", 900)
+def part(t):
+    """Some operators, with tinygrad's own PTX; and of the pinned version what its package has."""
+    suite = suite_on(t, "CUDA:PTX", source_package(t, WITH_OPERATORS))
+    note = judged(t, "CUDA:PTX", run(t, suite, chosen_ids(t, suite, SOME)), False, "")
+    return note + "; " + tiny(t)
+
+
+def tiny(t):
+    """test_tiny.py of the pinned version, on the version installed for the client programs."""
+    setup("need_suites_venv")
+    python = f"{PYTHON_FOLDER}-suites/bin/python"
+    version = t.output_of(python, "-c", "import importlib.metadata as m; print(m.version('tinygrad'))").strip()
+    place = source_package(t, version)
+    env = {"DEV": "CUDA:PTX", "CACHEDB": str(TARGET / "suites" / f"tinygrad-{version}.db")}
+    suite = Suite("tinygrad", python, ["--rootdir", str(place)], env, cwd=place)
+    outcomes = suite.run(t.folder, [Part("test_tiny", ["test/test_tiny.py"])], t.deadline)
+    mine = {f"{version} {name}": found for name, found in outcomes.items()}
+    return "test_tiny: " + judge(t, "tinygrad", f"tinygrad {version} test_tiny", mine, True, lambda name: name.startswith(f"{version} "))
 
 
 @test("tinygrad's operator tests, CUDA:PTX", 5400, full=True)
 def whole_ptx(t):
-    return operators(t, "CUDA:PTX")
+    return whole(t, "CUDA:PTX")
 
 
 @test("tinygrad's operator tests, CUDA by NVRTC", 5400, full=True)
 def whole_nvrtc(t):
-    return operators(t, "CUDA")
+    return whole(t, "CUDA")
