@@ -277,4 +277,6 @@ def judge(t, name, title, outcomes, whole, belongs=lambda test: True, note=""):
                 ((new, "fail and are not listed"), (fixed, "are listed and do not fail"), (gone, "are listed and do not exist")) if tests]
     require(not problems, "; ".join(problems))
     require(passed > 0, "no test passed")
-    return f"{passed} of {counted} in reach pass ({share:.1%}), {len(out_of_reach)} out of reach, {sum(skipped.values())} skip themselves" + (f"; {note}" if note else "")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(known[test][0] for test in listed).items()))
+    said = [f"{passed} of {counted} in reach pass ({share:.1%})", f"{sum(skipped.values())} skip themselves", *([f"known failures: {kinds}"] if kinds else []), *filter(None, [note])]
+    return "; ".join(said)
