@@ -278,6 +278,10 @@ macro_rules! structs {
 structs! {
     /// A 16-byte identifier.
     CUuuid { bytes: [u8; 16] }
+    /// `CUipcMemHandle` and `CUipcEventHandle`.
+    CUipcHandle { bytes: [u8; 64] }
+    /// `CUmemPoolPtrExportData`.
+    CUmemPoolPtrExportData { bytes: [u8; 64] }
     /// `CUdevprop` of `cuDeviceGetProperties`.
     CUdevprop { maxThreadsPerBlock: i32, maxThreadsDim: [i32; 3], maxGridSize: [i32; 3], sharedMemPerBlock: i32, totalConstantMemory: i32,
         SIMDWidth: i32, memPitch: i32, regsPerBlock: i32, clockRate: i32, textureAlign: i32 }

@@ -1,9 +1,11 @@
 //! Events: marks in streams with the time at which they were reached.
 
 use super::capture::CapturedEvent;
+use super::ipc::{self, SharedEvent};
+use super::op::Op;
 use super::registry::Registry;
 use super::result::{CUresult, R, ensure};
-use super::stream::Mark;
+use super::stream::{Mark, Stream};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -13,6 +15,8 @@ pub static EVENTS: Registry<Event> = Registry::new(3);
 
 /// `CU_EVENT_DISABLE_TIMING`.
 pub const DISABLE_TIMING: u32 = 2;
+/// `CU_EVENT_INTERPROCESS`.
+pub const INTERPROCESS: u32 = 4;
 
 /// An event.
 pub struct Event {
@@ -24,6 +28,8 @@ pub struct Event {
     pub flags: u32,
     /// What was recorded last.
     pub state: Mutex<Recorded>,
+    /// Where other processes see it recorded and reached (CU_EVENT_INTERPROCESS).
+    pub shared: Option<Arc<SharedEvent>>,
 }
 
 /// What an event holds.
@@ -42,22 +48,42 @@ pub enum Recorded {
 #[derive(Default)]
 pub struct Record {
     time: OnceLock<Instant>,
+    shared: Option<(Arc<SharedEvent>, u32)>,
 }
 
 impl Record {
+    /// Of an event, which is now to be reached again.
+    pub fn of(event: &Event) -> Record {
+        Record { time: OnceLock::new(), shared: event.shared.as_ref().map(|shared| (Arc::clone(shared), shared.begin())) }
+    }
+
     /// The recording is reached.
     pub fn reach(&self) {
         let _ = self.time.set(Instant::now());
+        if let Some((shared, number)) = &self.shared {
+            shared.reach(*number);
+        }
     }
 }
 
 /// `cuEventCreate`.
 pub fn create(flags: u32) -> R<u64> {
     let ctx = super::context::current()?;
-    ensure(flags & !7 == 0 && (flags & 4 == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
+    ensure(flags & !7 == 0 && (flags & INTERPROCESS == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
+    let shared = if flags & INTERPROCESS != 0 { Some(Arc::new(SharedEvent::create(ctx.device.ordinal)?)) } else { None };
+    Ok(enter(ctx.handle, flags, shared))
+}
+
+fn enter(ctx: u64, flags: u32, shared: Option<Arc<SharedEvent>>) -> u64 {
     let handle = EVENTS.reserve();
-    EVENTS.insert(handle, Arc::new(Event { handle, ctx: ctx.handle, flags, state: Mutex::default() }));
-    Ok(handle)
+    EVENTS.insert(handle, Arc::new(Event { handle, ctx, flags, state: Mutex::default(), shared }));
+    handle
+}
+
+/// `cuIpcOpenEventHandle`.
+pub fn open(handle: &ipc::Handle) -> R<u64> {
+    let ctx = super::context::current()?;
+    Ok(enter(ctx.handle, DISABLE_TIMING | INTERPROCESS, Some(Arc::new(SharedEvent::open(handle)?))))
 }
 
 /// `cuEventDestroy`: returns at once, whatever the event waits for.
@@ -76,20 +102,44 @@ impl Event {
         }
     }
 
+    /// Makes what a stream gets from now on wait for the last recording.
+    pub fn wait_in(&self, stream: &Arc<Stream>) -> R {
+        let mark = self.mark()?;
+        if let Some(shared) = &self.shared {
+            let number = shared.latest();
+            if !shared.reached(number) {
+                stream.submit(Op::Await(Arc::clone(shared), number), Vec::new());
+            }
+        } else if let Some(mark) = mark
+            && !mark.reached()
+        {
+            stream.submit(Op::Empty, vec![mark]);
+        }
+        Ok(())
+    }
+
     fn healthy(&self) -> R {
         super::context::CONTEXTS.find(self.ctx).ok_or(CUresult::CONTEXT_IS_DESTROYED)?.healthy()
     }
 
     /// `cuEventQuery`.
     pub fn query(&self) -> R {
-        let reached = self.mark()?.is_none_or(|mark| mark.reached());
+        let mark = self.mark()?;
+        let reached = match &self.shared {
+            Some(shared) => shared.reached(shared.latest()),
+            None => mark.is_none_or(|mark| mark.reached()),
+        };
         self.healthy()?;
         ensure(reached, CUresult::NOT_READY)
     }
 
     /// `cuEventSynchronize`.
     pub fn synchronize(&self) -> R {
-        if let Some(mark) = self.mark()? {
+        let mark = self.mark()?;
+        if let Some(shared) = &self.shared {
+            let ctx = super::context::CONTEXTS.find(self.ctx);
+            shared.wait(shared.latest(), || ctx.as_ref().is_none_or(|ctx| ipc::gives_up(ctx)));
+        } else if let Some(mark) = mark {
             mark.wait();
         }
         if let Some(ctx) = super::context::CONTEXTS.find(self.ctx) {

@@ -98,7 +98,7 @@ impl Body {
             Op::WaitValue(_) | Op::WriteValue { .. } => Body::Batch(Arc::new(vec![op.clone()])),
             Op::Batch(ops) => Body::Batch(Arc::clone(ops)),
             Op::Free(address) => Body::Free(*address),
-            Op::Callback(..) | Op::Record(_) | Op::Graph(_) => return Err(CUresult::STREAM_CAPTURE_UNSUPPORTED),
+            Op::Callback(..) | Op::Record(_) | Op::Await(..) | Op::Graph(_) => return Err(CUresult::STREAM_CAPTURE_UNSUPPORTED),
         })
     }
 }
@@ -473,12 +473,12 @@ impl Exec {
     pub fn launch(&self, stream: &Arc<Stream>) -> R {
         let entries = Arc::clone(&self.entries.lock());
         let mut last = self.last.lock();
-        let mut after: Vec<Mark> = last.iter().cloned().collect();
+        let after: Vec<Mark> = last.iter().cloned().collect();
         let mut records = HashMap::new();
         for (i, entry) in entries.iter().enumerate().filter(|(_, e)| e.enabled) {
             match &entry.body {
-                Body::EventRecord(_) => drop(records.insert(i, Arc::new(Record::default()))),
-                Body::EventWait(event) => after.extend(event.mark()?),
+                Body::EventRecord(event) => drop(records.insert(i, Arc::new(Record::of(event)))),
+                Body::EventWait(event) => event.wait_in(stream)?,
                 _ => {}
             }
         }

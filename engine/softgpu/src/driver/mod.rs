@@ -13,6 +13,7 @@ pub mod event;
 pub mod exports;
 pub mod graph;
 pub mod image;
+pub mod ipc;
 pub mod journal;
 pub mod launch;
 pub mod memory;
