@@ -44,6 +44,28 @@ pub enum Recorded {
     Captured(CapturedEvent),
 }
 
+/// What a wait for an event waits for.
+#[derive(Clone)]
+pub enum Target {
+    /// It was never recorded.
+    Nothing,
+    /// A position in a stream.
+    Mark(Mark),
+    /// A recording that maybe another process makes.
+    Shared(Arc<SharedEvent>, u32),
+}
+
+impl Target {
+    /// Sleeps until it is reached, or the context gives up.
+    pub fn wait(&self, ctx: &super::context::Context) {
+        match self {
+            Target::Nothing => {}
+            Target::Mark(mark) => mark.wait(),
+            Target::Shared(shared, number) => shared.wait(*number, || ipc::gives_up(ctx)),
+        }
+    }
+}
+
 /// One recording.
 #[derive(Default)]
 pub struct Record {
@@ -102,18 +124,22 @@ impl Event {
         }
     }
 
+    /// The last recording, to be waited for.
+    pub fn target(&self) -> R<Target> {
+        let mark = self.mark()?;
+        Ok(match (&self.shared, mark) {
+            (Some(shared), _) => Target::Shared(Arc::clone(shared), shared.latest()),
+            (None, Some(mark)) => Target::Mark(mark),
+            (None, None) => Target::Nothing,
+        })
+    }
+
     /// Makes what a stream gets from now on wait for the last recording.
     pub fn wait_in(&self, stream: &Arc<Stream>) -> R {
-        let mark = self.mark()?;
-        if let Some(shared) = &self.shared {
-            let number = shared.latest();
-            if !shared.reached(number) {
-                stream.submit(Op::Await(Arc::clone(shared), number), Vec::new());
-            }
-        } else if let Some(mark) = mark
-            && !mark.reached()
-        {
-            stream.submit(Op::Empty, vec![mark]);
+        match self.target()? {
+            Target::Mark(mark) if !mark.reached() => drop(stream.submit(Op::Empty, vec![mark])),
+            Target::Shared(shared, number) if !shared.reached(number) => drop(stream.submit(Op::Await(shared, number), Vec::new())),
+            _ => {}
         }
         Ok(())
     }
@@ -124,10 +150,10 @@ impl Event {
 
     /// `cuEventQuery`.
     pub fn query(&self) -> R {
-        let mark = self.mark()?;
-        let reached = match &self.shared {
-            Some(shared) => shared.reached(shared.latest()),
-            None => mark.is_none_or(|mark| mark.reached()),
+        let reached = match self.target()? {
+            Target::Nothing => true,
+            Target::Mark(mark) => mark.reached(),
+            Target::Shared(shared, number) => shared.reached(number),
         };
         self.healthy()?;
         ensure(reached, CUresult::NOT_READY)
@@ -135,14 +161,9 @@ impl Event {
 
     /// `cuEventSynchronize`.
     pub fn synchronize(&self) -> R {
-        let mark = self.mark()?;
-        if let Some(shared) = &self.shared {
-            let ctx = super::context::CONTEXTS.find(self.ctx);
-            shared.wait(shared.latest(), || ctx.as_ref().is_none_or(|ctx| ipc::gives_up(ctx)));
-        } else if let Some(mark) = mark {
-            mark.wait();
-        }
+        let target = self.target()?;
         if let Some(ctx) = super::context::CONTEXTS.find(self.ctx) {
+            target.wait(&ctx);
             ctx.flush_printf();
         }
         self.healthy()

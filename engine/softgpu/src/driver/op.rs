@@ -3,7 +3,7 @@
 use super::abi::{CUhostFn, CUstreamCallback, Host};
 use super::context::{Context, IN_CALLBACK};
 use super::event::Record;
-use super::graph::ExecList;
+use super::graph_exec::ExecList;
 use super::ipc::{SharedEvent, gives_up};
 use super::launch::KernelLaunch;
 use super::memory::copy::{Copy3D, Fill};

@@ -13,6 +13,7 @@ use super::{Backing, Kind, New, space};
 use crate::driver::capture;
 use crate::driver::context::{Context, current};
 use crate::driver::device::{Device, device};
+use crate::driver::graph_memory;
 use crate::driver::op::Op;
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
@@ -308,8 +309,13 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
 pub fn free_async(address: u64, stream: &Arc<Stream>) -> R {
     let fits = space().find(address).is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool | Kind::Graph));
     ensure(fits, CUresult::INVALID_VALUE)?;
+    let of_graph = space().find(address).is_some_and(|a| a.kind == Kind::Graph);
     if capture::add(stream, &Op::Free(address))? {
         return Ok(());
+    }
+    if of_graph {
+        ensure(graph_memory::is_allocated(address), CUresult::INVALID_VALUE)?;
+        graph_memory::freed(address);
     }
     stream.submit(Op::Free(address), Vec::new());
     Ok(())
@@ -341,6 +347,10 @@ pub fn free(address: u64) -> R {
     let owner = crate::driver::context::CONTEXTS.find(allocation.ctx).unwrap_or(ctx);
     owner.all_streams().iter().for_each(|s| s.mark().wait());
     match allocation.kind {
+        Kind::Graph => {
+            ensure(graph_memory::is_allocated(address), CUresult::INVALID_VALUE)?;
+            graph_memory::freed(address);
+        }
         Kind::Managed => {
             if let Some(gone) = space().remove(address, |a| a.kind == Kind::Managed) {
                 super::free_backing(&gone);
