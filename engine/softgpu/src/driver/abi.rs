@@ -278,6 +278,16 @@ macro_rules! structs {
 structs! {
     /// A 16-byte identifier.
     CUuuid { bytes: [u8; 16] }
+    /// `CUipcMemHandle` and `CUipcEventHandle`.
+    CUipcHandle { bytes: [u8; 64] }
+    /// `CUmemPoolPtrExportData`.
+    CUmemPoolPtrExportData { bytes: [u8; 64] }
+    /// `CUmemcpyAttributes`.
+    CUmemcpyAttributes { srcAccessOrder: u32, srcLocHint: CUmemLocation, dstLocHint: CUmemLocation, flags: u32 }
+    /// `CUmemcpy3DOperand`: a pointer (1) with row length, layer height and a hint, or an array (2) with an offset.
+    CUmemcpy3DOperand { kind: u32, words: [u64; 4] }
+    /// `CUDA_MEMCPY3D_BATCH_OP`.
+    CUDA_MEMCPY3D_BATCH_OP { src: CUmemcpy3DOperand, dst: CUmemcpy3DOperand, extent: [usize; 3], srcAccessOrder: u32, flags: u32 }
     /// `CUdevprop` of `cuDeviceGetProperties`.
     CUdevprop { maxThreadsPerBlock: i32, maxThreadsDim: [i32; 3], maxGridSize: [i32; 3], sharedMemPerBlock: i32, totalConstantMemory: i32,
         SIMDWidth: i32, memPitch: i32, regsPerBlock: i32, clockRate: i32, textureAlign: i32 }
@@ -319,6 +329,8 @@ structs! {
     CUgraphEdgeData { from_port: u8, to_port: u8, kind: u8, reserved: [u8; 5] }
     /// `CUgraphNodeParams`: a tag and a union of 29 words.
     CUgraphNodeParams { kind: u32, reserved0: [i32; 3], words: [u64; 29], reserved2: i64 }
+    /// `CUDA_CONDITIONAL_NODE_PARAMS`.
+    CUDA_CONDITIONAL_NODE_PARAMS { handle: u64, kind: u32, size: u32, phGraph_out: In<CUgraph>, ctx: CUcontext }
     /// `CUDA_GRAPH_INSTANTIATE_PARAMS`.
     CUDA_GRAPH_INSTANTIATE_PARAMS { flags: u64, hUploadStream: CUstream, hErrNode_out: CUgraphNode, result_out: u32 }
     /// `CUgraphExecUpdateResultInfo`.
@@ -338,6 +350,8 @@ const _: () = {
     assert!(size_of::<CUDA_MEMCPY3D>() == 200);
     assert!(size_of::<CUDA_KERNEL_NODE_PARAMS_v1>() == 56);
     assert!(size_of::<CUDA_KERNEL_NODE_PARAMS>() == 72);
+    assert!(size_of::<CUmemcpyAttributes>() == 24);
+    assert!(size_of::<CUDA_MEMCPY3D_BATCH_OP>() == 112);
     assert!(size_of::<CUlaunchAttribute>() == 72);
     assert!(size_of::<CUlaunchConfig>() == 56);
     assert!(size_of::<CUmemPoolProps>() == 88);

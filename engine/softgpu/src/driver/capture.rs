@@ -3,8 +3,8 @@
 use super::abi::CUgraphEdgeData;
 use super::context::thread_number;
 use super::event::{Event, Recorded};
-use super::graph::{Body, Graph, GraphMemory};
-use super::memory::{Kind, space};
+use super::graph::{Body, Graph};
+use super::graph_memory::GraphMemory;
 use super::op::Op;
 use super::result::{CUresult, R, ensure};
 use super::stream::{NON_BLOCKING, Stream};
@@ -202,17 +202,7 @@ pub fn note_alloc(stream: &Arc<Stream>, start: u64, len: u64) -> R {
     if !capturing(stream) {
         return Ok(());
     }
-    add_body(stream, || Ok(Body::Alloc(graph_memory(start, len)))).map(drop)
-}
-
-/// Hands memory over to a graph.
-pub fn graph_memory(start: u64, len: u64) -> Arc<GraphMemory> {
-    if let Some(old) = space().remove(start, |a| matches!(a.kind, Kind::Pool | Kind::Device)) {
-        super::memory::pool::forget(&old);
-        let new = super::memory::New { start, len, kind: Kind::Graph, device: old.device, ctx: 0, flags: 0, pool: 0 };
-        space().insert(new);
-    }
-    Arc::new(GraphMemory { start, len })
+    add_body(stream, || Ok(Body::Alloc(GraphMemory::adopt(start, len, Vec::new())))).map(drop)
 }
 
 /// Records an event in a captured stream; `external` makes it a node.

@@ -43,7 +43,7 @@ pub fn initialise() -> R {
                 return Err(CUresult::NO_DEVICE);
             }
             super::entry::watch_forks();
-            let managed = Arena::new(MANAGED_BASE, 16 * settings.memory_bytes, c"ringway-softgpu-managed")?;
+            let managed = Arena::new(MANAGED_BASE, 16 * settings.memory_bytes, 0)?;
             let devices = (0..settings.devices).map(Device::new).collect::<R<Vec<_>>>()?;
             Ok(Driver { devices, managed })
         })
@@ -78,7 +78,7 @@ impl Device {
         Ok(Device {
             ordinal,
             cc: settings().compute_capability,
-            arena: Arena::new(base, settings().memory_bytes, c"ringway-softgpu")?,
+            arena: Arena::new(base, settings().memory_bytes, ordinal)?,
             primary: Mutex::new(Primary::new()),
             pools: DevicePools::default(),
             grids: std::sync::atomic::AtomicU64::new(0),
@@ -193,7 +193,8 @@ impl Device {
             85 => self.ordinal as i32,                  // MULTI_GPU_BOARD_GROUP_ID
             86 => 0,                                    // HOST_NATIVE_ATOMIC_SUPPORTED
             87 => 2,                                    // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
-            88 | 89 => 0,                               // PAGEABLE_MEMORY_ACCESS, CONCURRENT_MANAGED_ACCESS
+            88 => 0,                                    // PAGEABLE_MEMORY_ACCESS
+            89 => 1,                                    // CONCURRENT_MANAGED_ACCESS
             90 | 91 => 1,                               // COMPUTE_PREEMPTION, CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
             92..=94 => 0,                               // first forms of the stream memory operations
             95 => 1,                                    // COOPERATIVE_LAUNCH
@@ -201,9 +202,11 @@ impl Device {
             97 => self.shared_optin() as i32,           // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
             98 => 0,                                    // CAN_FLUSH_REMOTE_WRITES
             99 => 1,                                    // HOST_REGISTER_SUPPORTED
-            100 | 101 => 0,                             // PAGEABLE_..._USES_HOST_PAGE_TABLES, DIRECT_MANAGED_MEM_ACCESS
+            100 => 0,                                   // PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES
+            101 => 1,                                   // DIRECT_MANAGED_MEM_ACCESS_FROM_HOST
             102 => 1,                                   // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
-            103..=105 => 0,                             // shareable handle types
+            103 => 1,                                   // HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED
+            104 | 105 => 0,                             // other shareable handle types
             106 => self.blocks_per_multiprocessor() as i32,
             107..=110 => 0,                             // compression, persisting L2, access policy window, RDMA with virtual memory
             111 => shared_reserved,                     // RESERVED_SHARED_MEMORY_PER_BLOCK
@@ -211,9 +214,11 @@ impl Device {
             113 => 1,                                   // READ_ONLY_HOST_REGISTER_SUPPORTED
             114 => 0,                                   // TIMELINE_SEMAPHORE_INTEROP_SUPPORTED
             115 => 1,                                   // MEMORY_POOLS_SUPPORTED
-            116..=121 => 0,                             // GPUDirect RDMA, pool handle types, CLUSTER_LAUNCH, deferred arrays
+            116..=118 | 120 | 121 => 0,                 // GPUDirect RDMA, CLUSTER_LAUNCH, deferred arrays
+            119 => 1,                                   // MEMPOOL_SUPPORTED_HANDLE_TYPES: file descriptors
             122 | 123 => 1,                             // 64-bit stream memory operations and their NOR
-            124 | 125 => 0,                             // DMA_BUF, IPC_EVENT
+            124 => 0,                                   // DMA_BUF
+            125 => 1,                                   // IPC_EVENT_SUPPORTED
             126 => 1,                                   // MEM_SYNC_DOMAIN_COUNT
             127 | 128 => 0,                             // TENSOR_MAP_ACCESS, HANDLE_TYPE_FABRIC
             129 => 1,                                   // UNIFIED_FUNCTION_POINTERS

@@ -1,9 +1,11 @@
 //! Events: marks in streams with the time at which they were reached.
 
 use super::capture::CapturedEvent;
+use super::ipc::{self, SharedEvent};
+use super::op::Op;
 use super::registry::Registry;
 use super::result::{CUresult, R, ensure};
-use super::stream::Mark;
+use super::stream::{Mark, Stream};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -13,6 +15,8 @@ pub static EVENTS: Registry<Event> = Registry::new(3);
 
 /// `CU_EVENT_DISABLE_TIMING`.
 pub const DISABLE_TIMING: u32 = 2;
+/// `CU_EVENT_INTERPROCESS`.
+pub const INTERPROCESS: u32 = 4;
 
 /// An event.
 pub struct Event {
@@ -24,6 +28,8 @@ pub struct Event {
     pub flags: u32,
     /// What was recorded last.
     pub state: Mutex<Recorded>,
+    /// Where other processes see it recorded and reached (CU_EVENT_INTERPROCESS).
+    pub shared: Option<Arc<SharedEvent>>,
 }
 
 /// What an event holds.
@@ -38,26 +44,68 @@ pub enum Recorded {
     Captured(CapturedEvent),
 }
 
+/// What a wait for an event waits for.
+#[derive(Clone)]
+pub enum Target {
+    /// It was never recorded.
+    Nothing,
+    /// A position in a stream.
+    Mark(Mark),
+    /// A recording that maybe another process makes.
+    Shared(Arc<SharedEvent>, u32),
+}
+
+impl Target {
+    /// Sleeps until it is reached, or the context gives up.
+    pub fn wait(&self, ctx: &super::context::Context) {
+        match self {
+            Target::Nothing => {}
+            Target::Mark(mark) => mark.wait(),
+            Target::Shared(shared, number) => shared.wait(*number, || ipc::gives_up(ctx)),
+        }
+    }
+}
+
 /// One recording.
 #[derive(Default)]
 pub struct Record {
     time: OnceLock<Instant>,
+    shared: Option<(Arc<SharedEvent>, u32)>,
 }
 
 impl Record {
+    /// Of an event, which is now to be reached again.
+    pub fn of(event: &Event) -> Record {
+        Record { time: OnceLock::new(), shared: event.shared.as_ref().map(|shared| (Arc::clone(shared), shared.begin())) }
+    }
+
     /// The recording is reached.
     pub fn reach(&self) {
         let _ = self.time.set(Instant::now());
+        if let Some((shared, number)) = &self.shared {
+            shared.reach(*number);
+        }
     }
 }
 
 /// `cuEventCreate`.
 pub fn create(flags: u32) -> R<u64> {
     let ctx = super::context::current()?;
-    ensure(flags & !7 == 0 && (flags & 4 == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
+    ensure(flags & !7 == 0 && (flags & INTERPROCESS == 0 || flags & DISABLE_TIMING != 0), CUresult::INVALID_VALUE)?;
+    let shared = if flags & INTERPROCESS != 0 { Some(Arc::new(SharedEvent::create(ctx.device.ordinal)?)) } else { None };
+    Ok(enter(ctx.handle, flags, shared))
+}
+
+fn enter(ctx: u64, flags: u32, shared: Option<Arc<SharedEvent>>) -> u64 {
     let handle = EVENTS.reserve();
-    EVENTS.insert(handle, Arc::new(Event { handle, ctx: ctx.handle, flags, state: Mutex::default() }));
-    Ok(handle)
+    EVENTS.insert(handle, Arc::new(Event { handle, ctx, flags, state: Mutex::default(), shared }));
+    handle
+}
+
+/// `cuIpcOpenEventHandle`.
+pub fn open(handle: &ipc::Handle) -> R<u64> {
+    let ctx = super::context::current()?;
+    Ok(enter(ctx.handle, DISABLE_TIMING | INTERPROCESS, Some(Arc::new(SharedEvent::open(handle)?))))
 }
 
 /// `cuEventDestroy`: returns at once, whatever the event waits for.
@@ -76,23 +124,46 @@ impl Event {
         }
     }
 
+    /// The last recording, to be waited for.
+    pub fn target(&self) -> R<Target> {
+        let mark = self.mark()?;
+        Ok(match (&self.shared, mark) {
+            (Some(shared), _) => Target::Shared(Arc::clone(shared), shared.latest()),
+            (None, Some(mark)) => Target::Mark(mark),
+            (None, None) => Target::Nothing,
+        })
+    }
+
+    /// Makes what a stream gets from now on wait for the last recording.
+    pub fn wait_in(&self, stream: &Arc<Stream>) -> R {
+        match self.target()? {
+            Target::Mark(mark) if !mark.reached() => drop(stream.submit(Op::Empty, vec![mark])),
+            Target::Shared(shared, number) if !shared.reached(number) => drop(stream.submit(Op::Await(shared, number), Vec::new())),
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn healthy(&self) -> R {
         super::context::CONTEXTS.find(self.ctx).ok_or(CUresult::CONTEXT_IS_DESTROYED)?.healthy()
     }
 
     /// `cuEventQuery`.
     pub fn query(&self) -> R {
-        let reached = self.mark()?.is_none_or(|mark| mark.reached());
+        let reached = match self.target()? {
+            Target::Nothing => true,
+            Target::Mark(mark) => mark.reached(),
+            Target::Shared(shared, number) => shared.reached(number),
+        };
         self.healthy()?;
         ensure(reached, CUresult::NOT_READY)
     }
 
     /// `cuEventSynchronize`.
     pub fn synchronize(&self) -> R {
-        if let Some(mark) = self.mark()? {
-            mark.wait();
-        }
+        let target = self.target()?;
         if let Some(ctx) = super::context::CONTEXTS.find(self.ctx) {
+            target.wait(&ctx);
             ctx.flush_printf();
         }
         self.healthy()

@@ -1,18 +1,16 @@
-//! Graphs: nodes with dependencies, and their executable form, a list in an order that honours them.
-//!
-//! An executable graph runs its nodes one after the other in the launching stream. That is one of the orders CUDA allows.
+//! Graphs: nodes with dependencies. Their executable form is in [`super::graph_exec`].
 
-use super::abi::{CUhostFn, Host};
-use super::context::Context;
-use super::event::{Event, Record, Recorded};
+use super::abi::{CUgraphEdgeData, CUhostFn, Host};
+use super::condition::{Condition, Conditional};
+use super::event::Event;
+use super::graph_memory::GraphMemory;
 use super::launch::KernelLaunch;
 use super::memory::copy::{Copy3D, Fill};
-use super::memory::{self, Kind, space};
 use super::op::Op;
 use super::registry::Registry;
 use super::result::{CUresult, R, ensure};
-use super::stream::{Mark, Stream};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -21,8 +19,6 @@ use std::sync::{Arc, Weak};
 pub static GRAPHS: Registry<Graph> = Registry::new(11);
 /// All nodes of those graphs.
 pub static NODES: Registry<Node> = Registry::new(12);
-/// All executable graphs.
-pub static EXECS: Registry<Exec> = Registry::new(13);
 /// All user objects.
 pub static USER_OBJECTS: Registry<UserObject> = Registry::new(14);
 
@@ -51,22 +47,8 @@ pub enum Body {
     Free(u64),
     /// Stream memory operations.
     Batch(Arc<Vec<Op>>),
-}
-
-/// Memory of an allocation node: its address is fixed from the time the node is made, and it lives as long as any graph that names it.
-pub struct GraphMemory {
-    /// Address.
-    pub start: u64,
-    /// Bytes.
-    pub len: u64,
-}
-
-impl Drop for GraphMemory {
-    fn drop(&mut self) {
-        if let Some(gone) = space().remove(self.start, |a| a.kind == Kind::Graph) {
-            memory::free_backing(&gone);
-        }
-    }
+    /// Graphs that run, or do not, by the value of a word.
+    Conditional(Arc<Conditional>),
 }
 
 impl Body {
@@ -84,6 +66,43 @@ impl Body {
             Body::Alloc(_) => 10,
             Body::Free(_) => 11,
             Body::Batch(_) => 12,
+            Body::Conditional(_) => 13,
+        }
+    }
+
+    /// What it is, in words.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Body::Kernel(_) => "kernel",
+            Body::Memcpy(_) => "memcpy",
+            Body::Memset(_) => "memset",
+            Body::Host(..) => "host",
+            Body::Child(_) => "graph",
+            Body::Empty => "empty",
+            Body::EventRecord(_) => "event record",
+            Body::EventWait(_) => "event wait",
+            Body::Alloc(_) => "mem alloc",
+            Body::Free(_) => "mem free",
+            Body::Batch(_) => "batch mem op",
+            Body::Conditional(_) => "conditional",
+        }
+    }
+
+    /// Graphs within the node, which have nodes of their own.
+    pub fn inner(&self) -> Vec<Arc<Graph>> {
+        match self {
+            Body::Child(graph) => vec![Arc::clone(graph)],
+            Body::Conditional(conditional) => conditional.bodies.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A copy for another graph, with inner graphs of its own.
+    fn duplicate(&self) -> Body {
+        match self {
+            Body::Child(graph) => Body::Child(graph.duplicate()),
+            Body::Conditional(conditional) => Body::Conditional(conditional.duplicate()),
+            body => body.clone(),
         }
     }
 
@@ -98,13 +117,10 @@ impl Body {
             Op::WaitValue(_) | Op::WriteValue { .. } => Body::Batch(Arc::new(vec![op.clone()])),
             Op::Batch(ops) => Body::Batch(Arc::clone(ops)),
             Op::Free(address) => Body::Free(*address),
-            Op::Callback(..) | Op::Record(_) | Op::Graph(_) => return Err(CUresult::STREAM_CAPTURE_UNSUPPORTED),
+            Op::Callback(..) | Op::Record(_) | Op::Await(..) | Op::Graph(_) => return Err(CUresult::STREAM_CAPTURE_UNSUPPORTED),
         })
     }
 }
-
-/// A parameter buffer, and the address of each parameter in it.
-pub type ExposedParams = (Vec<u8>, Vec<u64>);
 
 /// A node.
 pub struct Node {
@@ -120,12 +136,26 @@ pub struct Node {
     pub body: Mutex<Body>,
     /// Nodes that come before it.
     pub deps: Mutex<Vec<u64>>,
+    /// What was said about those edges, where it is not the default.
+    edge_data: Mutex<HashMap<u64, CUgraphEdgeData>>,
     /// The node this one was cloned from, or 0.
     pub original: u64,
     /// Attributes that programs set.
     pub attributes: Mutex<HashMap<u32, [u8; 64]>>,
-    /// Parameter buffers handed out by `cuGraphKernelNodeGetParams`; valid while the node lives.
-    pub exposed: Mutex<Vec<Arc<ExposedParams>>>,
+    /// Memory handed out with the node's parameters; valid while the node lives.
+    pub exposed: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Node {
+    /// What was said about the edge from a node to this one.
+    pub fn edge(&self, from: u64) -> CUgraphEdgeData {
+        self.edge_data.lock().get(&from).copied().unwrap_or_default()
+    }
+
+    /// Keeps something alive as long as the node.
+    pub fn keep<T: Any + Send + Sync>(&self, thing: Arc<T>) {
+        self.exposed.lock().push(thing);
+    }
 }
 
 /// A graph.
@@ -137,6 +167,8 @@ pub struct Graph {
     nodes: Mutex<Vec<Arc<Node>>>,
     next_local: AtomicU32,
     users: Mutex<HashMap<u64, (u32, Arc<UserObject>)>>,
+    /// The words that its conditional nodes look at.
+    pub conditions: Mutex<Vec<Arc<Condition>>>,
 }
 
 /// A `CUuserObject`: a host object with a count of references, destroyed by its function.
@@ -174,8 +206,8 @@ impl Drop for Graph {
     fn drop(&mut self) {
         for node in self.nodes.get_mut() {
             let _ = NODES.remove(node.handle);
-            if let Body::Child(child) = &*node.body.lock() {
-                let _ = GRAPHS.remove(child.handle);
+            for inner in node.body.lock().inner() {
+                let _ = GRAPHS.remove(inner.handle);
             }
         }
         for (_, (count, object)) in self.users.get_mut().drain() {
@@ -194,6 +226,7 @@ impl Graph {
             nodes: Mutex::default(),
             next_local: AtomicU32::new(0),
             users: Mutex::default(),
+            conditions: Mutex::default(),
         });
         GRAPHS.insert(graph.handle, Arc::clone(&graph));
         graph
@@ -201,8 +234,18 @@ impl Graph {
 
     /// Adds a node after `deps`, which must be nodes of this graph, each named once.
     pub fn add(self: &Arc<Self>, body: Body, deps: &[u64]) -> R<Arc<Node>> {
+        self.add_with(body, deps, &[])
+    }
+
+    /// As [`Graph::add`], with what is said about each edge (nothing: the default).
+    pub fn add_with(self: &Arc<Self>, body: Body, deps: &[u64], data: &[CUgraphEdgeData]) -> R<Arc<Node>> {
         self.check_deps(deps)?;
-        Ok(self.insert(body, deps.to_vec(), 0))
+        for (&dep, data) in deps.iter().zip(data) {
+            check_edge(data, &*NODES.get(dep)?.body.lock(), &body)?;
+        }
+        let node = self.insert(body, deps.to_vec(), 0);
+        node.note_edges(deps.iter().copied().zip(data.iter().copied()));
+        Ok(node)
     }
 
     fn insert(self: &Arc<Self>, body: Body, deps: Vec<u64>, original: u64) -> Arc<Node> {
@@ -213,6 +256,7 @@ impl Graph {
             graph_handle: self.handle,
             body: Mutex::new(body),
             deps: Mutex::new(deps),
+            edge_data: Mutex::default(),
             original,
             attributes: Mutex::default(),
             exposed: Mutex::default(),
@@ -231,6 +275,28 @@ impl Graph {
         Ok(())
     }
 
+    /// The word behind a conditional handle, which may be of a graph that has this one inside.
+    pub fn condition(&self, address: u64) -> Option<Arc<Condition>> {
+        let own = |graph: &Graph| graph.conditions.lock().iter().find(|c| c.address == address).cloned();
+        own(self).or_else(|| {
+            let mut found = None;
+            GRAPHS.each(|graph| {
+                if found.is_none() && graph.handle != self.handle && graph.contains(self.handle) {
+                    found = own(graph);
+                }
+            });
+            found
+        })
+    }
+
+    /// Whether another graph is somewhere inside this one.
+    fn contains(&self, handle: u64) -> bool {
+        self.nodes().iter().any(|node| {
+            let inner = node.body.lock().inner();
+            inner.iter().any(|graph| graph.handle == handle || graph.contains(handle))
+        })
+    }
+
     /// Its nodes in order of creation.
     pub fn nodes(&self) -> Vec<Arc<Node>> {
         self.nodes.lock().clone()
@@ -241,29 +307,37 @@ impl Graph {
         self.nodes().iter().flat_map(|n| n.deps.lock().iter().map(|&d| (d, n.handle)).collect::<Vec<_>>()).collect()
     }
 
-    /// Adds edges; CUDA_ERROR_INVALID_VALUE for one that exists, or that would close a circle.
-    pub fn connect(self: &Arc<Self>, pairs: &[(u64, u64)]) -> R {
-        for &(from, to) in pairs {
+    /// Adds edges, with what is said about each (nothing: the default); CUDA_ERROR_INVALID_VALUE for one that exists, or that would
+    /// close a circle.
+    pub fn connect(self: &Arc<Self>, pairs: &[(u64, u64)], data: &[CUgraphEdgeData]) -> R {
+        for (i, &(from, to)) in pairs.iter().enumerate() {
             self.check_deps(&[from])?;
             self.check_deps(&[to])?;
             let node = NODES.get(to)?;
+            if let Some(data) = data.get(i) {
+                ensure(from != to, CUresult::INVALID_VALUE)?;
+                check_edge(data, &NODES.get(from)?.body.lock(), &node.body.lock())?;
+            }
             ensure(from != to && !node.deps.lock().contains(&from), CUresult::INVALID_VALUE)?;
             node.deps.lock().push(from);
             if self.ordered().is_err() {
                 node.deps.lock().pop();
                 return Err(CUresult::INVALID_VALUE);
             }
+            node.note_edges(data.get(i).map(|&data| (from, data)).into_iter());
         }
         Ok(())
     }
 
-    /// Removes edges, which must exist.
-    pub fn disconnect(&self, pairs: &[(u64, u64)]) -> R {
-        for &(from, to) in pairs {
+    /// Removes edges, which must exist, with the data that is given for them if any is.
+    pub fn disconnect(&self, pairs: &[(u64, u64)], data: &[CUgraphEdgeData]) -> R {
+        for (i, &(from, to)) in pairs.iter().enumerate() {
             let node = NODES.find(to).filter(|n| n.graph_handle == self.handle).ok_or(CUresult::INVALID_VALUE)?;
             let mut deps = node.deps.lock();
             let at = deps.iter().position(|&d| d == from).ok_or(CUresult::INVALID_VALUE)?;
+            ensure(data.get(i).is_none_or(|data| same_edge(data, &node.edge(from))), CUresult::INVALID_VALUE)?;
             deps.remove(at);
+            node.edge_data.lock().remove(&from);
         }
         Ok(())
     }
@@ -303,18 +377,19 @@ impl Graph {
         let copy = Graph::create();
         let mut new_of = HashMap::new();
         for node in self.nodes() {
-            let body = match &*node.body.lock() {
-                Body::Child(child) => Body::Child(child.duplicate()),
-                body => body.clone(),
-            };
+            let body = node.body.lock().duplicate();
             let new = copy.insert(body, Vec::new(), node.handle);
             *new.attributes.lock() = node.attributes.lock().clone();
             new_of.insert(node.handle, new);
         }
         for node in self.nodes() {
-            let deps = node.deps.lock().iter().filter_map(|d| new_of.get(d).map(|n| n.handle)).collect();
-            *new_of[&node.handle].deps.lock() = deps;
+            let new_handle = |old: &u64| new_of.get(old).map(|n| n.handle);
+            let new = &new_of[&node.handle];
+            *new.deps.lock() = node.deps.lock().iter().filter_map(new_handle).collect();
+            let data: Vec<_> = node.edge_data.lock().iter().filter_map(|(old, data)| Some((new_handle(old)?, *data))).collect();
+            new.note_edges(data.into_iter());
         }
+        copy.conditions.lock().clone_from(&self.conditions.lock());
         for (handle, (count, object)) in self.users.lock().iter() {
             object.retain(*count);
             copy.users.lock().insert(*handle, (*count, Arc::clone(object)));
@@ -358,170 +433,25 @@ impl Graph {
     }
 }
 
-/// One node of an executable graph.
-#[derive(Clone)]
-pub struct Entry {
-    /// The node it was made from.
-    pub node: u64,
-    /// What it does.
-    pub body: Body,
-    /// `cuGraphNodeSetEnabled`.
-    pub enabled: bool,
+fn same_edge(a: &CUgraphEdgeData, b: &CUgraphEdgeData) -> bool {
+    (a.from_port, a.to_port, a.kind) == (b.from_port, b.to_port, b.kind)
 }
 
-/// An executable graph.
-pub struct Exec {
-    /// Its handle.
-    pub handle: u64,
-    /// Unique number.
-    pub id: u32,
-    /// Instantiation flags.
-    pub flags: u64,
-    entries: Mutex<Arc<Vec<Entry>>>,
-    /// Which graph's node each entry stands for, with the graph kept alive for its node handles.
-    index: HashMap<u64, usize>,
-    last: Mutex<Option<Mark>>,
+/// Whether nothing is said about an edge but that it is there.
+pub fn plain_edge(data: &CUgraphEdgeData) -> bool {
+    same_edge(data, &CUgraphEdgeData::default())
 }
 
-/// One launch of an executable graph.
-pub struct ExecList {
-    entries: Arc<Vec<Entry>>,
-    records: HashMap<usize, Arc<Record>>,
+/// CUDA_ERROR_INVALID_VALUE for ports and kinds of edges that the nodes do not have. Edges of every kind are kept in the same way here: the
+/// second node begins when the first has ended.
+fn check_edge(data: &CUgraphEdgeData, from: &Body, to: &Body) -> R {
+    let kernels = matches!((from, to), (Body::Kernel(_), Body::Kernel(_)));
+    let ports = data.to_port == 0 && (data.from_port == 0 || (data.from_port <= 2 && matches!(from, Body::Kernel(_))));
+    ensure(ports && data.kind <= 1 && (data.kind == 0 || kernels) && data.reserved == [0; 5], CUresult::INVALID_VALUE)
 }
 
-/// Lists the nodes of a graph and of its child graphs in an executable order.
-fn flatten(graph: &Graph, into: &mut Vec<Entry>) -> R {
-    for node in graph.ordered()? {
-        let body = node.body.lock().clone();
-        match &body {
-            Body::Child(child) => flatten(child, into)?,
-            _ => into.push(Entry { node: node.handle, body, enabled: true }),
-        }
-    }
-    Ok(())
-}
-
-impl Exec {
-    /// Makes the executable form.
-    pub fn instantiate(graph: &Graph, flags: u64) -> R<Arc<Exec>> {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        ensure(flags & !0xf == 0, CUresult::INVALID_VALUE)?;
-        ensure(flags & 4 == 0, CUresult::NOT_SUPPORTED)?;
-        let mut entries = Vec::new();
-        flatten(graph, &mut entries)?;
-        let index = entries.iter().enumerate().map(|(i, e)| (e.node, i)).collect();
-        let exec = Arc::new(Exec {
-            handle: EXECS.reserve(),
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            flags,
-            entries: Mutex::new(Arc::new(entries)),
-            index,
-            last: Mutex::new(None),
-        });
-        EXECS.insert(exec.handle, Arc::clone(&exec));
-        Ok(exec)
-    }
-
-    /// Changes the entry of a node.
-    pub fn change(&self, node: u64, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let &at = self.index.get(&node).ok_or(CUresult::INVALID_VALUE)?;
-        let mut entries = self.entries.lock();
-        change(&mut Arc::make_mut(&mut entries)[at])
-    }
-
-    /// Whether a node is enabled.
-    pub fn enabled(&self, node: u64) -> R<bool> {
-        let &at = self.index.get(&node).ok_or(CUresult::INVALID_VALUE)?;
-        Ok(self.entries.lock()[at].enabled)
-    }
-
-    /// Replaces the bodies by those of a graph of the same shape. The error names the entry and the `CUgraphExecUpdateResult`.
-    pub fn update(&self, graph: &Graph) -> Result<(), (u64, u32)> {
-        let mut fresh = Vec::new();
-        flatten(graph, &mut fresh).map_err(|_| (0, 1u32))?;
-        let mut entries = self.entries.lock();
-        if fresh.len() != entries.len() {
-            return Err((0, 2));
-        }
-        for (old, new) in entries.iter().zip(&fresh) {
-            if old.body.kind() != new.body.kind() {
-                return Err((new.node, 3));
-            }
-        }
-        for (old, new) in Arc::make_mut(&mut entries).iter_mut().zip(fresh) {
-            old.body = new.body;
-        }
-        Ok(())
-    }
-
-    /// `cuGraphExecChildGraphNodeSetParams`: `embedded` is the graph inside the node, `fresh` one of the same shape.
-    pub fn update_child(&self, embedded: &Graph, fresh: &Graph) -> R {
-        let (mut old, mut new) = (Vec::new(), Vec::new());
-        flatten(embedded, &mut old)?;
-        flatten(fresh, &mut new)?;
-        ensure(old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| a.body.kind() == b.body.kind()), CUresult::INVALID_VALUE)?;
-        for (a, b) in old.into_iter().zip(new) {
-            self.change(a.node, |entry| {
-                entry.body = b.body;
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Submits one launch. Launches of one executable graph do not overlap.
-    pub fn launch(&self, stream: &Arc<Stream>) -> R {
-        let entries = Arc::clone(&self.entries.lock());
-        let mut last = self.last.lock();
-        let mut after: Vec<Mark> = last.iter().cloned().collect();
-        let mut records = HashMap::new();
-        for (i, entry) in entries.iter().enumerate().filter(|(_, e)| e.enabled) {
-            match &entry.body {
-                Body::EventRecord(_) => drop(records.insert(i, Arc::new(Record::default()))),
-                Body::EventWait(event) => after.extend(event.mark()?),
-                _ => {}
-            }
-        }
-        let list = Arc::new(ExecList { entries: Arc::clone(&entries), records: records.clone() });
-        let mark = stream.submit(Op::Graph(list), after);
-        for (i, record) in records {
-            if let Body::EventRecord(event) = &entries[i].body {
-                *event.state.lock() = Recorded::Stream(record, mark.clone());
-            }
-        }
-        *last = Some(mark);
-        Ok(())
-    }
-}
-
-impl ExecList {
-    /// Executes it: the first fault ends it.
-    pub fn run(&self, stream: &Arc<Stream>, ctx: &Arc<Context>) -> R {
-        for (i, entry) in self.entries.iter().enumerate().filter(|(_, e)| e.enabled) {
-            match &entry.body {
-                Body::Kernel(launch) => launch.run(ctx)?,
-                Body::Memcpy(copy) => copy.run(),
-                Body::Memset(fill) => fill.run(),
-                Body::Host(function, data) => Op::Host(*function, *data).run(stream, ctx)?,
-                Body::EventRecord(_) => self.records.get(&i).into_iter().for_each(|r| r.reach()),
-                Body::Batch(ops) => ops.iter().try_for_each(|op| op.run(stream, ctx))?,
-                Body::Free(address) => {
-                    // Memory of an allocation node stays with the graph; other stream-ordered memory goes now.
-                    memory::pool::free_now(*address);
-                }
-                Body::Child(_) | Body::Empty | Body::EventWait(_) | Body::Alloc(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it runs code of the program.
-    pub fn calls_host(&self) -> bool {
-        self.entries.iter().any(|e| matches!(e.body, Body::Host(..) | Body::Batch(_)))
-    }
-
-    /// Events still get their time when the launch is skipped.
-    pub fn skip(&self) {
-        self.records.values().for_each(|r| r.reach());
+impl Node {
+    fn note_edges(&self, data: impl Iterator<Item = (u64, CUgraphEdgeData)>) {
+        self.edge_data.lock().extend(data.filter(|(_, data)| !plain_edge(data)));
     }
 }

@@ -6,13 +6,17 @@
 
 pub mod abi;
 pub mod capture;
+pub mod condition;
 pub mod context;
 pub mod device;
 pub mod entry;
 pub mod event;
 pub mod exports;
 pub mod graph;
+pub mod graph_exec;
+pub mod graph_memory;
 pub mod image;
+pub mod ipc;
 pub mod journal;
 pub mod launch;
 pub mod memory;

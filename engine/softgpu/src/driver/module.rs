@@ -22,6 +22,9 @@ pub static LIBRARIES: Registry<Library> = Registry::new(8);
 /// All kernels of live libraries.
 pub static KERNELS: Registry<LibraryKernel> = Registry::new(9);
 
+/// Address and size of variables by name.
+pub type Symbols = BTreeMap<String, (u64, u64)>;
+
 /// A module in a context.
 pub struct Module {
     /// Its handle.
@@ -31,7 +34,9 @@ pub struct Module {
     /// The compiled code.
     pub program: Arc<Program>,
     /// Address and size of each variable.
-    pub symbols: BTreeMap<String, (u64, u64)>,
+    pub symbols: Symbols,
+    /// Those of them that go with the module.
+    owned: Symbols,
     functions: Mutex<HashMap<String, u64>>,
 }
 
@@ -69,6 +74,8 @@ pub struct Library {
     /// The compiled code.
     pub program: Arc<Program>,
     modules: Mutex<HashMap<u64, Arc<Module>>>,
+    /// Its managed variables: the same ones in every context.
+    managed: Mutex<Symbols>,
     kernels: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -202,28 +209,48 @@ pub fn compile(bytes: &[u8], jit: &JitOptions) -> R<Arc<Program>> {
 }
 
 impl Module {
-    /// Places a program in a context.
-    pub fn place(ctx: &Arc<Context>, program: Arc<Program>) -> R<Arc<Module>> {
-        let mut symbols = BTreeMap::new();
-        let placed = Self::place_globals(ctx, &program, &mut symbols);
+    /// Places a program in a context. A library's managed variables are in `managed`, placed once for all contexts.
+    pub fn place(ctx: &Arc<Context>, program: Arc<Program>, managed: Option<&mut Symbols>) -> R<Arc<Module>> {
+        let mut symbols = Symbols::new();
+        let shared = managed.is_some();
+        let placed = Self::place_globals(ctx, &program, &mut symbols, managed);
+        let own = |name: &str| !shared || program.globals.iter().any(|g| g.name == name && !g.managed);
         if let Err(code) = placed {
+            symbols.retain(|name, _| own(name));
             free_symbols(&symbols);
             return Err(code);
         }
+        let owned = symbols.iter().filter(|(name, _)| own(name)).map(|(name, &place)| (name.clone(), place)).collect();
         let handle = MODULES.reserve();
-        let module = Arc::new(Module { handle, ctx: ctx.handle, program, symbols, functions: Mutex::default() });
+        let module = Arc::new(Module { handle, ctx: ctx.handle, program, symbols, owned, functions: Mutex::default() });
         MODULES.insert(handle, Arc::clone(&module));
         Ok(module)
     }
 
-    fn place_globals(ctx: &Context, program: &Program, symbols: &mut BTreeMap<String, (u64, u64)>) -> R {
+    fn place_globals(ctx: &Context, program: &Program, symbols: &mut Symbols, mut managed: Option<&mut Symbols>) -> R {
+        let mut fresh = Vec::with_capacity(program.globals.len());
         for global in &program.globals {
+            let there = managed.as_ref().filter(|_| global.managed).and_then(|m| m.get(&global.name).copied());
+            if let Some(place) = there {
+                symbols.insert(global.name.clone(), place);
+                continue;
+            }
             let len = global.size.max(1);
-            let start = memory::pool::allocate_or_wait(ctx, ctx.device, len, global.align)?;
-            space().insert(New { start, len, kind: Kind::Global, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+            let (start, kind) = if global.managed {
+                (device::driver()?.managed.allocate(len, global.align)?, Kind::Managed)
+            } else {
+                (memory::pool::allocate_or_wait(ctx, ctx.device, len, global.align)?, Kind::Global)
+            };
+            let shared = managed.as_mut().filter(|_| global.managed);
+            let owner = if shared.is_some() { 0 } else { ctx.handle };
+            space().insert(New { start, len, kind, device: ctx.device.ordinal, ctx: owner, flags: memory::VARIABLE, pool: 0 });
             symbols.insert(global.name.clone(), (start, global.size));
+            if let Some(shared) = shared {
+                shared.insert(global.name.clone(), (start, global.size));
+            }
+            fresh.push(global);
         }
-        for global in &program.globals {
+        for global in fresh {
             let (start, size) = symbols[&global.name];
             let mut init = global.init.clone();
             init.truncate(size as usize);
@@ -274,9 +301,9 @@ fn kernel_of(program: &Program, name: &str) -> R<Arc<Kernel>> {
     }
 }
 
-fn free_symbols(symbols: &BTreeMap<String, (u64, u64)>) {
+fn free_symbols(symbols: &Symbols) {
     for &(start, _) in symbols.values() {
-        if let Some(gone) = space().remove(start, |a| a.kind == Kind::Global) {
+        if let Some(gone) = space().remove(start, |a| matches!(a.kind, Kind::Global | Kind::Managed)) {
             memory::free_backing(&gone);
         }
     }
@@ -284,7 +311,7 @@ fn free_symbols(symbols: &BTreeMap<String, (u64, u64)>) {
 
 /// `cuModuleLoadData` and its like.
 pub fn load(ctx: &Arc<Context>, bytes: &[u8], jit: &JitOptions) -> R<u64> {
-    Ok(Module::place(ctx, compile(bytes, jit)?)?.handle)
+    Ok(Module::place(ctx, compile(bytes, jit)?, None)?.handle)
 }
 
 fn unload_module(module: &Module) {
@@ -292,7 +319,7 @@ fn unload_module(module: &Module) {
         ctx.all_streams().iter().for_each(|s| s.mark().wait());
     }
     module.forget_functions();
-    free_symbols(&module.symbols);
+    free_symbols(&module.owned);
 }
 
 /// `cuModuleUnload`: waits for work that may use it.
@@ -306,7 +333,7 @@ pub fn unload(handle: u64) -> R {
 pub fn load_library(bytes: &[u8], jit: &JitOptions) -> R<u64> {
     let program = compile(bytes, jit)?;
     let handle = LIBRARIES.reserve();
-    LIBRARIES.insert(handle, Arc::new(Library { handle, program, modules: Mutex::default(), kernels: Mutex::default() }));
+    LIBRARIES.insert(handle, Arc::new(Library { handle, program, modules: Mutex::default(), managed: Mutex::default(), kernels: Mutex::default() }));
     Ok(handle)
 }
 
@@ -320,6 +347,7 @@ pub fn unload_library(handle: u64) -> R {
         let _ = MODULES.remove(module.handle);
         unload_module(&module);
     }
+    free_symbols(&library.managed.lock());
     Ok(())
 }
 
@@ -330,7 +358,7 @@ impl Library {
         if let Some(module) = modules.get(&ctx.id) {
             return Ok(Arc::clone(module));
         }
-        let module = Module::place(ctx, Arc::clone(&self.program))?;
+        let module = Module::place(ctx, Arc::clone(&self.program), Some(&mut self.managed.lock()))?;
         modules.insert(ctx.id, Arc::clone(&module));
         Ok(module)
     }

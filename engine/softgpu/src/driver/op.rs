@@ -3,7 +3,8 @@
 use super::abi::{CUhostFn, CUstreamCallback, Host};
 use super::context::{Context, IN_CALLBACK};
 use super::event::Record;
-use super::graph::ExecList;
+use super::graph_exec::ExecList;
+use super::ipc::{SharedEvent, gives_up};
 use super::launch::KernelLaunch;
 use super::memory::copy::{Copy3D, Fill};
 use super::memory::pool;
@@ -31,6 +32,8 @@ pub enum Op {
     Callback(CUstreamCallback, Host),
     /// Sets an event's time.
     Record(Arc<Record>),
+    /// Waits for a recording that maybe another process makes.
+    Await(Arc<SharedEvent>, u32),
     /// Waits until a word of memory compares as asked.
     WaitValue(WaitValue),
     /// Writes a word of memory.
@@ -78,7 +81,7 @@ impl Op {
     /// Whether it runs code of the program, or may take long for reasons outside this device.
     pub fn calls_host(&self) -> bool {
         match self {
-            Op::Host(..) | Op::Callback(..) | Op::WaitValue(_) | Op::Batch(_) => true,
+            Op::Host(..) | Op::Callback(..) | Op::WaitValue(_) | Op::Batch(_) | Op::Await(..) => true,
             Op::Graph(list) => list.calls_host(),
             _ => false,
         }
@@ -99,6 +102,7 @@ impl Op {
             }
             Op::Callback(function, data) => callback(*function, *data, stream, CUresult::SUCCESS),
             Op::Record(record) => record.reach(),
+            Op::Await(event, number) => event.wait(*number, || gives_up(ctx)),
             Op::WaitValue(wait) => wait.run(ctx),
             Op::WriteValue { address, value, wide } => write_value(*address, *value, *wide),
             Op::Batch(ops) => ops.iter().try_for_each(|op| op.run(stream, ctx))?,

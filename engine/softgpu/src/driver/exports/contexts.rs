@@ -129,12 +129,8 @@ export! {
     cuCtxWaitEvent [cuCtxWaitEvent] [] |_d| (ctx: CUcontext, event: CUevent) {
         let ctx = of(ctx)?;
         ctx.healthy()?;
-        if let Some(mark) = crate::driver::event::EVENTS.get(event.0)?.mark()? {
-            for stream in ctx.all_streams() {
-                stream.submit(crate::driver::op::Op::Empty, vec![mark.clone()]);
-            }
-        }
-        Ok(())
+        let event = crate::driver::event::EVENTS.get(event.0)?;
+        ctx.all_streams().iter().try_for_each(|stream| event.wait_in(stream))
     }
     cuCtxEnablePeerAccess [cuCtxEnablePeerAccess] [] |_d| (peerContext: CUcontext, flags: u32) {
         ensure(flags == 0, CUresult::INVALID_VALUE)?;

@@ -2,6 +2,7 @@
 
 use crate::driver::abi::*;
 use crate::driver::capture;
+use crate::driver::context::current;
 use crate::driver::entry::export;
 use crate::driver::event::{self, EVENTS, Record, Recorded};
 use crate::driver::op::Op;
@@ -21,6 +22,16 @@ export! {
     cuEventQuery [cuEventQuery] [] |_d| (hEvent: CUevent) { EVENTS.get(hEvent.0)?.query() }
     cuEventSynchronize [cuEventSynchronize] [] |_d| (hEvent: CUevent) { EVENTS.get(hEvent.0)?.synchronize() }
     cuEventDestroy [cuEventDestroy cuEventDestroy_v2] [] |_d| (hEvent: CUevent) { event::destroy(hEvent.0) }
+    cuIpcGetEventHandle [cuIpcGetEventHandle] [] |_d| (pHandle: Out<CUipcHandle>, event: CUevent) {
+        pHandle.required()?;
+        current()?;
+        let shared = EVENTS.get(event.0)?.shared.clone().ok_or(CUresult::INVALID_VALUE)?;
+        pHandle.put(CUipcHandle { bytes: shared.export()? })
+    }
+    cuIpcOpenEventHandle [cuIpcOpenEventHandle] [] |_d| (phEvent: Out<CUevent>, handle: CUipcHandle) {
+        phEvent.required()?;
+        phEvent.put(CUevent(event::open(&handle.bytes)?))
+    }
     cuEventElapsedTime [cuEventElapsedTime cuEventElapsedTime_v2] [] |_d| (pMilliseconds: Out<f32>, hStart: CUevent, hEnd: CUevent) {
         pMilliseconds.required()?;
         pMilliseconds.put(event::elapsed(hStart.0, hEnd.0)?)
@@ -41,7 +52,7 @@ fn record(handle: CUevent, stream: CUstream, default: CUstream, flags: u32) -> R
 /// Records into `stream`, after the given marks as well.
 pub fn record_after(handle: CUevent, stream: &Arc<Stream>, after: Vec<Mark>) -> R {
     let event = EVENTS.get(handle.0)?;
-    let record = Arc::new(Record::default());
+    let record = Arc::new(Record::of(&event));
     let mut state = event.state.lock();
     let mark = stream.submit(Op::Record(Arc::clone(&record)), after);
     *state = Recorded::Stream(record, mark);

@@ -1,20 +1,14 @@
-//! Graphs: structure, nodes and their parameters, executable graphs.
+//! Graphs: structure, executable graphs, launches, user objects. Nodes and their parameters are in [`super::graph_nodes`].
 
 use crate::driver::abi::*;
-use crate::driver::capture::graph_memory;
+use crate::driver::capture;
+use crate::driver::condition::Condition;
 use crate::driver::context::{CONTEXTS, Context, current};
-use crate::driver::device::device;
 use crate::driver::entry::export;
-use crate::driver::event::EVENTS;
-use crate::driver::exports::memory::Any;
-use crate::driver::exports::streams::batch;
-use crate::driver::graph::{Body, EXECS, Entry, Exec, GRAPHS, Graph, NODES, Node, USER_OBJECTS, UserObject};
-use crate::driver::journal::{self, Describe};
-use crate::driver::launch::{KernelLaunch, ParamSource, pack};
-use crate::driver::memory::copy::{Copy3D, Fill};
-use crate::driver::memory::{Kind, pool, space};
+use crate::driver::graph::{Body, GRAPHS, Graph, NODES, Node, USER_OBJECTS, UserObject, plain_edge};
+use crate::driver::graph_exec::{EXECS, Entry, Exec, UPLOAD};
 use crate::driver::result::{CUresult, R, ensure};
-use crate::driver::{module, stream};
+use crate::driver::stream;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -67,219 +61,51 @@ export! {
         neighbours(hNode, true, *dependentNodes, *edgeData, numDependentNodes)
     }
     cuGraphAddDependencies [cuGraphAddDependencies] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, numDependencies: usize) {
-        graph(hGraph)?.connect(&pairs(from, to, numDependencies)?)
+        graph(hGraph)?.connect(&pairs(from, to, numDependencies)?, &[])
     }
-    cuGraphAddDependencies_v2 [cuGraphAddDependencies_v2] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, _edgeData: In<CUgraphEdgeData>, numDependencies: usize) {
-        graph(hGraph)?.connect(&pairs(from, to, numDependencies)?)
+    cuGraphAddDependencies_v2 [cuGraphAddDependencies_v2] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, edgeData: In<CUgraphEdgeData>, numDependencies: usize) {
+        graph(hGraph)?.connect(&pairs(from, to, numDependencies)?, &edge_data(edgeData, numDependencies)?)
     }
     cuGraphRemoveDependencies [cuGraphRemoveDependencies] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, numDependencies: usize) {
-        graph(hGraph)?.disconnect(&pairs(from, to, numDependencies)?)
+        graph(hGraph)?.disconnect(&pairs(from, to, numDependencies)?, &[])
     }
-    cuGraphRemoveDependencies_v2 [cuGraphRemoveDependencies_v2] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, _edgeData: In<CUgraphEdgeData>, numDependencies: usize) {
-        graph(hGraph)?.disconnect(&pairs(from, to, numDependencies)?)
+    cuGraphRemoveDependencies_v2 [cuGraphRemoveDependencies_v2] [] |_d| (hGraph: CUgraph, from: In<CUgraphNode>, to: In<CUgraphNode>, edgeData: In<CUgraphEdgeData>, numDependencies: usize) {
+        graph(hGraph)?.disconnect(&pairs(from, to, numDependencies)?, &edge_data(edgeData, numDependencies)?)
     }
     cuGraphDestroyNode [cuGraphDestroyNode] [] |_d| (hNode: CUgraphNode) {
         let n = node(hNode)?;
         n.graph.upgrade().ok_or(CUresult::INVALID_VALUE)?.remove(n.handle)
     }
-    cuGraphAddKernelNode_v1 [cuGraphAddKernelNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: In<CUDA_KERNEL_NODE_PARAMS_v1>) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || kernel(&widen(&nodeParams.get()?)))
-    }
-    cuGraphAddKernelNode [cuGraphAddKernelNode_v2] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: In<CUDA_KERNEL_NODE_PARAMS>) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || kernel(&nodeParams.get()?))
-    }
-    cuGraphKernelNodeGetParams_v1 [cuGraphKernelNodeGetParams] [] |_d| (hNode: CUgraphNode, nodeParams: Out<CUDA_KERNEL_NODE_PARAMS_v1>) {
-        let p = kernel_params(&*node(hNode)?)?;
-        nodeParams.put(CUDA_KERNEL_NODE_PARAMS_v1 { func: p.func, gridDimX: p.gridDimX, gridDimY: p.gridDimY, gridDimZ: p.gridDimZ, blockDimX: p.blockDimX,
-            blockDimY: p.blockDimY, blockDimZ: p.blockDimZ, sharedMemBytes: p.sharedMemBytes, kernelParams: p.kernelParams, extra: p.extra })
-    }
-    cuGraphKernelNodeGetParams [cuGraphKernelNodeGetParams_v2] [] |_d| (hNode: CUgraphNode, nodeParams: Out<CUDA_KERNEL_NODE_PARAMS>) { nodeParams.put(kernel_params(&*node(hNode)?)?) }
-    cuGraphKernelNodeSetParams_v1 [cuGraphKernelNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_KERNEL_NODE_PARAMS_v1>) { set(hNode, kernel(&widen(&nodeParams.get()?))?) }
-    cuGraphKernelNodeSetParams [cuGraphKernelNodeSetParams_v2] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_KERNEL_NODE_PARAMS>) { set(hNode, kernel(&nodeParams.get()?)?) }
-    cuGraphExecKernelNodeSetParams_v1 [cuGraphExecKernelNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, nodeParams: In<CUDA_KERNEL_NODE_PARAMS_v1>) {
-        exec_set(hGraphExec, hNode, kernel(&widen(&nodeParams.get()?))?)
-    }
-    cuGraphExecKernelNodeSetParams [cuGraphExecKernelNodeSetParams_v2] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, nodeParams: In<CUDA_KERNEL_NODE_PARAMS>) {
-        exec_set(hGraphExec, hNode, kernel(&nodeParams.get()?)?)
-    }
-    cuGraphKernelNodeCopyAttributes [cuGraphKernelNodeCopyAttributes] [] |_d| (dst: CUgraphNode, src: CUgraphNode) {
-        let all = node(src)?.attributes.lock().clone();
-        *node(dst)?.attributes.lock() = all;
-        Ok(())
-    }
-    cuGraphKernelNodeGetAttribute [cuGraphKernelNodeGetAttribute] [] |_d| (hNode: CUgraphNode, attr: u32, value_out: Out<CUattributeValue>) {
-        ensure(attr <= 16, CUresult::INVALID_VALUE)?;
-        let bytes = node(hNode)?.attributes.lock().get(&attr).copied().unwrap_or([0; 64]);
-        value_out.put(CUattributeValue { bytes })
-    }
-    cuGraphKernelNodeSetAttribute [cuGraphKernelNodeSetAttribute] [] |_d| (hNode: CUgraphNode, attr: u32, value: In<CUattributeValue>) {
-        let (n, value) = (node(hNode)?, value.get()?.bytes);
-        let cooperative = crate::driver::launch::read_attributes(&[CUlaunchAttribute { id: attr, pad: [0; 4], value }])?;
-        if attr == 2 && let Body::Kernel(launch) = &mut *n.body.lock() {
-            *launch = Arc::new(KernelLaunch { cooperative, ..(**launch).clone() });
-        }
-        n.attributes.lock().insert(attr, value);
-        Ok(())
-    }
-    cuGraphAddMemcpyNode [cuGraphAddMemcpyNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, copyParams: In<CUDA_MEMCPY3D>, _ctx: CUcontext) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || memcpy(&copyParams.get()?))
-    }
-    cuGraphMemcpyNodeGetParams [cuGraphMemcpyNodeGetParams] [] |_d| (hNode: CUgraphNode, nodeParams: Out<CUDA_MEMCPY3D>) {
-        match &*node(hNode)?.body.lock() {
-            Body::Memcpy(copy) => nodeParams.put(copy.to_3d()),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphMemcpyNodeSetParams [cuGraphMemcpyNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_MEMCPY3D>) { set(hNode, memcpy(&nodeParams.get()?)?) }
-    cuGraphExecMemcpyNodeSetParams [cuGraphExecMemcpyNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, copyParams: In<CUDA_MEMCPY3D>, _ctx: CUcontext) {
-        exec_set(hGraphExec, hNode, memcpy(&copyParams.get()?)?)
-    }
-    cuGraphAddMemsetNode [cuGraphAddMemsetNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, memsetParams: In<CUDA_MEMSET_NODE_PARAMS>, _ctx: CUcontext) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || memset(&memsetParams.get()?))
-    }
-    cuGraphMemsetNodeGetParams [cuGraphMemsetNodeGetParams] [] |_d| (hNode: CUgraphNode, nodeParams: Out<CUDA_MEMSET_NODE_PARAMS>) {
-        match &*node(hNode)?.body.lock() {
-            Body::Memset(f) => nodeParams.put(CUDA_MEMSET_NODE_PARAMS { dst: CUdeviceptr(f.dst), pitch: f.pitch as usize, value: f.value, elementSize: f.element, width: f.width as usize, height: f.height as usize }),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphMemsetNodeSetParams [cuGraphMemsetNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_MEMSET_NODE_PARAMS>) { set(hNode, memset(&nodeParams.get()?)?) }
-    cuGraphExecMemsetNodeSetParams [cuGraphExecMemsetNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, memsetParams: In<CUDA_MEMSET_NODE_PARAMS>, _ctx: CUcontext) {
-        exec_set(hGraphExec, hNode, memset(&memsetParams.get()?)?)
-    }
-    cuGraphAddHostNode [cuGraphAddHostNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: In<CUDA_HOST_NODE_PARAMS>) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || host(&nodeParams.get()?))
-    }
-    cuGraphHostNodeGetParams [cuGraphHostNodeGetParams] [] |_d| (hNode: CUgraphNode, nodeParams: Out<CUDA_HOST_NODE_PARAMS>) {
-        match &*node(hNode)?.body.lock() {
-            Body::Host(function, data) => nodeParams.put(CUDA_HOST_NODE_PARAMS { function: *function, userData: *data }),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphHostNodeSetParams [cuGraphHostNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_HOST_NODE_PARAMS>) { set(hNode, host(&nodeParams.get()?)?) }
-    cuGraphExecHostNodeSetParams [cuGraphExecHostNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, nodeParams: In<CUDA_HOST_NODE_PARAMS>) {
-        exec_set(hGraphExec, hNode, host(&nodeParams.get()?)?)
-    }
-    cuGraphAddChildGraphNode [cuGraphAddChildGraphNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, childGraph: CUgraph) {
-        ensure(hGraph != childGraph, CUresult::INVALID_VALUE)?;
-        add(phGraphNode, hGraph, dependencies, numDependencies, || Ok(Body::Child(graph(childGraph)?.duplicate())))
-    }
-    cuGraphChildGraphNodeGetGraph [cuGraphChildGraphNodeGetGraph] [] |_d| (hNode: CUgraphNode, phGraph: Out<CUgraph>) { phGraph.put(CUgraph(child(hNode)?.handle)) }
-    cuGraphExecChildGraphNodeSetParams [cuGraphExecChildGraphNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, childGraph: CUgraph) {
-        exec(hGraphExec)?.update_child(&*child(hNode)?, &*graph(childGraph)?)
-    }
-    cuGraphAddEmptyNode [cuGraphAddEmptyNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || Ok(Body::Empty))
-    }
-    cuGraphAddEventRecordNode [cuGraphAddEventRecordNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, event: CUevent) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || Ok(Body::EventRecord(EVENTS.get(event.0)?)))
-    }
-    cuGraphEventRecordNodeGetEvent [cuGraphEventRecordNodeGetEvent] [] |_d| (hNode: CUgraphNode, event_out: Out<CUevent>) {
-        match &*node(hNode)?.body.lock() {
-            Body::EventRecord(event) => event_out.put(CUevent(event.handle)),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphEventRecordNodeSetEvent [cuGraphEventRecordNodeSetEvent] [] |_d| (hNode: CUgraphNode, event: CUevent) { set(hNode, Body::EventRecord(EVENTS.get(event.0)?)) }
-    cuGraphExecEventRecordNodeSetEvent [cuGraphExecEventRecordNodeSetEvent] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, event: CUevent) {
-        exec_set(hGraphExec, hNode, Body::EventRecord(EVENTS.get(event.0)?))
-    }
-    cuGraphAddEventWaitNode [cuGraphAddEventWaitNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, event: CUevent) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || Ok(Body::EventWait(EVENTS.get(event.0)?)))
-    }
-    cuGraphEventWaitNodeGetEvent [cuGraphEventWaitNodeGetEvent] [] |_d| (hNode: CUgraphNode, event_out: Out<CUevent>) {
-        match &*node(hNode)?.body.lock() {
-            Body::EventWait(event) => event_out.put(CUevent(event.handle)),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphEventWaitNodeSetEvent [cuGraphEventWaitNodeSetEvent] [] |_d| (hNode: CUgraphNode, event: CUevent) { set(hNode, Body::EventWait(EVENTS.get(event.0)?)) }
-    cuGraphExecEventWaitNodeSetEvent [cuGraphExecEventWaitNodeSetEvent] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, event: CUevent) {
-        exec_set(hGraphExec, hNode, Body::EventWait(EVENTS.get(event.0)?))
-    }
-    cuGraphAddBatchMemOpNode [cuGraphAddBatchMemOpNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: In<CUDA_BATCH_MEM_OP_NODE_PARAMS>) {
-        add(phGraphNode, hGraph, dependencies, numDependencies, || batch_body(&nodeParams.get()?))
-    }
-    cuGraphBatchMemOpNodeSetParams [cuGraphBatchMemOpNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUDA_BATCH_MEM_OP_NODE_PARAMS>) { set(hNode, batch_body(&nodeParams.get()?)?) }
-    cuGraphExecBatchMemOpNodeSetParams [cuGraphExecBatchMemOpNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, nodeParams: In<CUDA_BATCH_MEM_OP_NODE_PARAMS>) {
-        exec_set(hGraphExec, hNode, batch_body(&nodeParams.get()?)?)
-    }
-    cuGraphAddMemAllocNode [cuGraphAddMemAllocNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: Out<CUDA_MEM_ALLOC_NODE_PARAMS>) {
-        let mut p = nodeParams.current().ok_or(CUresult::INVALID_VALUE)?;
-        add(phGraphNode, hGraph, dependencies, numDependencies, || alloc(&mut p))?;
-        nodeParams.put(p)
-    }
-    cuGraphMemAllocNodeGetParams [cuGraphMemAllocNodeGetParams] [] |_d| (hNode: CUgraphNode, params_out: Out<CUDA_MEM_ALLOC_NODE_PARAMS>) {
-        match &*node(hNode)?.body.lock() {
-            Body::Alloc(memory) => {
-                let mut p = CUDA_MEM_ALLOC_NODE_PARAMS { bytesize: memory.len as usize, dptr: CUdeviceptr(memory.start), ..Default::default() };
-                p.poolProps.allocType = 1;
-                p.poolProps.location = CUmemLocation { kind: 1, id: space().find(memory.start).map_or(0, |a| a.device as i32) };
-                params_out.put(p)
-            }
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuGraphAddMemFreeNode [cuGraphAddMemFreeNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, dptr: CUdeviceptr) {
-        ensure(space().find(dptr.0).is_some_and(|a| a.start == dptr.0 && matches!(a.kind, Kind::Graph | Kind::Pool)), CUresult::INVALID_VALUE)?;
-        add(phGraphNode, hGraph, dependencies, numDependencies, || Ok(Body::Free(dptr.0)))
-    }
-    cuGraphMemFreeNodeGetParams [cuGraphMemFreeNodeGetParams] [] |_d| (hNode: CUgraphNode, dptr_out: Out<CUdeviceptr>) {
-        match &*node(hNode)?.body.lock() {
-            Body::Free(address) => dptr_out.put(CUdeviceptr(*address)),
-            _ => Err(CUresult::INVALID_VALUE),
-        }
-    }
-    cuDeviceGraphMemTrim [cuDeviceGraphMemTrim] [] |_d| (dev: CUdevice) { device(dev.0).map(drop) }
-    cuDeviceGetGraphMemAttribute [cuDeviceGetGraphMemAttribute] [] |_d| (dev: CUdevice, attr: u32, value: Any) {
-        let ordinal = device(dev.0)?.ordinal;
-        ensure(attr <= 3, CUresult::INVALID_VALUE)?;
-        let mut sum = 0u64;
-        space().each(|a| if a.kind == Kind::Graph && a.device == ordinal { sum += a.len });
-        Out(value.0 as *mut u64).put(sum)
-    }
-    cuDeviceSetGraphMemAttribute [cuDeviceSetGraphMemAttribute] [] |_d| (dev: CUdevice, attr: u32, _value: Any) {
-        device(dev.0)?;
-        ensure(attr == 1 || attr == 3, CUresult::INVALID_VALUE)
-    }
-    cuGraphAddNode [cuGraphAddNode] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, numDependencies: usize, nodeParams: Out<CUgraphNodeParams>) {
-        add_any(phGraphNode, hGraph, dependencies, numDependencies, nodeParams)
-    }
-    cuGraphAddNode_v2 [cuGraphAddNode_v2] [] |_d| (phGraphNode: Out<CUgraphNode>, hGraph: CUgraph, dependencies: In<CUgraphNode>, _dependencyData: In<CUgraphEdgeData>, numDependencies: usize, nodeParams: Out<CUgraphNodeParams>) {
-        add_any(phGraphNode, hGraph, dependencies, numDependencies, nodeParams)
-    }
-    cuGraphNodeSetParams [cuGraphNodeSetParams] [] |_d| (hNode: CUgraphNode, nodeParams: In<CUgraphNodeParams>) {
-        let mut p = nodeParams.get()?;
-        set(hNode, any_body(&mut p)?)
-    }
-    cuGraphExecNodeSetParams [cuGraphExecNodeSetParams] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, nodeParams: In<CUgraphNodeParams>) {
-        let mut p = nodeParams.get()?;
-        exec_set(hGraphExec, hNode, any_body(&mut p)?)
-    }
     cuGraphInstantiateWithFlags [cuGraphInstantiateWithFlags] [] |_d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, flags: u64) {
         phGraphExec.required()?;
-        phGraphExec.put(CUgraphExec(Exec::instantiate(&*graph(hGraph)?, flags)?.handle))
+        ensure(flags & UPLOAD == 0, CUresult::INVALID_VALUE)?;
+        phGraphExec.put(CUgraphExec(instantiate(hGraph, flags)?.handle))
     }
     cuGraphInstantiate [cuGraphInstantiate cuGraphInstantiate_v2] [] |_d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, phErrorNode: Out<CUgraphNode>, logBuffer: List<c_char>, bufferSize: usize) {
         phGraphExec.required()?;
-        phErrorNode.give(CUgraphNode(0));
         if bufferSize > 0 {
             logBuffer.give(0);
         }
-        phGraphExec.put(CUgraphExec(Exec::instantiate(&*graph(hGraph)?, 0)?.handle))
+        let made = Exec::instantiate(&*graph(hGraph)?, 0).map_err(|refusal| {
+            phErrorNode.give(CUgraphNode(refusal.node));
+            let text = format!("the graph cannot be instantiated: {}", REASONS.get(refusal.result as usize).unwrap_or(&"error"));
+            let _ = logBuffer.put_text(&text, bufferSize);
+            refusal.code
+        })?;
+        phErrorNode.give(CUgraphNode(0));
+        phGraphExec.put(CUgraphExec(made.handle))
     }
-    cuGraphInstantiateWithParams [cuGraphInstantiateWithParams] [cuGraphInstantiateWithParams_ptsz] |_d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, instantiateParams: Out<CUDA_GRAPH_INSTANTIATE_PARAMS>) {
+    cuGraphInstantiateWithParams [cuGraphInstantiateWithParams] [cuGraphInstantiateWithParams_ptsz] |d| (phGraphExec: Out<CUgraphExec>, hGraph: CUgraph, instantiateParams: Out<CUDA_GRAPH_INSTANTIATE_PARAMS>) {
         phGraphExec.required()?;
         let mut p = instantiateParams.current().ok_or(CUresult::INVALID_VALUE)?;
-        let made = Exec::instantiate(&*graph(hGraph)?, p.flags & !2);
-        p.hErrNode_out = CUgraphNode(0);
-        p.result_out = match &made {
-            Ok(_) => 0,
-            Err(code) if *code == CUresult::INVALID_VALUE => 2,
-            Err(_) => 1,
-        };
+        if p.flags & UPLOAD != 0 {
+            stream::resolve(p.hUploadStream, d)?;
+        }
+        let made = Exec::instantiate(&*graph(hGraph)?, p.flags & !UPLOAD);
+        let (node, result) = made.as_ref().err().map_or((0, 0), |refusal| (refusal.node, refusal.result));
+        (p.hErrNode_out, p.result_out) = (CUgraphNode(node), result);
         instantiateParams.put(p)?;
-        phGraphExec.put(CUgraphExec(made?.handle))
+        phGraphExec.put(CUgraphExec(made.map_err(|refusal| refusal.code)?.handle))
     }
     cuGraphExecGetFlags [cuGraphExecGetFlags] [] |_d| (hGraphExec: CUgraphExec, flags: Out<u64>) { flags.put(exec(hGraphExec)?.flags) }
     cuGraphNodeSetEnabled [cuGraphNodeSetEnabled] [] |_d| (hGraphExec: CUgraphExec, hNode: CUgraphNode, isEnabled: u32) {
@@ -297,35 +123,38 @@ export! {
     cuGraphLaunch [cuGraphLaunch] [cuGraphLaunch_ptsz] |d| (hGraphExec: CUgraphExec, hStream: CUstream) {
         let exec = exec(hGraphExec)?;
         let (stream, _ctx) = stream::resolve(hStream, d)?;
-        crate::driver::capture::forbid_sync(&stream)?;
-        exec.launch(&stream)
+        // In a captured stream a launch is a graph within the graph.
+        if !capture::add_body(&stream, || Ok(Body::Child(exec.as_graph()?)))? {
+            exec.launch(&stream)?;
+        }
+        Ok(())
     }
     cuGraphExecDestroy [cuGraphExecDestroy] [] |_d| (hGraphExec: CUgraphExec) { EXECS.remove(hGraphExec.0).map(drop).map_err(|_| CUresult::INVALID_VALUE) }
     cuGraphExecUpdate_v1 [cuGraphExecUpdate] [] |_d| (hGraphExec: CUgraphExec, hGraph: CUgraph, hErrorNode_out: Out<CUgraphNode>, updateResult_out: Out<u32>) {
         let done = exec(hGraphExec)?.update(&*graph(hGraph)?);
-        let (at, result) = done.err().unwrap_or((0, 0));
+        let (at, _, result) = done.err().unwrap_or((0, 0, 0));
         hErrorNode_out.give(CUgraphNode(at));
         updateResult_out.give(result);
         ensure(result == 0, CUresult::GRAPH_EXEC_UPDATE_FAILURE)
     }
     cuGraphExecUpdate [cuGraphExecUpdate_v2] [] |_d| (hGraphExec: CUgraphExec, hGraph: CUgraph, resultInfo: Out<CUgraphExecUpdateResultInfo>) {
         let done = exec(hGraphExec)?.update(&*graph(hGraph)?);
-        let (at, result) = done.err().unwrap_or((0, 0));
-        resultInfo.put(CUgraphExecUpdateResultInfo { result, errorNode: CUgraphNode(at), errorFromNode: CUgraphNode(0) })?;
+        let (at, from, result) = done.err().unwrap_or((0, 0, 0));
+        resultInfo.put(CUgraphExecUpdateResultInfo { result, errorNode: CUgraphNode(at), errorFromNode: CUgraphNode(from) })?;
         ensure(result == 0, CUresult::GRAPH_EXEC_UPDATE_FAILURE)
     }
-    cuGraphDebugDotPrint [cuGraphDebugDotPrint] [] |_d| (hGraph: CUgraph, path: Text, _flags: u32) {
-        let g = graph(hGraph)?;
-        let mut text = format!("digraph graph_{} {{\n", g.id);
-        for n in g.nodes() {
-            text.push_str(&format!("  n{} [label=\"{} type {}\"];\n", n.local_id, n.local_id, n.body.lock().kind()));
-        }
-        for (from, to) in g.edges() {
-            if let (Some(a), Some(b)) = (NODES.find(from), NODES.find(to)) {
-                text.push_str(&format!("  n{} -> n{};\n", a.local_id, b.local_id));
-            }
-        }
+    cuGraphDebugDotPrint [cuGraphDebugDotPrint] [] |_d| (hGraph: CUgraph, path: Text, flags: u32) {
+        let mut text = String::from("digraph dot {\n");
+        dot(&*graph(hGraph)?, flags, &mut text);
         std::fs::write(path.get()?, text + "}\n").map_err(|_| CUresult::OPERATING_SYSTEM)
+    }
+    cuGraphConditionalHandleCreate [cuGraphConditionalHandleCreate] [] |_d| (pHandle_out: Out<u64>, hGraph: CUgraph, ctx: CUcontext, defaultLaunchValue: u32, flags: u32) {
+        pHandle_out.required()?;
+        let graph = graph(hGraph)?;
+        let condition = Condition::create(&context_of(ctx)?, defaultLaunchValue, flags)?;
+        let address = condition.address;
+        graph.conditions.lock().push(condition);
+        pHandle_out.put(address)
     }
     cuUserObjectCreate [cuUserObjectCreate] [] |_d| (object_out: Out<CUuserObject>, ptr: Host, destroy: CUhostFn, initialRefcount: u32, flags: u32) {
         object_out.required()?;
@@ -350,27 +179,43 @@ export! {
     cuGraphReleaseUserObject [cuGraphReleaseUserObject] [] |_d| (hGraph: CUgraph, object: CUuserObject, count: u32) { graph(hGraph)?.release_user(object.0, count) }
 }
 
-fn graph(handle: CUgraph) -> R<Arc<Graph>> {
+pub(super) fn graph(handle: CUgraph) -> R<Arc<Graph>> {
     GRAPHS.find(handle.0).ok_or(CUresult::INVALID_VALUE)
 }
 
-fn node(handle: CUgraphNode) -> R<Arc<Node>> {
+pub(super) fn node(handle: CUgraphNode) -> R<Arc<Node>> {
     NODES.find(handle.0).ok_or(CUresult::INVALID_VALUE)
 }
 
-fn exec(handle: CUgraphExec) -> R<Arc<Exec>> {
+pub(super) fn exec(handle: CUgraphExec) -> R<Arc<Exec>> {
     EXECS.find(handle.0).ok_or(CUresult::INVALID_VALUE)
-}
-
-fn child(handle: CUgraphNode) -> R<Arc<Graph>> {
-    match &*node(handle)?.body.lock() {
-        Body::Child(graph) => Ok(Arc::clone(graph)),
-        _ => Err(CUresult::INVALID_VALUE),
-    }
 }
 
 fn pairs(from: In<CUgraphNode>, to: In<CUgraphNode>, count: usize) -> R<Vec<(u64, u64)>> {
     Ok(from.list(count)?.into_iter().zip(to.list(count)?).map(|(a, b)| (a.0, b.0)).collect())
+}
+
+pub(super) fn context_of(handle: CUcontext) -> R<Arc<Context>> {
+    if handle.0 == 0 { current() } else { CONTEXTS.find(handle.0).ok_or(CUresult::INVALID_CONTEXT) }
+}
+
+/// Sentences for `CUgraphInstantiateResult`.
+const REASONS: [&str; 6] = ["", "an error", "its structure is wrong", "a node's operation is not supported", "it has several contexts", "a conditional handle is not used"];
+
+fn instantiate(handle: CUgraph, flags: u64) -> R<Arc<Exec>> {
+    Exec::instantiate(&*graph(handle)?, flags).map_err(|refusal| refusal.code)
+}
+
+/// Data for `count` edges; null is the default for all.
+pub(super) fn edge_data(data: In<CUgraphEdgeData>, count: usize) -> R<Vec<CUgraphEdgeData>> {
+    if data.0.is_null() { Ok(Vec::new()) } else { data.list(count) }
+}
+
+/// CUDA_ERROR_LOSSY_QUERY where something was said about an edge and the caller has no place for it.
+fn put_edges(list: &[CUgraphEdgeData], data: Out<CUgraphEdgeData>, room: usize) -> R {
+    ensure(!data.is_null() || list.iter().all(plain_edge), CUresult::LOSSY_QUERY)?;
+    list.iter().take(room).enumerate().for_each(|(i, edge)| data.put_at(i, *edge));
+    Ok(())
 }
 
 fn edges(handle: CUgraph, from: Out<CUgraphNode>, to: Out<CUgraphNode>, data: Out<CUgraphEdgeData>, count: Out<usize>) -> R {
@@ -378,10 +223,11 @@ fn edges(handle: CUgraph, from: Out<CUgraphNode>, to: Out<CUgraphNode>, data: Ou
     ensure(from.is_null() == to.is_null(), CUresult::INVALID_VALUE)?;
     let room = count.current().unwrap_or(0);
     if !from.is_null() {
+        let list: Vec<_> = all.iter().map(|&(a, b)| NODES.find(b).map_or_else(CUgraphEdgeData::default, |n| n.edge(a))).collect();
+        put_edges(&list, data, room)?;
         for (i, (a, b)) in all.iter().take(room).enumerate() {
             from.put_at(i, CUgraphNode(*a));
             to.put_at(i, CUgraphNode(*b));
-            data.put_at(i, CUgraphEdgeData::default());
         }
         return count.put(room.min(all.len()));
     }
@@ -390,179 +236,37 @@ fn edges(handle: CUgraph, from: Out<CUgraphNode>, to: Out<CUgraphNode>, data: Ou
 
 fn neighbours(handle: CUgraphNode, after: bool, out: Out<CUgraphNode>, data: Out<CUgraphEdgeData>, count: Out<usize>) -> R {
     let n = node(handle)?;
-    let list: Vec<CUgraphNode> = if after {
+    let list: Vec<(CUgraphNode, CUgraphEdgeData)> = if after {
         let g = n.graph.upgrade().ok_or(CUresult::INVALID_VALUE)?;
-        g.edges().into_iter().filter(|e| e.0 == n.handle).map(|e| CUgraphNode(e.1)).collect()
+        g.nodes().iter().filter(|m| m.deps.lock().contains(&n.handle)).map(|m| (CUgraphNode(m.handle), m.edge(n.handle))).collect()
     } else {
-        n.deps.lock().iter().map(|&d| CUgraphNode(d)).collect()
+        n.deps.lock().iter().map(|&d| (CUgraphNode(d), n.edge(d))).collect()
     };
     if !out.is_null() {
-        for i in 0..list.len().min(count.current().unwrap_or(0)) {
-            data.put_at(i, CUgraphEdgeData::default());
-        }
+        put_edges(&list.iter().map(|&(_, edge)| edge).collect::<Vec<_>>(), data, count.current().unwrap_or(0))?;
     }
-    out.fill(count, &list)
+    out.fill(count, &list.iter().map(|&(node, _)| node).collect::<Vec<_>>())
 }
 
-fn add(out: Out<CUgraphNode>, handle: CUgraph, deps: In<CUgraphNode>, count: usize, body: impl FnOnce() -> R<Body>) -> R {
-    out.required()?;
-    let graph = graph(handle)?;
-    let deps: Vec<u64> = deps.list(count)?.into_iter().map(|n| n.0).collect();
-    journal::note("after", || {
-        let mut text = String::from("[");
-        for &dep in &deps {
-            text.push_str(if text.len() > 1 { "," } else { "" });
-            CUgraphNode(dep).describe(&mut text);
+/// Describes a graph, and the graphs in it, in Graphviz's language. Bit 0 of the flags asks for everything, bit 2 for kernels' launches.
+fn dot(graph: &Graph, flags: u32, text: &mut String) {
+    use std::fmt::Write as _;
+    let _ = writeln!(text, "subgraph cluster_{} {{\nlabel=\"graph_{}\";", graph.id, graph.id);
+    let name = |n: &Node| format!("\"graph_{}_node_{}\"", graph.id, n.local_id);
+    for n in graph.nodes() {
+        let body = n.body.lock().clone();
+        let mut label = format!("{}\\n{}", n.local_id, body.name());
+        if let Body::Kernel(launch) = &body {
+            let _ = write!(label, "\\n{}", launch.function.kernel.name.replace(['"', '\\'], "?"));
+            if flags & 5 != 0 {
+                let _ = write!(label, "\\ngrid {:?} block {:?} shared {}", launch.grid, launch.block, launch.shared);
+            }
         }
-        text + "]"
-    });
-    out.put(CUgraphNode(graph.add(body()?, &deps)?.handle))
-}
-
-fn set(handle: CUgraphNode, body: Body) -> R {
-    let n = node(handle)?;
-    let mut now = n.body.lock();
-    ensure(now.kind() == body.kind(), CUresult::INVALID_VALUE)?;
-    *now = body;
-    Ok(())
-}
-
-fn exec_set(handle: CUgraphExec, node: CUgraphNode, body: Body) -> R {
-    exec(handle)?.change(node.0, |entry: &mut Entry| {
-        ensure(entry.body.kind() == body.kind(), CUresult::INVALID_VALUE)?;
-        entry.body = body;
-        Ok(())
-    })
-}
-
-fn widen(p: &CUDA_KERNEL_NODE_PARAMS_v1) -> CUDA_KERNEL_NODE_PARAMS {
-    CUDA_KERNEL_NODE_PARAMS {
-        func: p.func,
-        gridDimX: p.gridDimX,
-        gridDimY: p.gridDimY,
-        gridDimZ: p.gridDimZ,
-        blockDimX: p.blockDimX,
-        blockDimY: p.blockDimY,
-        blockDimZ: p.blockDimZ,
-        sharedMemBytes: p.sharedMemBytes,
-        kernelParams: p.kernelParams,
-        extra: p.extra,
-        kern: CUkernel(0),
-        ctx: CUcontext(0),
-    }
-}
-
-fn context_of(handle: CUcontext) -> R<Arc<Context>> {
-    if handle.0 == 0 { current() } else { CONTEXTS.find(handle.0).ok_or(CUresult::INVALID_CONTEXT) }
-}
-
-fn kernel(p: &CUDA_KERNEL_NODE_PARAMS) -> R<Body> {
-    let ctx = context_of(p.ctx)?;
-    let handle = if p.func.0 != 0 { p.func.0 } else { p.kern.0 };
-    let function = module::function(handle, &ctx)?;
-    let owner = CONTEXTS.find(function.module.ctx).ok_or(CUresult::CONTEXT_IS_DESTROYED)?;
-    let params = pack(&function.kernel, ParamSource { kernel_params: p.kernelParams, extra: p.extra })?;
-    let launch = KernelLaunch {
-        function,
-        grid: [p.gridDimX, p.gridDimY, p.gridDimZ],
-        block: [p.blockDimX, p.blockDimY, p.blockDimZ],
-        shared: p.sharedMemBytes,
-        params,
-        cooperative: false,
-    };
-    launch.check(owner.device)?;
-    launch.note();
-    Ok(Body::Kernel(launch.into()))
-}
-
-/// A kernel node's parameters, with buffers that live as long as the node.
-fn kernel_params(node: &Node) -> R<CUDA_KERNEL_NODE_PARAMS> {
-    let body = node.body.lock();
-    let Body::Kernel(launch) = &*body else { return Err(CUresult::INVALID_VALUE) };
-    let bytes = launch.params.clone();
-    let base = bytes.as_ptr() as u64;
-    let places: Vec<u64> = launch.function.kernel.params.iter().map(|p| base + u64::from(p.offset)).collect();
-    let kept = Arc::new((bytes, places));
-    let kernel_params = if kept.1.is_empty() { In::NULL } else { In(kept.1.as_ptr().cast()) };
-    node.exposed.lock().push(kept);
-    Ok(CUDA_KERNEL_NODE_PARAMS {
-        func: CUfunction(launch.function.handle),
-        gridDimX: launch.grid[0],
-        gridDimY: launch.grid[1],
-        gridDimZ: launch.grid[2],
-        blockDimX: launch.block[0],
-        blockDimY: launch.block[1],
-        blockDimZ: launch.block[2],
-        sharedMemBytes: launch.shared,
-        kernelParams: kernel_params,
-        extra: In::NULL,
-        kern: CUkernel(0),
-        ctx: CUcontext(launch.function.module.ctx),
-    })
-}
-
-fn memcpy(p: &CUDA_MEMCPY3D) -> R<Body> {
-    let copy = Copy3D::from_3d(p)?;
-    copy.check(p.srcMemoryType == 2, p.dstMemoryType == 2)?;
-    copy.note();
-    Ok(Body::Memcpy(copy.into()))
-}
-
-fn memset(p: &CUDA_MEMSET_NODE_PARAMS) -> R<Body> {
-    let fill = Fill { dst: p.dst.0, pitch: p.pitch as u64, value: p.value, element: p.elementSize, width: p.width as u64, height: p.height as u64 };
-    fill.check()?;
-    crate::driver::journal::note("fill", || format!("[{},{},{},{}]", fill.value, fill.element, fill.width, fill.height));
-    Ok(Body::Memset(fill))
-}
-
-fn host(p: &CUDA_HOST_NODE_PARAMS) -> R<Body> {
-    ensure(p.function.is_some(), CUresult::INVALID_VALUE)?;
-    Ok(Body::Host(p.function, p.userData))
-}
-
-fn batch_body(p: &CUDA_BATCH_MEM_OP_NODE_PARAMS) -> R<Body> {
-    ensure(p.count <= 256, CUresult::INVALID_VALUE)?;
-    Body::from_op(&batch(&p.paramArray.list(p.count as usize)?)?)
-}
-
-fn alloc(p: &mut CUDA_MEM_ALLOC_NODE_PARAMS) -> R<Body> {
-    let ctx = current()?;
-    ensure(p.poolProps.allocType == 1 && p.bytesize > 0, CUresult::INVALID_VALUE)?;
-    ensure(p.poolProps.location.kind == 1 && p.poolProps.handleTypes == 0, CUresult::NOT_SUPPORTED)?;
-    let owner = device(p.poolProps.location.id)?;
-    let start = pool::allocate(&ctx, owner.pools.default_pool(owner), p.bytesize as u64)?;
-    p.dptr = CUdeviceptr(start);
-    Ok(Body::Alloc(graph_memory(start, p.bytesize as u64)))
-}
-
-fn add_any(out: Out<CUgraphNode>, handle: CUgraph, deps: In<CUgraphNode>, count: usize, params: Out<CUgraphNodeParams>) -> R {
-    let mut p = params.current().ok_or(CUresult::INVALID_VALUE)?;
-    add(out, handle, deps, count, || any_body(&mut p))?;
-    params.put(p)
-}
-
-/// Reads the member of `CUgraphNodeParams` that its tag names.
-fn any_body(p: &mut CUgraphNodeParams) -> R<Body> {
-    let at = p.words.as_mut_ptr();
-    match p.kind {
-        0 => kernel(&In(at.cast_const().cast::<CUDA_KERNEL_NODE_PARAMS>()).get()?),
-        // Flags and the copy's context come before the copy.
-        1 => memcpy(&In(at.wrapping_add(2).cast_const().cast::<CUDA_MEMCPY3D>()).get()?),
-        2 => memset(&In(at.cast_const().cast::<CUDA_MEMSET_NODE_PARAMS>()).get()?),
-        3 => host(&In(at.cast_const().cast::<CUDA_HOST_NODE_PARAMS>()).get()?),
-        4 => Ok(Body::Child(graph(CUgraph(p.words[0]))?.duplicate())),
-        5 => Ok(Body::Empty),
-        6 => Ok(Body::EventWait(EVENTS.get(p.words[0])?)),
-        7 => Ok(Body::EventRecord(EVENTS.get(p.words[0])?)),
-        10 => {
-            let place = Out(at.cast::<CUDA_MEM_ALLOC_NODE_PARAMS>());
-            let mut params = place.current().ok_or(CUresult::INVALID_VALUE)?;
-            let body = alloc(&mut params)?;
-            place.put(params)?;
-            Ok(body)
+        let _ = writeln!(text, "{}[shape=\"box\" label=\"{label}\"];", name(&n));
+        for from in n.deps.lock().iter().filter_map(|&d| NODES.find(d)) {
+            let _ = writeln!(text, "{} -> {};", name(&from), name(&n));
         }
-        11 => Ok(Body::Free(p.words[0])),
-        12 => batch_body(&In(at.cast_const().cast::<CUDA_BATCH_MEM_OP_NODE_PARAMS>()).get()?),
-        _ => Err(CUresult::NOT_SUPPORTED),
+        body.inner().iter().for_each(|inner| dot(inner, flags, text));
     }
+    text.push_str("}\n");
 }

@@ -1,9 +1,8 @@
-//! Profiler control, the error log, batched copies.
+//! Profiler control, the error log.
 
 use crate::driver::abi::*;
 use crate::driver::context::current;
 use crate::driver::entry::export;
-use crate::driver::memory::copy::{Copy3D, Wait, submit};
 use crate::driver::result::{CUresult, R, ensure};
 
 export! {
@@ -27,27 +26,4 @@ export! {
         buffer.put_text("", room)?;
         size.put(0)
     }
-    cuMemcpyBatchAsync_v1 [cuMemcpyBatchAsync] [cuMemcpyBatchAsync_ptsz] |d| (dsts: In<CUdeviceptr>, srcs: In<CUdeviceptr>, sizes: In<usize>, count: usize, _attrs: Host, _attrsIdxs: In<usize>,
-        _numAttrs: usize, failIdx: Out<usize>, hStream: CUstream) {
-        batch(dsts, srcs, sizes, count, hStream, d).map_err(|(at, code)| {
-            failIdx.give(at);
-            code
-        })
-    }
-    cuMemcpyBatchAsync [cuMemcpyBatchAsync_v2] [cuMemcpyBatchAsync_v2_ptsz] |d| (dsts: In<CUdeviceptr>, srcs: In<CUdeviceptr>, sizes: In<usize>, count: usize, _attrs: Host, _attrsIdxs: In<usize>,
-        _numAttrs: usize, hStream: CUstream) {
-        batch(dsts, srcs, sizes, count, hStream, d).map_err(|(_, code)| code)
-    }
-}
-
-fn batch(dsts: In<CUdeviceptr>, srcs: In<CUdeviceptr>, sizes: In<usize>, count: usize, stream: CUstream, default: CUstream) -> Result<(), (usize, CUresult)> {
-    let all = |code| (usize::MAX, code);
-    let (dsts, srcs, sizes) = (dsts.list(count).map_err(all)?, srcs.list(count).map_err(all)?, sizes.list(count).map_err(all)?);
-    if stream.0 == 0 || count == 0 {
-        return Err(all(CUresult::INVALID_VALUE));
-    }
-    for (i, ((dst, src), size)) in dsts.into_iter().zip(srcs).zip(sizes).enumerate() {
-        submit(Copy3D::linear(dst.0, src.0, size as u64), false, false, stream, default, Wait::Submitted).map_err(|code| (i, code))?;
-    }
-    Ok(())
 }

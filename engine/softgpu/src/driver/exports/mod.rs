@@ -2,16 +2,21 @@
 //!
 //! Bodies are short: they check what the documentation says is checked at once, and call the module that knows the subject.
 
+pub mod batches;
 pub mod captures;
 pub mod contexts;
 pub mod copies;
 pub mod devices;
 pub mod events;
+pub mod graph_nodes;
 pub mod graphs;
+pub mod ipc;
 pub mod launches;
+pub mod managed;
 pub mod memory;
 pub mod modules;
 pub mod misc;
+pub mod pools;
 pub mod refused;
 pub mod streams;
 pub mod vmm;

@@ -116,9 +116,11 @@ export! {
         let module = LIBRARIES.get(library.0)?.module(&current()?)?;
         global(dptr, bytes, &module, name)
     }
-    cuLibraryGetManaged [cuLibraryGetManaged] [] |_d| (_dptr: Out<CUdeviceptr>, _bytes: Out<usize>, library: CUlibrary, _name: Text) {
-        LIBRARIES.get(library.0)?;
-        Err(CUresult::NOT_FOUND)
+    cuLibraryGetManaged [cuLibraryGetManaged] [] |_d| (dptr: Out<CUdeviceptr>, bytes: Out<usize>, library: CUlibrary, name: Text) {
+        let module = LIBRARIES.get(library.0)?.module(&current()?)?;
+        let name_text = name.get()?;
+        ensure(module.program.globals.iter().any(|g| g.managed && g.name == name_text), CUresult::NOT_FOUND)?;
+        global(dptr, bytes, &module, name)
     }
     cuLibraryGetUnifiedFunction [cuLibraryGetUnifiedFunction] [] |_d| (_fptr: Out<Host>, library: CUlibrary, _symbol: Text) {
         LIBRARIES.get(library.0)?;

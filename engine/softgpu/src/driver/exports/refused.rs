@@ -61,8 +61,7 @@ refused! {
     // graphs
     cuGraphAddExternalSemaphoresSignalNode cuGraphExternalSemaphoresSignalNodeGetParams cuGraphExternalSemaphoresSignalNodeSetParams
     cuGraphAddExternalSemaphoresWaitNode cuGraphExternalSemaphoresWaitNodeGetParams cuGraphExternalSemaphoresWaitNodeSetParams
-    cuGraphBatchMemOpNodeGetParams cuGraphExecExternalSemaphoresSignalNodeSetParams cuGraphExecExternalSemaphoresWaitNodeSetParams
-    cuGraphAddNode_v3 cuGraphNodeSetParams_v2 cuGraphNodeGetParams cuGraphConditionalHandleCreate
+    cuGraphExecExternalSemaphoresSignalNodeSetParams cuGraphExecExternalSemaphoresWaitNodeSetParams
     // green-contexts
     cuGreenCtxCreate cuGreenCtxDestroy cuCtxFromGreenCtx cuDeviceGetDevResource cuCtxGetDevResource cuGreenCtxGetDevResource
     cuDevSmResourceSplitByCount cuDevSmResourceSplit cuDevResourceGenerateDesc cuGreenCtxRecordEvent cuGreenCtxWaitEvent
@@ -72,10 +71,10 @@ refused! {
     cuLogicalEndpointBindAddr cuLogicalEndpointBindMem cuLogicalEndpointUnbind cuLogicalEndpointExport cuLogicalEndpointImport
     cuLogicalEndpointGetLimits cuLogicalEndpointQuery
     // memory
-    cuDeviceRegisterAsyncNotification cuDeviceUnregisterAsyncNotification cuIpcGetEventHandle cuIpcOpenEventHandle cuIpcGetMemHandle
-    cuIpcOpenMemHandle_v2 cuIpcCloseMemHandle cuMemcpyDtoA_v2_ptds cuMemcpyAtoD_v2_ptds cuMemcpyHtoA_v2_ptds cuMemcpyAtoH_v2_ptds
-    cuMemcpyAtoA_v2_ptds cuMemcpyHtoAAsync_v2_ptsz cuMemcpyAtoHAsync_v2_ptsz cuMemcpy3DBatchAsync_v2_ptsz
-    cuMemcpyWithAttributesAsync_ptsz cuMemcpy3DWithAttributesAsync_ptsz cuArrayCreate_v2 cuArrayGetDescriptor_v2
+    cuDeviceRegisterAsyncNotification cuDeviceUnregisterAsyncNotification
+    cuMemcpyDtoA_v2_ptds cuMemcpyAtoD_v2_ptds cuMemcpyHtoA_v2_ptds cuMemcpyAtoH_v2_ptds
+    cuMemcpyAtoA_v2_ptds cuMemcpyHtoAAsync_v2_ptsz cuMemcpyAtoHAsync_v2_ptsz
+    cuArrayCreate_v2 cuArrayGetDescriptor_v2
     cuArrayGetSparseProperties cuMipmappedArrayGetSparseProperties cuArrayGetMemoryRequirements cuMipmappedArrayGetMemoryRequirements
     cuArrayGetPlane cuArrayDestroy cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuMipmappedArrayCreate cuMipmappedArrayGetLevel
     cuMipmappedArrayDestroy cuMemGetHandleForAddressRange cuMemBatchDecompressAsync_ptsz cuMemGetLocationInfo cuMemHostRegister
@@ -84,8 +83,8 @@ refused! {
     cuMemcpy2D cuMemcpy2DUnaligned cuMemcpy3D cuMemcpyHtoDAsync cuMemcpyDtoHAsync cuMemcpyDtoDAsync cuMemcpy2DAsync cuMemcpy3DAsync
     cuMemsetD8 cuMemsetD16 cuMemsetD32 cuMemsetD2D8 cuMemsetD2D16 cuMemsetD2D32 cuArrayCreate cuArrayGetDescriptor cuArray3DCreate
     cuArray3DGetDescriptor cuMemcpyDtoA_v2 cuMemcpyAtoD_v2 cuMemcpyHtoA_v2 cuMemcpyAtoH_v2 cuMemcpyAtoA_v2 cuMemcpyHtoAAsync_v2
-    cuMemcpyAtoHAsync_v2 cuMemcpy3DBatchAsync cuMemcpy3DBatchAsync_ptsz cuMemcpy3DBatchAsync_v2 cuMemcpyWithAttributesAsync
-    cuMemcpy3DWithAttributesAsync cuIpcOpenMemHandle cuMemBatchDecompressAsync
+    cuMemcpyAtoHAsync_v2
+    cuMemBatchDecompressAsync
     // modules+linker
     cuModuleGetGlobal
     // modules-deprecated
@@ -95,8 +94,6 @@ refused! {
     cuMulticastUnbind cuMulticastGetGranularity
     // peer-access
     cuDeviceGetP2PAtomicCapabilities
-    // stream-ordered-alloc
-    cuMemPoolExportToShareableHandle cuMemPoolImportFromShareableHandle cuMemPoolExportPointer cuMemPoolImportPointer
     // streams
     cuStreamBeginCaptureToCig_ptsz cuStreamEndCaptureToCig_ptsz cuStreamBeginRecaptureToGraph_ptsz cuStreamBeginRecaptureToGraph
     cuStreamBeginCaptureToCig cuStreamEndCaptureToCig
@@ -115,11 +112,8 @@ refused! {
     cuTexRefGetFilterMode cuTexRefGetFormat cuTexRefGetMipmapFilterMode cuTexRefGetMipmapLevelBias cuTexRefGetMipmapLevelClamp
     cuTexRefGetMaxAnisotropy cuTexRefGetBorderColor cuTexRefGetFlags cuTexRefCreate cuTexRefDestroy cuTexRefSetAddress2D_v2
     cuTexRefSetAddress cuTexRefSetAddress2D cuTexRefGetAddress
-    // unified-addressing
-    cuMemPrefetchBatchAsync_ptsz cuMemDiscardBatchAsync_ptsz cuMemDiscardAndPrefetchBatchAsync_ptsz cuMemPrefetchBatchAsync
-    cuMemDiscardBatchAsync cuMemDiscardAndPrefetchBatchAsync
     // vdpau-interop
     cuVDPAUGetDevice cuVDPAUCtxCreate cuGraphicsVDPAURegisterVideoSurface cuGraphicsVDPAURegisterOutputSurface
     // virtual-memory
-    cuMemMapArrayAsync_ptsz cuMemExportToShareableHandle cuMemImportFromShareableHandle cuMemMapArrayAsync
+    cuMemMapArrayAsync_ptsz cuMemMapArrayAsync
 }

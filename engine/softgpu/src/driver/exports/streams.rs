@@ -63,12 +63,7 @@ export! {
         if capture::wait_event(&stream, &event, flags & 1 == 1)? {
             return Ok(());
         }
-        if let Some(mark) = event.mark()?
-            && !mark.reached()
-        {
-            stream.submit(Op::Empty, vec![mark]);
-        }
-        Ok(())
+        event.wait_in(&stream)
     }
     cuStreamAddCallback [cuStreamAddCallback] [cuStreamAddCallback_ptsz] |d| (hStream: CUstream, callback: CUstreamCallback, userData: Host, flags: u32) {
         ensure(flags == 0 && callback.is_some(), CUresult::INVALID_VALUE)?;

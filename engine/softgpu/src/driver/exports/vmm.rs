@@ -45,4 +45,13 @@ export! {
         handle.required()?;
         handle.put(CUmemGenericAllocationHandle(vmm::handle_at(addr.0)?))
     }
+    cuMemExportToShareableHandle [cuMemExportToShareableHandle] [] |_d| (shareableHandle: Out<i32>, handle: CUmemGenericAllocationHandle, handleType: u32, flags: u64) {
+        shareableHandle.required()?;
+        shareableHandle.put(vmm::export(handle.0, handleType, flags)?)
+    }
+    cuMemImportFromShareableHandle [cuMemImportFromShareableHandle] [] |_d| (handle: Out<CUmemGenericAllocationHandle>, osHandle: Host, shHandleType: u32) {
+        handle.required()?;
+        let descriptor = i32::try_from(osHandle.0).map_err(|_| CUresult::INVALID_VALUE)?;
+        handle.put(CUmemGenericAllocationHandle(vmm::import(descriptor, shHandleType)?))
+    }
 }

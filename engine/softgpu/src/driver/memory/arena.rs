@@ -1,7 +1,8 @@
 //! The memory of one device: a memfd mapped at an agreed address, so that an address means the same in every process that maps it and the memory
 //! can be registered with an RDMA device. Pages are taken when first touched, given back when freed, and read as zero after every allocation.
 
-use crate::driver::result::{CUresult, R};
+use super::shared::{Content, SharedFile};
+use crate::driver::result::{CUresult, R, ensure};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
@@ -19,7 +20,8 @@ pub const RESERVE_LEN: u64 = 1 << 43;
 pub const ALIGNMENT: u64 = 512;
 /// Unused bytes kept between allocations, so that the memory checker sees a step over the end.
 const GUARD: u64 = 512;
-const LINEAR: u64 = WINDOW / 2;
+/// Addresses of one device's ordinary allocations.
+pub const LINEAR: u64 = WINDOW / 2;
 const PAGE: u64 = 4096;
 
 /// Rounds up to a multiple of a power of two; None on overflow.
@@ -95,44 +97,44 @@ struct Inner {
 pub struct Arena {
     base: u64,
     capacity: u64,
-    fd: libc::c_int,
+    file: SharedFile,
     inner: Mutex<Inner>,
 }
 
 impl Arena {
     /// Makes the file and maps its first half at `base`. CUDA_ERROR_OUT_OF_MEMORY or CUDA_ERROR_OPERATING_SYSTEM when the system refuses.
-    pub fn new(base: u64, capacity: u64, name: &std::ffi::CStr) -> R<Arena> {
-        // SAFETY: a plain system call with a valid C string.
-        let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            tracing::error!("memfd_create failed: {}", std::io::Error::last_os_error());
-            return Err(CUresult::OPERATING_SYSTEM);
-        }
-        // SAFETY: fd was just made. MAP_FIXED_NOREPLACE never replaces a mapping of this process.
+    pub fn new(base: u64, capacity: u64, device: u32) -> R<Arena> {
+        let file = SharedFile::create(Content::Device, device, WINDOW)?;
+        // SAFETY: the file was just made. MAP_FIXED_NOREPLACE never replaces a mapping of this process.
         let mapped = unsafe {
-            if libc::ftruncate(fd, WINDOW as libc::off_t) != 0 {
-                libc::MAP_FAILED
-            } else {
-                libc::mmap(
-                    base as *mut libc::c_void,
-                    LINEAR as usize,
-                    libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
-                    fd,
-                    0,
-                )
-            }
+            libc::mmap(
+                base as *mut libc::c_void,
+                LINEAR as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+                file.raw(),
+                0,
+            )
         };
         if mapped as u64 != base {
             tracing::error!("device memory cannot be mapped at {base:#x}: {}", std::io::Error::last_os_error());
-            // SAFETY: closes the descriptor made above, which nobody else knows.
-            unsafe { libc::close(fd) };
             return Err(CUresult::OUT_OF_MEMORY);
         }
         // SAFETY: advice about the mapping just made. A core dump would otherwise read, and thereby take, every page of the window.
         unsafe { libc::madvise(mapped, LINEAR as usize, libc::MADV_DONTDUMP) };
         let inner = Inner { addresses: Ranges::new(base, LINEAR), physical: Ranges::new(LINEAR, LINEAR), used: 0 };
-        Ok(Arena { base, capacity, fd, inner: Mutex::new(inner) })
+        Ok(Arena { base, capacity, file, inner: Mutex::new(inner) })
+    }
+
+    /// Over the whole of a file that is mapped at `base` already; the file's own size is the only limit.
+    pub fn over(file: SharedFile, base: u64) -> Arena {
+        let inner = Inner { addresses: Ranges::new(base, file.len), physical: Ranges::default(), used: 0 };
+        Arena { base, capacity: file.len, file, inner: Mutex::new(inner) }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &SharedFile {
+        &self.file
     }
 
     /// Bytes in all and bytes not allocated.
@@ -143,7 +145,20 @@ impl Arena {
 
     /// The file behind the memory.
     pub fn fd(&self) -> libc::c_int {
-        self.fd
+        self.file.raw()
+    }
+
+    /// Counts memory of this device that lies in a file of its own, or CUDA_ERROR_OUT_OF_MEMORY.
+    pub fn charge(&self, len: u64) -> R {
+        let mut inner = self.inner.lock();
+        ensure(len <= self.capacity.saturating_sub(inner.used), CUresult::OUT_OF_MEMORY)?;
+        inner.used += len;
+        Ok(())
+    }
+
+    /// Takes off the account what [`Arena::charge`] put there.
+    pub fn discharge(&self, len: u64) {
+        self.inner.lock().used -= len;
     }
 
     /// Allocates `len` zeroed bytes at a multiple of `align` (at least 512), or CUDA_ERROR_OUT_OF_MEMORY.
@@ -179,19 +194,9 @@ impl Arena {
         if first < last {
             zero(start, first);
             zero(last, end);
-            self.punch(first - self.base, last - first);
+            self.file.punch(first - self.base, last - first);
         } else {
             zero(start, end);
-        }
-    }
-
-    fn punch(&self, offset: u64, len: u64) {
-        // SAFETY: a system call on our own file; the range holds no live allocation.
-        let done = unsafe {
-            libc::fallocate(self.fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset as libc::off_t, len as libc::off_t)
-        };
-        if done != 0 {
-            tracing::error!("freed device memory could not be given back: {}", std::io::Error::last_os_error());
         }
     }
 
@@ -208,7 +213,7 @@ impl Arena {
 
     /// Frees what [`Arena::allocate_physical`] gave.
     pub fn release_physical(&self, offset: u64, len: u64) {
-        self.punch(offset, len);
+        self.file.punch(offset, len);
         let mut inner = self.inner.lock();
         inner.physical.give(offset, len);
         inner.used -= len;

@@ -6,7 +6,8 @@ use crate::driver::capture;
 use crate::driver::journal;
 use crate::driver::op::Op;
 use crate::driver::result::{CUresult, R, ensure};
-use crate::driver::stream;
+use crate::driver::stream::{self, Stream};
+use std::sync::Arc;
 
 /// A box of bytes to move. A plain copy has height and depth 1.
 #[derive(Clone)]
@@ -262,6 +263,35 @@ pub fn submit(mut copy: Copy3D, src_device: bool, dst_device: bool, handle: CUst
         copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
     if journal::on() && to_host {
+        copy.seq = Some(journal::current_seq());
+    }
+    stream.submit(Op::Copy(copy.into()), Vec::new());
+    Ok(())
+}
+
+/// When a copy with attributes reads its source (`CUmemcpySrcAccessOrder`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// When the stream reaches the copy.
+    Stream,
+    /// Before the call returns.
+    DuringCall,
+    /// At any time.
+    Any,
+}
+
+/// Submits a checked copy whose source is read as asked, and which the call does not wait for if it need not.
+pub fn submit_ordered(mut copy: Copy3D, order: Order, stream: &Arc<Stream>) -> R {
+    if capture::add(stream, &Op::Copy(copy.clone().into()))? || copy.empty() {
+        return Ok(());
+    }
+    if journal::on() && space().find(copy.src).is_none_or(|a| a.on_host()) {
+        journal::note_bytes("htod", &gather(copy.rows().map(|(src, ..)| src), copy.width));
+    }
+    if order == Order::DuringCall {
+        copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
+    }
+    if journal::on() && space().find(copy.dst).is_none_or(|a| a.on_host()) {
         copy.seq = Some(journal::current_seq());
     }
     stream.submit(Op::Copy(copy.into()), Vec::new());

@@ -2,14 +2,16 @@
 
 pub mod arena;
 pub mod copy;
+pub mod managed;
 pub mod pool;
+pub mod shared;
 pub mod vmm;
 
 use super::result::{CUresult, R};
 use crate::exec::{MemoryMap, MemoryRange};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What a live range is.
@@ -33,7 +35,14 @@ pub enum Kind {
     Registered,
     /// `cuMemAllocManaged`.
     Managed,
+    /// Of another process: `cuIpcOpenMemHandle`.
+    Imported,
 }
+
+/// `CU_MEMHOSTREGISTER_READ_ONLY`.
+pub const REGISTERED_READ_ONLY: u32 = 8;
+/// Flags of managed memory that is a module's variable, not an allocation.
+pub const VARIABLE: u32 = 0;
 
 /// A live range of memory.
 #[derive(Debug)]
@@ -54,10 +63,38 @@ pub struct Allocation {
     pub pool: u64,
     /// Devices that may touch it without peer access, as a bit mask (`cuMemSetAccess`, `cuMemPoolSetAccess`).
     pub visible: AtomicU32,
+    /// Of those devices, which may only read it.
+    pub read_only: AtomicU32,
+    /// CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, as the program set it.
+    pub sync_memops: AtomicBool,
     /// Position in order of creation, for the journal.
     pub ordinal: u64,
     /// Unique for the process: CU_POINTER_ATTRIBUTE_BUFFER_ID.
     pub id: u64,
+    /// What its addresses lead to.
+    pub backing: Backing,
+}
+
+/// What the addresses of a range lead to, as far as it is not said by [`Kind`].
+#[derive(Default)]
+pub enum Backing {
+    /// The usual: the device's own memory, the host's, or whatever `cuMemMap` put there.
+    #[default]
+    Usual,
+    /// The file of a pool that other processes may share.
+    Pool(Arc<pool::PoolMemory>),
+    /// A mapping that goes when nobody needs it.
+    Mapping(#[allow(dead_code, reason = "held for its drop")] Arc<vmm::Mapping>),
+}
+
+impl std::fmt::Debug for Backing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Backing::Usual => "Usual",
+            Backing::Pool(_) => "Pool",
+            Backing::Mapping(_) => "Mapping",
+        })
+    }
 }
 
 impl Kind {
@@ -73,6 +110,7 @@ impl Kind {
             Kind::Pinned => "pinned host memory",
             Kind::Registered => "registered host memory",
             Kind::Managed => "managed memory",
+            Kind::Imported => "another process's allocation",
         }
     }
 }
@@ -129,11 +167,16 @@ pub struct New {
 impl Space {
     /// Enters a range.
     pub fn insert(&self, new: New) -> Arc<Allocation> {
+        self.insert_backed(new, Backing::Usual)
+    }
+
+    /// Enters a range with what keeps its memory.
+    pub fn insert_backed(&self, new: New, backing: Backing) -> Arc<Allocation> {
         let New { start, len, kind, device, ctx, flags, pool } = new;
         let host = usize::from(matches!(kind, Kind::Pinned | Kind::Registered));
         let ordinal = self.ordinals[host].fetch_add(1, Ordering::Relaxed) + 1;
         let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let allocation = Arc::new(Allocation { start, len, kind, device, ctx, flags, pool, visible: AtomicU32::new(0), ordinal, id });
+        let allocation = Arc::new(Allocation { start, len, kind, device, ctx, flags, pool, visible: AtomicU32::new(0), read_only: AtomicU32::new(0), sync_memops: AtomicBool::new(false), ordinal, id, backing });
         self.map.write().insert(start, Arc::clone(&allocation));
         self.version.fetch_add(1, Ordering::Release);
         allocation
@@ -215,6 +258,12 @@ impl Space {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// Changes which devices see a mapped range, and which of them may only read it.
+    pub fn set_access(&self, allocation: &Allocation, visible: u32, read_only: u32) {
+        allocation.read_only.store(read_only, Ordering::Relaxed);
+        self.set_visible(allocation, visible);
+    }
+
     /// The ranges that device `own` may touch, when peer access lets it reach the devices in `reachable` (a bit mask that includes itself).
     /// Kept until the ranges change.
     pub fn snapshot(&self, own: u32, reachable: u32) -> Snapshot {
@@ -225,15 +274,19 @@ impl Space {
         }
         let seen = |a: &Allocation| match a.kind {
             Kind::Pinned | Kind::Registered | Kind::Managed => true,
-            Kind::Mapped => a.visible.load(Ordering::Relaxed) >> own & 1 == 1,
+            Kind::Mapped | Kind::Imported => a.visible.load(Ordering::Relaxed) >> own & 1 == 1,
             _ => (reachable >> a.device | a.visible.load(Ordering::Relaxed) >> own) & 1 == 1,
+        };
+        let writable = |a: &Allocation| match a.kind {
+            Kind::Registered => a.flags & REGISTERED_READ_ONLY == 0,
+            _ => a.read_only.load(Ordering::Relaxed) >> own & 1 == 0,
         };
         let mut list: Vec<MemoryRange> = Vec::new();
         for a in self.map.read().values().filter(|a| seen(a)) {
             match list.last_mut() {
                 // Adjoining mappings are one range: an access may span them.
-                Some(last) if last.end == a.start && a.kind == Kind::Mapped => last.end = a.end(),
-                _ => list.push(MemoryRange { start: a.start, end: a.end(), writable: true }),
+                Some(last) if last.end == a.start && a.kind == Kind::Mapped && last.writable == writable(a) => last.end = a.end(),
+                _ => list.push(MemoryRange { start: a.start, end: a.end(), writable: writable(a) }),
             }
         }
         let snapshot = Arc::new(MemoryMap::new(list));
@@ -252,16 +305,53 @@ pub fn map_host(len: u64) -> R<u64> {
     if at == libc::MAP_FAILED { Err(CUresult::OUT_OF_MEMORY) } else { Ok(at as u64) }
 }
 
+/// Whether the host's memory from `start` to before `end` is all mapped, and may be read (and written).
+pub fn host_mapped(start: u64, end: u64, writable: bool) -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/self/maps") else { return true };
+    let mut at = start;
+    for line in text.lines() {
+        let mut fields = line.split_whitespace();
+        let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
+        let number = |text: &str| u64::from_str_radix(text, 16).ok();
+        let Some((from, to)) = range.split_once('-').and_then(|(a, b)| Some((number(a)?, number(b)?))) else { continue };
+        if from <= at && at < to {
+            if !rights.starts_with('r') || (writable && !rights.starts_with("rw")) {
+                return false;
+            }
+            at = to;
+        }
+        if at >= end {
+            return true;
+        }
+    }
+    false
+}
+
 /// Gives back what an allocation that was taken out of the [`Space`] holds.
 pub fn free_backing(allocation: &Allocation) {
     let Ok(driver) = super::device::driver() else { return };
+    if allocation.kind == Kind::Imported {
+        super::ipc::forget_opened(allocation);
+    }
+    match &allocation.backing {
+        Backing::Usual => {}
+        Backing::Pool(memory) => return memory.release(allocation.start, allocation.len),
+        Backing::Mapping(_) => return,
+    }
     match allocation.kind {
-        Kind::Device | Kind::Pool | Kind::Global | Kind::Heap | Kind::Graph => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
-        Kind::Managed => driver.managed.release(allocation.start, allocation.len),
+        Kind::Device => {
+            super::ipc::forget(allocation.id);
+            driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len);
+        }
+        Kind::Pool | Kind::Global | Kind::Heap | Kind::Graph => driver.devices[allocation.device as usize].arena.release(allocation.start, allocation.len),
+        Kind::Managed => {
+            managed::forget(allocation.start, allocation.len);
+            driver.managed.release(allocation.start, allocation.len);
+        }
         Kind::Pinned => {
             // SAFETY: the mapping was made by `map_host` with this length and is no longer listed as live.
             unsafe { libc::munmap(allocation.start as *mut libc::c_void, allocation.len as usize) };
         }
-        Kind::Registered | Kind::Mapped => {}
+        Kind::Registered | Kind::Mapped | Kind::Imported => {}
     }
 }

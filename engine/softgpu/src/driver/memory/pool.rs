@@ -2,11 +2,18 @@
 //!
 //! An address is chosen and charged when `cuMemAllocAsync` is called and freed when the stream reaches the `cuMemFreeAsync`. What a pool
 //! holds back after a free is only a figure here (release threshold, reserved memory): pages always go back to the system.
+//!
+//! A pool made for sharing has a memory file of its own. Another process imports the file as a pool, and single allocations of it as places in
+//! that file; the memory stays on the account of the process that made it.
 
-use super::{Kind, New, space};
+use super::arena::{ALIGNMENT, Arena, round_up};
+use super::shared::{Content, SharedFile};
+use super::vmm::{FILE_DESCRIPTOR, Mapping};
+use super::{Backing, Kind, New, space};
 use crate::driver::capture;
 use crate::driver::context::{Context, current};
 use crate::driver::device::{Device, device};
+use crate::driver::graph_memory;
 use crate::driver::op::Op;
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
@@ -30,7 +37,55 @@ pub struct Pool {
     pub visible: AtomicU32,
     /// Most bytes it may hold; 0 is no limit.
     pub limit: u64,
+    /// Where its memory lies if other processes may share it; else in the device's own file.
+    pub memory: Option<Arc<PoolMemory>>,
     state: Mutex<State>,
+}
+
+/// The memory file of a pool that processes share, mapped here as a whole.
+pub struct PoolMemory {
+    arena: Arena,
+    mapping: Mapping,
+    /// The device that accounts for what is allocated; None in a process that imported the pool and allocates nothing.
+    owner: Option<&'static Device>,
+}
+
+impl PoolMemory {
+    fn create(device: &'static Device) -> R<PoolMemory> {
+        // Addresses cost nothing; twice the device's memory leaves room for holes.
+        let len = device.arena.capacity_and_free().0.next_power_of_two() * 2;
+        Self::map(SharedFile::create(Content::Pool, device.ordinal, len)?, Some(device))
+    }
+
+    fn map(file: SharedFile, owner: Option<&'static Device>) -> R<PoolMemory> {
+        let mapping = Mapping::new(file.raw(), 0, file.len)?;
+        Ok(PoolMemory { arena: Arena::over(file, mapping.base), mapping, owner })
+    }
+
+    fn allocate(&self, len: u64) -> R<u64> {
+        let owner = self.owner.ok_or(CUresult::INVALID_VALUE)?;
+        let size = round_up(len, ALIGNMENT).ok_or(CUresult::OUT_OF_MEMORY)?;
+        owner.arena.charge(size)?;
+        self.arena.allocate(len, 0).inspect_err(|_| owner.arena.discharge(size))
+    }
+
+    /// Frees what was allocated; of an imported pool, only forgets it.
+    pub fn release(&self, start: u64, len: u64) {
+        if let Some(owner) = self.owner {
+            self.arena.release(start, len);
+            owner.arena.discharge(round_up(len, ALIGNMENT).unwrap_or(len));
+        }
+    }
+
+    /// The file's number in the system: the same in every process that has it.
+    fn number(&self) -> R<u64> {
+        // SAFETY: an all-zero stat is valid and fstat only fills it in; a system call on our own descriptor.
+        unsafe {
+            let mut stat: libc::stat = std::mem::zeroed();
+            ensure(libc::fstat(self.arena.file().raw(), &raw mut stat) == 0, CUresult::OPERATING_SYSTEM)?;
+            Ok(stat.st_ino)
+        }
+    }
 }
 
 #[derive(Default)]
@@ -53,7 +108,7 @@ pub struct DevicePools {
 impl DevicePools {
     /// The default pool.
     pub fn default_pool(&self, device: &Device) -> u64 {
-        *self.default.get_or_init(|| create(device.ordinal, true, 0))
+        *self.default.get_or_init(|| enter(device.ordinal, true, 0, None))
     }
 
     /// The pool that `cuMemAllocAsync` uses.
@@ -66,18 +121,77 @@ impl DevicePools {
 
     /// `cuDeviceSetMemPool`.
     pub fn set_current(&self, device: &Device, handle: u64) -> R {
-        ensure(POOLS.get(handle)?.device == device.ordinal, CUresult::INVALID_VALUE)?;
+        let pool = POOLS.get(handle)?;
+        ensure(pool.device == device.ordinal && !pool.imported(), CUresult::INVALID_VALUE)?;
         self.current.store(handle, Ordering::Release);
         Ok(())
     }
 }
 
-/// Makes a pool.
-pub fn create(device: u32, is_default: bool, limit: u64) -> u64 {
+/// Makes a pool of a device; `shared` lets other processes use its memory.
+pub fn create(device: &'static Device, limit: u64, shared: bool) -> R<u64> {
+    let memory = if shared { Some(Arc::new(PoolMemory::create(device)?)) } else { None };
+    Ok(enter(device.ordinal, false, limit, memory))
+}
+
+fn enter(device: u32, is_default: bool, limit: u64, memory: Option<Arc<PoolMemory>>) -> u64 {
     let handle = POOLS.reserve();
     let state = Mutex::new(State { reuse: [1; 3], ..State::default() });
-    POOLS.insert(handle, Arc::new(Pool { handle, device, is_default, visible: AtomicU32::new(0), limit, state }));
+    POOLS.insert(handle, Arc::new(Pool { handle, device, is_default, visible: AtomicU32::new(0), limit, memory, state }));
     handle
+}
+
+/// `cuMemPoolExportToShareableHandle`: a file descriptor. CUDA_ERROR_INVALID_VALUE for a pool that was not made for it.
+pub fn export(handle: u64, kind: u32, flags: u64) -> R<libc::c_int> {
+    ensure(kind == FILE_DESCRIPTOR && flags == 0, CUresult::INVALID_VALUE)?;
+    POOLS.get(handle)?.memory.as_ref().ok_or(CUresult::INVALID_VALUE)?.arena.file().export()
+}
+
+/// `cuMemPoolImportFromShareableHandle`. The descriptor stays the caller's.
+pub fn import(descriptor: libc::c_int, kind: u32, flags: u64) -> R<u64> {
+    crate::driver::device::driver()?;
+    ensure(kind == FILE_DESCRIPTOR && flags == 0, CUresult::INVALID_VALUE)?;
+    let file = SharedFile::adopt_copy(Content::Pool, descriptor)?;
+    let device = file.device;
+    Ok(enter(device, false, 0, Some(Arc::new(PoolMemory::map(file, None)?))))
+}
+
+/// What `cuMemPoolExportPointer` gives: the file, the place in it, the length.
+pub type PointerData = [u8; 64];
+
+const MAGIC: u64 = u64::from_le_bytes(*b"RWPOOL\0\x01");
+
+/// `cuMemPoolExportPointer`.
+pub fn export_pointer(address: u64) -> R<PointerData> {
+    crate::driver::device::driver()?;
+    let allocation = space().find(address).filter(|a| a.kind == Kind::Pool).ok_or(CUresult::INVALID_VALUE)?;
+    let Backing::Pool(memory) = &allocation.backing else { return Err(CUresult::INVALID_VALUE) };
+    let words = [MAGIC, memory.number()?, allocation.start - memory.mapping.base, allocation.len];
+    let mut bytes = [0; 64];
+    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(bytes)
+}
+
+/// `cuMemPoolImportPointer`: CUDA_ERROR_INVALID_VALUE for data of another pool, or of memory that is imported already.
+pub fn import_pointer(handle: u64, data: &PointerData) -> R<u64> {
+    let ctx = current()?;
+    let pool = POOLS.get(handle)?;
+    let memory = pool.memory.as_ref().filter(|_| pool.imported()).ok_or(CUresult::INVALID_VALUE)?;
+    let word = |i: usize| u64::from_le_bytes(data[i * 8..][..8].try_into().unwrap_or_default());
+    let (offset, len) = (word(2), word(3));
+    ensure(word(0) == MAGIC && word(1) == memory.number()? && len > 0 && offset.is_multiple_of(ALIGNMENT), CUresult::INVALID_VALUE)?;
+    ensure(offset.checked_add(len).is_some_and(|end| end <= memory.arena.file().len), CUresult::INVALID_VALUE)?;
+    let start = memory.mapping.base + offset;
+    let mut clash = false;
+    space().each(|a| clash |= a.start < start + len && start < a.end());
+    ensure(!clash, CUresult::INVALID_VALUE)?;
+    pool.charge(len)?;
+    let new = New { start, len, kind: Kind::Pool, device: pool.device, ctx: ctx.handle, flags: 0, pool: handle };
+    let new = space().insert_backed(new, Backing::Pool(Arc::clone(memory)));
+    space().set_visible(&new, pool.visible.load(Ordering::Relaxed));
+    Ok(start)
 }
 
 /// `cuMemPoolDestroy`. Memory still allocated from it stays valid.
@@ -90,6 +204,11 @@ pub fn destroy(handle: u64) -> R {
 }
 
 impl Pool {
+    /// Whether another process made it: nothing can be allocated from it here.
+    pub fn imported(&self) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.owner.is_none())
+    }
+
     fn charge(&self, len: u64) -> R {
         let mut state = self.state.lock();
         ensure(self.limit == 0 || state.used + len <= self.limit, CUresult::OUT_OF_MEMORY)?;
@@ -112,7 +231,7 @@ impl Pool {
         state.reserved = state.used.max(state.reserved.min(keep));
     }
 
-    /// A `CUmemPool_attribute`: the first three are 32 bits wide, the others 64.
+    /// A `CUmemPool_attribute`; see [`wide`] for its size.
     pub fn attribute(&self, attribute: u32) -> R<u64> {
         let state = self.state.lock();
         Ok(match attribute {
@@ -122,6 +241,12 @@ impl Pool {
             6 => state.reserved_high,
             7 => state.used,
             8 => state.used_high,
+            9 => 1,                                         // allocation type: pinned
+            10 => u64::from(u32::from(self.memory.is_some()) * FILE_DESCRIPTOR),
+            11 => u64::from(self.device),                   // location: the device
+            12 => 1,
+            13 => self.limit,
+            14 => 0,                                        // hardware decompression
             _ => return Err(CUresult::INVALID_VALUE),
         })
     }
@@ -140,12 +265,21 @@ impl Pool {
     }
 }
 
+/// Whether a `CUmemPool_attribute` is 64 bits wide, not 32.
+pub fn wide(attribute: u32) -> bool {
+    matches!(attribute, 4..=8 | 13)
+}
+
 /// Allocates device memory; when there is none, waits for frees on their way and tries again.
 pub fn allocate_or_wait(ctx: &Context, device: &Device, len: u64, align: u64) -> R<u64> {
-    match device.arena.allocate(len, align) {
+    once_more(ctx, || device.arena.allocate(len, align))
+}
+
+fn once_more(ctx: &Context, allocate: impl Fn() -> R<u64>) -> R<u64> {
+    match allocate() {
         Err(CUresult::OUT_OF_MEMORY) => {
             ctx.all_streams().iter().for_each(|s| s.mark().wait());
-            device.arena.allocate(len, align)
+            allocate()
         }
         other => other,
     }
@@ -157,8 +291,13 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
     let pool = POOLS.get(handle)?;
     let owner = device(pool.device as i32)?;
     pool.charge(len)?;
-    let start = allocate_or_wait(ctx, owner, len, 0).inspect_err(|_| pool.discharge(len))?;
-    let new = space().insert(New { start, len, kind: Kind::Pool, device: pool.device, ctx: ctx.handle, flags: 0, pool: handle });
+    let (start, backing) = match &pool.memory {
+        None => (allocate_or_wait(ctx, owner, len, 0), Backing::Usual),
+        Some(memory) => (once_more(ctx, || memory.allocate(len)), Backing::Pool(Arc::clone(memory))),
+    };
+    let start = start.inspect_err(|_| pool.discharge(len))?;
+    let new = New { start, len, kind: Kind::Pool, device: pool.device, ctx: ctx.handle, flags: 0, pool: handle };
+    let new = space().insert_backed(new, backing);
     let visible = pool.visible.load(Ordering::Relaxed);
     if visible != 0 {
         space().set_visible(&new, visible);
@@ -170,8 +309,13 @@ pub fn allocate(ctx: &Context, handle: u64, len: u64) -> R<u64> {
 pub fn free_async(address: u64, stream: &Arc<Stream>) -> R {
     let fits = space().find(address).is_some_and(|a| a.start == address && matches!(a.kind, Kind::Device | Kind::Pool | Kind::Graph));
     ensure(fits, CUresult::INVALID_VALUE)?;
+    let of_graph = space().find(address).is_some_and(|a| a.kind == Kind::Graph);
     if capture::add(stream, &Op::Free(address))? {
         return Ok(());
+    }
+    if of_graph {
+        ensure(graph_memory::is_allocated(address), CUresult::INVALID_VALUE)?;
+        graph_memory::freed(address);
     }
     stream.submit(Op::Free(address), Vec::new());
     Ok(())
@@ -199,9 +343,14 @@ pub fn free(address: u64) -> R {
     let ctx = current()?;
     let allocation = space().find(address).filter(|a| a.start == address).ok_or(CUresult::INVALID_VALUE)?;
     ensure(matches!(allocation.kind, Kind::Device | Kind::Pool | Kind::Managed | Kind::Graph), CUresult::INVALID_VALUE)?;
+    ensure(allocation.kind != Kind::Managed || allocation.flags != super::VARIABLE, CUresult::INVALID_VALUE)?;
     let owner = crate::driver::context::CONTEXTS.find(allocation.ctx).unwrap_or(ctx);
     owner.all_streams().iter().for_each(|s| s.mark().wait());
     match allocation.kind {
+        Kind::Graph => {
+            ensure(graph_memory::is_allocated(address), CUresult::INVALID_VALUE)?;
+            graph_memory::freed(address);
+        }
         Kind::Managed => {
             if let Some(gone) = space().remove(address, |a| a.kind == Kind::Managed) {
                 super::free_backing(&gone);

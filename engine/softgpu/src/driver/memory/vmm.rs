@@ -1,13 +1,15 @@
 //! Virtual memory management: reserved addresses, physical memory without one, and mappings between them.
 
 use super::arena::{RESERVE_BASE, RESERVE_LEN, Ranges, round_up};
+use super::shared::{Content, SharedFile};
 use super::{Kind, New, space};
-use crate::driver::abi::{CUmemAccessDesc, CUmemAllocationProp};
+use crate::driver::abi::{CUmemAccessDesc, CUmemAllocationProp, CUmemLocation};
 use crate::driver::device::{Device, device, driver};
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 /// Sizes and addresses are multiples of this, as on hardware.
@@ -23,26 +25,73 @@ pub struct Physical {
     /// What it was asked for.
     pub prop: CUmemAllocationProp,
     device: &'static Device,
-    offset: u64,
+    backing: Backing,
     len: u64,
+}
+
+/// Where physical memory lies.
+enum Backing {
+    /// In the device's file, at an offset.
+    Device(u64),
+    /// In a file of its own, which can be handed to other processes.
+    Own(SharedFile),
+    /// In a file that another process made, which accounts for it.
+    Imported(SharedFile),
+}
+
+impl Physical {
+    fn place(&self) -> (libc::c_int, u64) {
+        match &self.backing {
+            Backing::Device(offset) => (self.device.arena.fd(), *offset),
+            Backing::Own(file) | Backing::Imported(file) => (file.raw(), 0),
+        }
+    }
 }
 
 impl Drop for Physical {
     fn drop(&mut self) {
-        self.device.arena.release_physical(self.offset, self.len);
+        match &self.backing {
+            Backing::Device(offset) => self.device.arena.release_physical(*offset, self.len),
+            Backing::Own(_) => self.device.arena.discharge(self.len),
+            Backing::Imported(_) => {}
+        }
     }
 }
 
-struct Mapping {
+struct Mapped {
     len: u64,
     physical: Arc<Physical>,
+}
+
+/// Addresses of this table at which a whole file, or a part of one, is mapped for the driver's own use: memory of other processes, and pools
+/// that other processes may share. They are free again when it is dropped.
+pub struct Mapping {
+    /// First address.
+    pub base: u64,
+    len: u64,
+}
+
+impl Mapping {
+    /// Maps `len` bytes (whole pages) of a file at fresh addresses.
+    pub fn new(fd: libc::c_int, offset: u64, len: u64) -> R<Mapping> {
+        let len = round(len).ok_or(CUresult::OUT_OF_MEMORY)?;
+        let mapping = Mapping { base: claim(len, GRANULARITY, 0)?, len };
+        map_fixed(mapping.base, len, Some((fd, offset)))?;
+        Ok(mapping)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        unclaim(&mut table().lock(), self.base, self.len);
+    }
 }
 
 #[derive(Default)]
 struct Table {
     addresses: Ranges,
     reserved: BTreeMap<u64, u64>,
-    mapped: BTreeMap<u64, Mapping>,
+    mapped: BTreeMap<u64, Mapped>,
 }
 
 fn table() -> &'static Mutex<Table> {
@@ -88,11 +137,18 @@ pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
     driver()?;
     whole(size)?;
     ensure(align == 0 || align.is_power_of_two(), CUresult::INVALID_VALUE)?;
+    let at = claim(size, align.max(GRANULARITY), wish)?;
+    table().lock().reserved.insert(at, size);
+    Ok(at)
+}
+
+/// Takes addresses and keeps everybody else from using them.
+fn claim(size: u64, align: u64, wish: u64) -> R<u64> {
     let mut table = table().lock();
     let at = if wish != 0 && wish.is_multiple_of(GRANULARITY) && table.addresses.take_at(wish, size) {
         wish
     } else {
-        table.addresses.take(size, align.max(GRANULARITY)).ok_or(CUresult::OUT_OF_MEMORY)?
+        table.addresses.take(size, align).ok_or(CUresult::OUT_OF_MEMORY)?
     };
     // SAFETY: addresses in our own range; MAP_FIXED_NOREPLACE never replaces a mapping of this process.
     let mapped = unsafe {
@@ -109,8 +165,13 @@ pub fn reserve(size: u64, align: u64, wish: u64) -> R<u64> {
         table.addresses.give(at, size);
         return Err(CUresult::OUT_OF_MEMORY);
     }
-    table.reserved.insert(at, size);
     Ok(at)
+}
+
+fn unclaim(table: &mut Table, at: u64, size: u64) {
+    // SAFETY: exactly addresses that `claim` mapped, in which nothing is live any more.
+    unsafe { libc::munmap(at as *mut libc::c_void, size as usize) };
+    table.addresses.give(at, size);
 }
 
 /// `cuMemAddressFree`: the whole reservation, nothing mapped in it.
@@ -119,23 +180,61 @@ pub fn free_address(at: u64, size: u64) -> R {
     ensure(table.reserved.get(&at) == Some(&size), CUresult::INVALID_VALUE)?;
     ensure(table.mapped.range(at..at + size).next().is_none(), CUresult::INVALID_VALUE)?;
     table.reserved.remove(&at);
-    // SAFETY: exactly the mapping made by `reserve`, in which nothing is mapped any more.
-    unsafe { libc::munmap(at as *mut libc::c_void, size as usize) };
-    table.addresses.give(at, size);
+    unclaim(&mut table, at, size);
     Ok(())
 }
 
-/// `cuMemCreate`: pinned memory of a device, without shareable handles.
+/// `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`: the only kind of handle for other processes here.
+pub const FILE_DESCRIPTOR: u32 = 1;
+
+/// `cuMemCreate`: pinned memory of a device.
 pub fn create(size: u64, prop: &CUmemAllocationProp, flags: u64) -> R<u64> {
     driver()?;
     whole(size)?;
     ensure(prop.kind == 1 && flags == 0, CUresult::INVALID_VALUE)?;
-    ensure(prop.location.kind == 1 && prop.requestedHandleTypes == 0, CUresult::NOT_SUPPORTED)?;
+    ensure(prop.location.kind == 1 && prop.requestedHandleTypes & !FILE_DESCRIPTOR == 0, CUresult::NOT_SUPPORTED)?;
     let device = device(prop.location.id)?;
-    let offset = device.arena.allocate_physical(size, GRANULARITY)?;
-    let handle = PHYSICAL.reserve();
-    PHYSICAL.insert(handle, Arc::new(Physical { handle, prop: *prop, device, offset, len: size }));
-    Ok(handle)
+    let backing = if prop.requestedHandleTypes == 0 {
+        Backing::Device(device.arena.allocate_physical(size, GRANULARITY)?)
+    } else {
+        device.arena.charge(size)?;
+        let file = SharedFile::create(Content::Physical, device.ordinal, size);
+        Backing::Own(file.inspect_err(|_| device.arena.discharge(size))?)
+    };
+    Ok(enter(Physical { handle: PHYSICAL.reserve(), prop: *prop, device, backing, len: size }))
+}
+
+fn enter(physical: Physical) -> u64 {
+    let handle = physical.handle;
+    PHYSICAL.insert(handle, Arc::new(physical));
+    handle
+}
+
+/// `cuMemExportToShareableHandle`: a file descriptor. CUDA_ERROR_INVALID_VALUE for memory that was not made for it.
+pub fn export(handle: u64, kind: u32, flags: u64) -> R<libc::c_int> {
+    driver()?;
+    let physical = PHYSICAL.find(handle).ok_or(CUresult::INVALID_VALUE)?;
+    ensure(flags == 0 && kind == FILE_DESCRIPTOR, CUresult::INVALID_VALUE)?;
+    match &physical.backing {
+        Backing::Device(_) => Err(CUresult::INVALID_VALUE),
+        Backing::Own(file) | Backing::Imported(file) => file.export(),
+    }
+}
+
+/// `cuMemImportFromShareableHandle`. The descriptor stays the caller's.
+pub fn import(descriptor: libc::c_int, kind: u32) -> R<u64> {
+    driver()?;
+    ensure(kind == FILE_DESCRIPTOR, CUresult::NOT_SUPPORTED)?;
+    let file = SharedFile::adopt_copy(Content::Physical, descriptor)?;
+    whole(file.len)?;
+    let prop = CUmemAllocationProp {
+        kind: 1,
+        requestedHandleTypes: FILE_DESCRIPTOR,
+        location: CUmemLocation { kind: 1, id: file.device as i32 },
+        ..CUmemAllocationProp::default()
+    };
+    let (device, len) = (device(file.device as i32)?, file.len);
+    Ok(enter(Physical { handle: PHYSICAL.reserve(), prop, device, backing: Backing::Imported(file), len }))
 }
 
 /// `cuMemMap`: gives physical memory an address; nobody can use it until [`set_access`].
@@ -150,9 +249,10 @@ pub fn map(at: u64, size: u64, offset: u64, handle: u64) -> R {
     ensure(inside && at.is_multiple_of(GRANULARITY), CUresult::INVALID_VALUE)?;
     let before = table.mapped.range(..end).next_back().is_some_and(|(&start, m)| start + m.len > at);
     ensure(!before, CUresult::INVALID_VALUE)?;
-    map_fixed(at, size, Some((physical.device.arena.fd(), physical.offset + offset)))?;
+    let (fd, start) = physical.place();
+    map_fixed(at, size, Some((fd, start + offset)))?;
     let device = physical.device.ordinal;
-    table.mapped.insert(at, Mapping { len: size, physical });
+    table.mapped.insert(at, Mapped { len: size, physical });
     space().insert(New { start: at, len: size, kind: Kind::Mapped, device, ctx: 0, flags: 0, pool: 0 });
     Ok(())
 }
@@ -184,26 +284,32 @@ pub fn set_access(at: u64, size: u64, wanted: &[CUmemAccessDesc]) -> R {
     ensure(!inside.is_empty() && inside.iter().map(|s| table.mapped[s].len).sum::<u64>() == size, CUresult::INVALID_VALUE)?;
     for start in inside {
         let Some(allocation) = space().find(start) else { continue };
-        let mut mask = allocation.visible.load(std::sync::atomic::Ordering::Relaxed);
+        let (mut mask, mut read_only) = (allocation.visible.load(Ordering::Relaxed), allocation.read_only.load(Ordering::Relaxed));
         for access in wanted {
             ensure(access.location.kind == 1, CUresult::NOT_SUPPORTED)?;
             let bit = 1 << device(access.location.id)?.ordinal;
             match access.flags {
-                0 => mask &= !bit,
-                1 | 3 => mask |= bit,
+                0 => (mask, read_only) = (mask & !bit, read_only & !bit),
+                1 => (mask, read_only) = (mask | bit, read_only | bit),
+                3 => (mask, read_only) = (mask | bit, read_only & !bit),
                 _ => return Err(CUresult::INVALID_VALUE),
             }
         }
-        space().set_visible(&allocation, mask);
+        space().set_access(&allocation, mask, read_only);
     }
     Ok(())
 }
 
-/// `cuMemGetAccess`: 3 (read and write) or 0.
+/// `cuMemGetAccess`: 3 (read and write), 1 (read) or 0.
 pub fn get_access(at: u64, number: i32) -> R<u64> {
     let allocation = space().find(at).filter(|a| a.kind == Kind::Mapped).ok_or(CUresult::INVALID_VALUE)?;
-    let bit = allocation.visible.load(std::sync::atomic::Ordering::Relaxed) >> device(number)?.ordinal & 1;
-    Ok(u64::from(bit) * 3)
+    let of = |mask: &std::sync::atomic::AtomicU32, device: u32| mask.load(Ordering::Relaxed) >> device & 1 == 1;
+    let device = device(number)?.ordinal;
+    Ok(match (of(&allocation.visible, device), of(&allocation.read_only, device)) {
+        (false, _) => 0,
+        (true, true) => 1,
+        (true, false) => 3,
+    })
 }
 
 /// `cuMemRetainAllocationHandle`: the handle of what is mapped at an address.
@@ -214,6 +320,11 @@ pub fn handle_at(at: u64) -> R<u64> {
     let handle = physical.handle;
     PHYSICAL.insert(handle, physical);
     Ok(handle)
+}
+
+/// The kinds of handle that what is mapped at an address can be exported by.
+pub fn shareable_at(at: u64) -> u32 {
+    table().lock().mapped.get(&at).map_or(0, |mapped| mapped.physical.prop.requestedHandleTypes)
 }
 
 /// Rounds a size as `cuMemCreate` wants it.
