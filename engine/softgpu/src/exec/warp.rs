@@ -425,8 +425,9 @@ impl Warp {
             call,
             children: Vec::new(),
         };
-        // Each activation is charged 32 bytes beyond its variables, for what hardware saves there.
-        let used = u64::from(local) + u64::from(callee.local_bytes) + 32 * u64::from(p.depth);
+        // Each activation is charged a return address beyond its variables. Hardware saves registers there too, but
+        // passes parameters in registers, which are variables here: recursion that fits there must fit here.
+        let used = u64::from(local) + u64::from(callee.local_bytes) + 8 * u64::from(p.depth);
         if used > u64::from(self.local_stride) || need > REGISTER_STACK_BYTES_MAX {
             return false;
         }
