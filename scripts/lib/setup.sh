@@ -37,22 +37,34 @@ need_rust() {
   fi
 }
 
-# need_venv: the Python packages of ci/requirements.txt in RINGWAY_VENV (default .venv), made again when the list changes
-need_venv() {
+# make_venv FOLDER SIZE FILE [PIP-OPTION...]: a Python environment with the packages of a list, made again when the list changes
+make_venv() {
+  local folder=$1 size=$2 file=$3 want have
+  shift 3
   need_python
-  export RINGWAY_VENV="${RINGWAY_VENV:-$PWD/.venv}"
-  local want have
-  want=$(sha256sum ci/requirements.txt | cut -d' ' -f1)
-  have=$(cat "$RINGWAY_VENV/.requirements" 2>/dev/null) || have=
-  [ "$want" = "$have" ] && [ -x "$RINGWAY_VENV/bin/python" ] && return 0
-  say "installing the Python packages of ci/requirements.txt into $RINGWAY_VENV (about 300 MB, once)"
-  if ! python3 -m venv "$RINGWAY_VENV" >/dev/null 2>&1; then
+  want=$(cat ci/requirements.txt "$file" | sha256sum | cut -d' ' -f1)
+  have=$(cat "$folder/.requirements" 2>/dev/null) || have=
+  [ "$want" = "$have" ] && [ -x "$folder/bin/python" ] && return 0
+  say "installing the Python packages of $file into $folder (about $size, once)"
+  if ! python3 -m venv "$folder" >/dev/null 2>&1; then
     apt_install python3-venv
-    python3 -m venv "$RINGWAY_VENV" || die "python3 -m venv $RINGWAY_VENV failed"
+    python3 -m venv "$folder" || die "python3 -m venv $folder failed"
   fi
-  "$RINGWAY_VENV/bin/python" -m pip install -q --disable-pip-version-check -r ci/requirements.txt \
-    || die "pip could not install ci/requirements.txt; is a package index reachable?"
-  printf '%s\n' "$want" > "$RINGWAY_VENV/.requirements"
+  "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@" -r "$file" \
+    || die "pip could not install $file; is a package index reachable?"
+  printf '%s\n' "$want" > "$folder/.requirements"
+}
+
+# need_venv: the Python packages of ci/requirements.txt in RINGWAY_VENV (default .venv)
+need_venv() {
+  export RINGWAY_VENV="${RINGWAY_VENV:-$PWD/.venv}"
+  make_venv "$RINGWAY_VENV" "300 MB" ci/requirements.txt
+}
+
+# need_compilers_venv: other compilers that emit PTX, in a folder beside it
+need_compilers_venv() {
+  export RINGWAY_VENV="${RINGWAY_VENV:-$PWD/.venv}"
+  make_venv "$RINGWAY_VENV-compilers" "600 MB" ci/requirements-compilers.txt
 }
 
 # need_clang: tinygrad's own CPU device compiles with clang

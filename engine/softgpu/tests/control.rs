@@ -472,3 +472,46 @@ fn parameters_of_calls_share_their_place() {
     // 15 + 14 + ... + 0, and 7 at each of 16 levels
     assert!(out.read::<u32>().iter().all(|v| *v == 120 + 112));
 }
+
+#[test]
+fn functions_that_run_by_turns_keep_their_registers() {
+    // Lanes in two functions of different layout, each long enough to yield to the other in the middle.
+    let text = format!(
+        "{HEAD}.func (.param .b64 r) wide(.param .b64 a) {{
+ .reg .b64 %a, %s, %x<12>; .reg .pred %p; .reg .b32 %i; ld.param.b64 %a, [a]; mov.u64 %s, 0; mov.u32 %i, 0;
+ {}
+ L: add.u64 %s, %s, %a; {} add.u32 %i, %i, 1; setp.lt.u32 %p, %i, 2000; @%p bra L;
+ {}
+ st.param.b64 [r], %s; ret; }}
+.func (.param .b32 r) narrow(.param .b32 a) {{
+ .reg .b32 %a, %s, %i, %y<20>; .reg .pred %p, %q; ld.param.b32 %a, [a]; mov.u32 %s, 0; mov.u32 %i, 0;
+ {}
+ L: setp.gt.u32 %q, %a, 5; @%q add.u32 %s, %s, %a; @!%q add.u32 %s, %s, 1; {} add.u32 %i, %i, 1; setp.lt.u32 %p, %i, 1500; @%p bra L;
+ {}
+ st.param.b32 [r], %s; ret; }}
+.visible .entry k(.param .u64 po) {{
+ .reg .b64 %o, %w; .reg .b32 %t, %v; .reg .pred %p;
+ ld.param.u64 %o, [po]; mov.u32 %t, %tid.x; mul.wide.u32 %w, %t, 8; add.u64 %o, %o, %w; cvt.u64.u32 %w, %t;
+ and.b32 %v, %t, 1; setp.eq.u32 %p, %v, 0; @%p bra EVEN;
+ {{ .param .b32 a; .param .b32 r; st.param.b32 [a], %t; call.uni (r), narrow, (a); ld.param.b32 %v, [r]; }}
+ cvt.u64.u32 %w, %v; bra DONE;
+ EVEN: {{ .param .b64 a; .param .b64 r; st.param.b64 [a], %w; call.uni (r), wide, (a); ld.param.b64 %w, [r]; }}
+ DONE: st.global.u64 [%o], %w; ret; }}",
+        (0..12).map(|k| format!("mul.lo.u64 %x{k}, %a, {};", k + 3)).collect::<String>(),
+        (0..12).map(|k| format!("add.u64 %x{k}, %x{k}, 1;")).collect::<String>(),
+        (0..12).map(|k| format!("add.u64 %s, %s, %x{k};")).collect::<String>(),
+        (0..20).map(|k| format!("mul.lo.u32 %y{k}, %a, {};", k + 5)).collect::<String>(),
+        (0..20).map(|k| format!("add.u32 %y{k}, %y{k}, 2;")).collect::<String>(),
+        (0..20).map(|k| format!("add.u32 %s, %s, %y{k};")).collect::<String>(),
+    );
+    let l = load(&text);
+    let out = Buffer::new(256);
+    l.run("k", &Run::default(), &Params::new().u64(out.address()), &[&out]);
+    let want: Vec<u64> = (0..32u64)
+        .map(|t| match t % 2 {
+            0 => 2000 * t + (0..12).map(|k| t * (k + 3) + 2000).sum::<u64>(),
+            _ => 1500 * if t > 5 { t } else { 1 } + (0..20).map(|k| t * (k + 5) + 3000).sum::<u64>(),
+        })
+        .collect();
+    assert_eq!(out.read::<u64>(), want);
+}

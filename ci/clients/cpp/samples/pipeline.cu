@@ -119,7 +119,8 @@ struct Count {
 };
 extern "C" __global__ void barriers(const int *in, int *out, int *completed) {
     __shared__ cuda::barrier<cuda::thread_scope_block> ready;
-    __shared__ int data[128], done;
+    __shared__ __align__(16) int data[128];
+    __shared__ int done;
     extern __shared__ char raw[];
     using counted = cuda::barrier<cuda::thread_scope_block, Count>;
     counted *phases = reinterpret_cast<counted *>(raw);

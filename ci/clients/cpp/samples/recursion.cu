@@ -73,6 +73,7 @@ extern "C" __global__ void descend(int *out, int depth) {
 
 #ifdef SAMPLE_HOST
 int main() {
+    OK(cudaDeviceSetLimit(cudaLimitStackSize, 64 << 10));
     Device<unsigned> out(4 * 64);
     LAUNCH(numbers, SHAPE(1, 64), out);
     std::vector<unsigned> want;
@@ -104,7 +105,6 @@ int main() {
     }
     close("quadrature", parts.get(), integrals, 1e-8, 1e-9);
 
-    OK(cudaDeviceSetLimit(cudaLimitStackSize, 64 << 10));
     Device<int> depth(32);
     LAUNCH(descend, SHAPE(1, 32), depth, 200);
     std::vector<int> sums;

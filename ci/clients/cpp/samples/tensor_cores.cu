@@ -6,7 +6,7 @@
 using namespace nvcuda;
 
 // c = a b for row-major a (m x k), b (k x n); a warp makes one 16 x 16 tile.
-template <typename T, typename S, int M, int N, int K, typename LB>
+template <typename T, typename S, int M, int N, int K, typename LB, bool BY_ROWS = true>
 __device__ void wmma_product(const T *a, const T *b, S *c, int n, int k, int ldb) {
     wmma::fragment<wmma::matrix_a, M, N, K, T, wmma::row_major> x;
     wmma::fragment<wmma::matrix_b, M, N, K, T, LB> y;
@@ -14,7 +14,7 @@ __device__ void wmma_product(const T *a, const T *b, S *c, int n, int k, int ldb
     wmma::fill_fragment(z, S(0.0f));
     for (int i = 0; i < k; i += K) {
         wmma::load_matrix_sync(x, a + blockIdx.y * M * k + i, k);
-        const T *from = std::is_same<LB, wmma::row_major>::value ? b + i * ldb + blockIdx.x * N : b + blockIdx.x * N * ldb + i;
+        const T *from = BY_ROWS ? b + i * ldb + blockIdx.x * N : b + blockIdx.x * N * ldb + i;
         wmma::load_matrix_sync(y, from, ldb);
         wmma::mma_sync(z, x, y, z);
     }
@@ -31,13 +31,13 @@ extern "C" __global__ void wmma_half_wide(const half *a, const half *b, float *c
     wmma_product<half, float, 8, 32, 16, wmma::row_major>(a, b, c, n, k, n);
 }
 extern "C" __global__ void wmma_half_tall(const half *a, const half *b, float *c, int n, int k) {
-    wmma_product<half, float, 32, 8, 16, wmma::col_major>(a, b, c, n, k, k);
+    wmma_product<half, float, 32, 8, 16, wmma::col_major, false>(a, b, c, n, k, k);
 }
 extern "C" __global__ void wmma_bytes(const signed char *a, const signed char *b, int *c, int n, int k) {
     wmma_product<signed char, int, 16, 16, 16, wmma::row_major>(a, b, c, n, k, n);
 }
 extern "C" __global__ void wmma_unsigned_bytes(const unsigned char *a, const unsigned char *b, int *c, int n, int k) {
-    wmma_product<unsigned char, int, 16, 16, 16, wmma::col_major>(a, b, c, n, k, k);
+    wmma_product<unsigned char, int, 16, 16, 16, wmma::col_major, false>(a, b, c, n, k, k);
 }
 
 // alpha * a b + beta * c through the fragments' elements, tiles in shared memory
