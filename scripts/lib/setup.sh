@@ -74,6 +74,12 @@ need_torch_venv() {
   command -v nm >/dev/null 2>&1 || apt_install binutils
 }
 
+# need_compilers_venv: other compilers that emit PTX, in a folder beside it
+need_compilers_venv() {
+  export RINGWAY_VENV="${RINGWAY_VENV:-$PWD/.venv}"
+  make_venv "$RINGWAY_VENV-compilers" "600 MB" ci/requirements-compilers.txt
+}
+
 # need_clang: tinygrad's own CPU device compiles with clang
 need_clang() { command -v clang >/dev/null 2>&1 || apt_install clang; }
 

@@ -325,11 +325,12 @@ fn printf_malloc_and_assert() {
 .global .align 1 .b8 fmt[40] = {{37,100,32,37,53,46,50,102,32,37,115,32,37,108,108,120,32,37,99,37,37,10,0}};
 .global .align 1 .b8 word[3] = {{104,105,0}};
 .visible .entry k() {{
- .local .align 8 .b8 args[40]; .reg .b64 %l, %g, %s, %f; .reg .b32 %t, %n; .reg .f64 %d;
+ .local .align 8 .b8 args[40]; .reg .b64 %l, %g, %s, %f; .reg .b32 %t, %n; .reg .f64 %d; .reg .pred %p;
  mov.u32 %t, %tid.x; mov.u64 %l, args; cvta.local.u64 %g, %l; sub.s32 %n, %t, 1;
  st.local.u32 [%l], %n; mov.f64 %d, 0d400921FB54442D18; st.local.f64 [%l+8], %d; mov.u64 %s, word; cvta.global.u64 %s, %s; st.local.u64 [%l+16], %s;
  mov.u64 %f, 0x123456789ab; st.local.u64 [%l+24], %f; mov.u32 %n, 65; st.local.u32 [%l+32], %n;
  {{ .param .b64 a; .param .b64 b; .param .b32 r; mov.u64 %f, fmt; cvta.global.u64 %f, %f; st.param.b64 [a], %f; st.param.b64 [b], %g; call.uni (r), vprintf, (a, b); ld.param.b32 %n, [r]; }}
+ setp.ne.s32 %p, %n, 5; @%p trap; // the number of arguments
  {{ .param .b64 a; .param .b64 r; mov.u64 %f, 100; st.param.b64 [a], %f; call.uni (r), malloc, (a); ld.param.b64 %f, [r]; }}
  st.u32 [%f], %t; st.u32 [%f+96], %t;
  {{ .param .b64 a; st.param.b64 [a], %f; call.uni free, (a); }}
@@ -440,4 +441,77 @@ fn special_registers() {
     for t in 0..96u32 {
         assert_eq!(got[t as usize], 10000 + t / 32 * 100 + t % 32);
     }
+}
+
+#[test]
+fn parameters_of_calls_share_their_place() {
+    // A function with many call sites, each with parameters of its own, fits a small stack as it does on hardware.
+    let mut body = String::new();
+    for k in 0..12 {
+        body += &format!(
+            "setp.eq.u32 %p, %n, {k}; @%p bra S{k};\n
+ {{ .param .b32 a; .param .b64 b; .param .b32 r; sub.u32 %m, %n, 1; st.param.b32 [a], %m; st.param.b64 [b], %w; call.uni (r), f, (a, b); ld.param.b32 %m, [r]; }}
+ add.u32 %s, %m, %s; bra DONE; S{k}:\n"
+        );
+    }
+    let text = format!(
+        "{HEAD}.func (.param .b32 r) f(.param .b32 a, .param .b64 b) {{
+ .reg .b32 %n, %m, %s; .reg .b64 %w; .reg .pred %p;
+ ld.param.b32 %n, [a]; ld.param.b64 %w, [b]; cvt.u32.u64 %s, %w; add.u32 %s, %s, %n;
+ setp.eq.u32 %p, %n, 0; @%p bra DONE; {body}
+ DONE: st.param.b32 [r], %s; ret; }}
+.visible .entry k(.param .u64 po) {{ .reg .b64 %o; .reg .b32 %v; .reg .b64 %w; .reg .b32 %t;
+ ld.param.u64 %o, [po]; mov.u32 %t, %tid.x; mul.wide.u32 %w, %t, 4; add.u64 %o, %o, %w; mov.u64 %w, 7;
+ {{ .param .b32 a; .param .b64 b; .param .b32 r; mov.u32 %v, 15; st.param.b32 [a], %v; st.param.b64 [b], %w; call.uni (r), f, (a, b); ld.param.b32 %v, [r]; }}
+ st.global.u32 [%o], %v; ret; }}"
+    );
+    let l = load(&text);
+    let out = Buffer::new(128);
+    let limits = Limits { stack_bytes: 1024, ..Limits::default() };
+    l.run("k", &Run { limits, ..Run::default() }, &Params::new().u64(out.address()), &[&out]);
+    // 15 + 14 + ... + 0, and 7 at each of 16 levels
+    assert!(out.read::<u32>().iter().all(|v| *v == 120 + 112));
+}
+
+#[test]
+fn functions_that_run_by_turns_keep_their_registers() {
+    // Lanes in two functions of different layout, each long enough to yield to the other in the middle.
+    let text = format!(
+        "{HEAD}.func (.param .b64 r) wide(.param .b64 a) {{
+ .reg .b64 %a, %s, %x<12>; .reg .pred %p; .reg .b32 %i; ld.param.b64 %a, [a]; mov.u64 %s, 0; mov.u32 %i, 0;
+ {}
+ L: add.u64 %s, %s, %a; {} add.u32 %i, %i, 1; setp.lt.u32 %p, %i, 2000; @%p bra L;
+ {}
+ st.param.b64 [r], %s; ret; }}
+.func (.param .b32 r) narrow(.param .b32 a) {{
+ .reg .b32 %a, %s, %i, %y<20>; .reg .pred %p, %q; ld.param.b32 %a, [a]; mov.u32 %s, 0; mov.u32 %i, 0;
+ {}
+ L: setp.gt.u32 %q, %a, 5; @%q add.u32 %s, %s, %a; @!%q add.u32 %s, %s, 1; {} add.u32 %i, %i, 1; setp.lt.u32 %p, %i, 1500; @%p bra L;
+ {}
+ st.param.b32 [r], %s; ret; }}
+.visible .entry k(.param .u64 po) {{
+ .reg .b64 %o, %w; .reg .b32 %t, %v; .reg .pred %p;
+ ld.param.u64 %o, [po]; mov.u32 %t, %tid.x; mul.wide.u32 %w, %t, 8; add.u64 %o, %o, %w; cvt.u64.u32 %w, %t;
+ and.b32 %v, %t, 1; setp.eq.u32 %p, %v, 0; @%p bra EVEN;
+ {{ .param .b32 a; .param .b32 r; st.param.b32 [a], %t; call.uni (r), narrow, (a); ld.param.b32 %v, [r]; }}
+ cvt.u64.u32 %w, %v; bra DONE;
+ EVEN: {{ .param .b64 a; .param .b64 r; st.param.b64 [a], %w; call.uni (r), wide, (a); ld.param.b64 %w, [r]; }}
+ DONE: st.global.u64 [%o], %w; ret; }}",
+        (0..12).map(|k| format!("mul.lo.u64 %x{k}, %a, {};", k + 3)).collect::<String>(),
+        (0..12).map(|k| format!("add.u64 %x{k}, %x{k}, 1;")).collect::<String>(),
+        (0..12).map(|k| format!("add.u64 %s, %s, %x{k};")).collect::<String>(),
+        (0..20).map(|k| format!("mul.lo.u32 %y{k}, %a, {};", k + 5)).collect::<String>(),
+        (0..20).map(|k| format!("add.u32 %y{k}, %y{k}, 2;")).collect::<String>(),
+        (0..20).map(|k| format!("add.u32 %s, %s, %y{k};")).collect::<String>(),
+    );
+    let l = load(&text);
+    let out = Buffer::new(256);
+    l.run("k", &Run::default(), &Params::new().u64(out.address()), &[&out]);
+    let want: Vec<u64> = (0..32u64)
+        .map(|t| match t % 2 {
+            0 => 2000 * t + (0..12).map(|k| t * (k + 3) + 2000).sum::<u64>(),
+            _ => 1500 * if t > 5 { t } else { 1 } + (0..20).map(|k| t * (k + 5) + 3000).sum::<u64>(),
+        })
+        .collect();
+    assert_eq!(out.read::<u64>(), want);
 }

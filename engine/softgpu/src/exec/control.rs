@@ -163,7 +163,8 @@ unsafe fn call(w: &mut Warp, i: &Inst, function: u32) -> *const Inst {
     let n = unsafe { next(i) };
     let caller_local = w.local_base;
     if !w.call(function, i.x, n) {
-        return w.fail(FaultKind::HardwareStackError, i, w.leader(), "stack exhausted".into());
+        let message = format!("stack exhausted by {} calls", w.depth() + 1);
+        return w.fail(FaultKind::HardwareStackError, i, w.leader(), message);
     }
     let state = w.launch();
     let f = &state.code.functions[function as usize];

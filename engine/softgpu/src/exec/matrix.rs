@@ -1,14 +1,14 @@
-//! Matrix multiply-accumulate, matrix loads and stores, and asynchronous copies (PTX ISA 9.7.14, 9.7.9.25).
+//! Matrix multiply-accumulate, matrix loads and stores (PTX ISA 9.7.14).
 //!
 //! Fragments of `mma` lie in registers as the ISA prescribes. Those of `wmma` are opaque to programs; here lane l holds
 //! the elements l * n .. l * n + n of the matrix in row order. Products are exact and sums are made in double
 //! precision (integers: in 64 bits), so a result differs from hardware by no more than its own accumulation error.
 
 use super::FaultKind;
-use super::code::{Inst, NONE, OpFn, ScalarFn, flag};
+use super::code::{Inst, NONE, OpFn};
 use super::float::{from_half, to_half};
-use super::lane::{Lanes, Op, lane32, lane64, next, pick, set_lane, set_pred};
-use super::mem::{address, resolve, resolve_aligned, space};
+use super::lane::{Lanes, Op, lane32, lane64, next, pick, set_lane};
+use super::mem::{address, resolve, resolve_aligned};
 use super::warp::Warp;
 
 /// Element types of matrices.
@@ -423,114 +423,10 @@ impl Op for MatrixRows {
     }
 }
 
-/// cp.async: shared address a + low half of imm, global address b + high half; x bytes, of which c (or NONE: all) are
-/// read and the rest is zero; e: the source is in generic space. The copy is complete at once.
-struct CopyAsync;
-impl Op for CopyAsync {
-    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: slots of the stated classes; addresses are checked.
-        unsafe {
-            let (to_off, from_off) = (i.imm as u32 as i32, (i.imm >> 32) as u32 as i32);
-            for lane in Lanes(w.mask) {
-                let to = if i.flags & flag::A64 != 0 { lane64(w, i.a, lane) } else { u64::from(lane32(w, i.a, lane)) };
-                let to = to.wrapping_add_signed(i64::from(to_off));
-                let from = lane64(w, i.b, lane).wrapping_add_signed(i64::from(from_off));
-                let take = if i.c == NONE { i.x } else { lane32(w, i.c, lane).min(i.x) };
-                let dst = resolve(w, i, space::SHARED, lane, to, i.x, true);
-                if dst.is_null() {
-                    return std::ptr::null();
-                }
-                if take > 0 {
-                    let src = resolve_aligned(w, i, space::GLOBAL, lane, from, take, i.x, false);
-                    if src.is_null() {
-                        return std::ptr::null();
-                    }
-                    std::ptr::copy(src, dst, take as usize);
-                }
-                std::ptr::write_bytes(dst.add(take as usize), 0, (i.x - take) as usize);
-            }
-            next(i)
-        }
-    }
-}
-
-/// Kinds of [`MbarrierOp`].
-pub(crate) mod mbarrier {
-    pub const INIT: u32 = 0;
-    pub const INVALIDATE: u32 = 1;
-    pub const ARRIVE: u32 = 2;
-    pub const TEST_STATE: u32 = 3;
-    pub const TEST_PARITY: u32 = 4;
-    pub const ARRIVE_DROP: u32 = 5;
-}
-
-/// mbarrier: address a + imm in the space e >> 8, kind e & 255, operand b (count, state or parity; NONE: count 1),
-/// result d. The word holds arrivals still expected (bits 0..20), arrivals per phase (20..40) and the phase (bit 63).
-struct MbarrierOp;
-impl Op for MbarrierOp {
-    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: slots of the stated classes; addresses are checked.
-        unsafe {
-            let kind = i.e & 255;
-            let mut done = 0u32;
-            for lane in Lanes(w.mask) {
-                let addr = address(w, i, lane);
-                let p = resolve(w, i, (i.e >> 8) as u8, lane, addr, 8, true);
-                if p.is_null() {
-                    return std::ptr::null();
-                }
-                let p = p.cast::<u64>();
-                let word = p.read();
-                let phase = word >> 63;
-                match kind {
-                    mbarrier::INIT => {
-                        let n = u64::from(lane32(w, i.b, lane)) & 0xf_ffff;
-                        p.write(n | n << 20);
-                    }
-                    mbarrier::INVALIDATE => p.write(0),
-                    mbarrier::ARRIVE | mbarrier::ARRIVE_DROP => {
-                        let n = if i.b == NONE { 1 } else { u64::from(lane32(w, i.b, lane)) };
-                        let mut expected = word >> 20 & 0xf_ffff;
-                        if kind == mbarrier::ARRIVE_DROP {
-                            expected = expected.saturating_sub(n);
-                        }
-                        let pending = word & 0xf_ffff;
-                        if n > pending {
-                            return w.fail(FaultKind::IllegalInstruction, i, lane, "more arrivals than the mbarrier expects".into());
-                        }
-                        let left = pending - n;
-                        p.write(if left == 0 { expected | expected << 20 | (phase ^ 1) << 63 } else { left | expected << 20 | phase << 63 });
-                        if i.d != NONE {
-                            set_lane(w, i.d, true, lane, word);
-                        }
-                    }
-                    mbarrier::TEST_STATE => done |= u32::from(lane64(w, i.b, lane) >> 63 != phase) << lane,
-                    _ => done |= u32::from(u64::from(lane32(w, i.b, lane) & 1) != phase) << lane,
-                }
-            }
-            if matches!(kind, mbarrier::TEST_STATE | mbarrier::TEST_PARITY) {
-                set_pred(w, i.d, done);
-            }
-            next(i)
-        }
-    }
-}
-
-/// mbarrier.pending_count.
-fn pending_count(v: &[u64; 4], _imm: u64) -> u64 {
-    v[0] & 0xf_ffff
-}
-
-pub(crate) fn pending_count_fn() -> ScalarFn {
-    pending_count
-}
-
 pub(crate) fn op(name: &str) -> OpFn {
     match name {
         "multiply" => pick::<MultiplyOp>(),
         "transfer" => pick::<TransferOp>(),
-        "rows" => pick::<MatrixRows>(),
-        "mbarrier" => pick::<MbarrierOp>(),
-        _ => pick::<CopyAsync>(),
+        _ => pick::<MatrixRows>(),
     }
 }

@@ -190,9 +190,10 @@ enum CValue {
     Text(Vec<u8>),
 }
 
-/// Formats as CUDA's printf does; None after a fault.
-unsafe fn format(w: &mut Warp, i: &Inst, lane: usize, text: &[u8], mut args: u64) -> Option<Vec<u8>> {
+/// Formats as CUDA's printf does; the text and how many arguments it took, or None after a fault.
+unsafe fn format(w: &mut Warp, i: &Inst, lane: usize, text: &[u8], mut args: u64) -> Option<(Vec<u8>, u32)> {
     let mut out = Vec::with_capacity(text.len() + 32);
+    let mut count = 0;
     let mut k = 0;
     while k < text.len() {
         if text[k] != b'%' {
@@ -223,6 +224,7 @@ unsafe fn format(w: &mut Warp, i: &Inst, lane: usize, text: &[u8], mut args: u64
                 k += 1;
                 // SAFETY: the read is checked.
                 let v = unsafe { read_argument(w, i, lane, &mut args, 4)? } as i32;
+                count += 1;
                 let _ = write!(spec, "{}", v.clamp(-4096, 4096));
             } else {
                 let mut n = 0u32;
@@ -247,6 +249,7 @@ unsafe fn format(w: &mut Warp, i: &Inst, lane: usize, text: &[u8], mut args: u64
         }
         let Some(&conversion) = text.get(k) else { break };
         k += 1;
+        count += 1;
         // SAFETY: reads are checked.
         unsafe {
             match conversion {
@@ -291,13 +294,14 @@ unsafe fn format(w: &mut Warp, i: &Inst, lane: usize, text: &[u8], mut args: u64
                     out.extend(c_format(&spec, CValue::Text(s)));
                 }
                 other => {
+                    count -= 1;
                     out.extend(spec.bytes());
                     out.push(other);
                 }
             }
         }
     }
-    Some(out)
+    Some((out, count))
 }
 
 /// Call of a provided function: imm says which, x the call site.
@@ -344,9 +348,10 @@ impl Op for CallBuiltin {
                     0 => {
                         let (text, args) = (arg!(0), arg!(1));
                         let Some(text) = read_string(w, i, lane, text) else { return std::ptr::null() };
-                        let Some(out) = format(w, i, lane, &text, args) else { return std::ptr::null() };
+                        let Some((out, count)) = format(w, i, lane, &text, args) else { return std::ptr::null() };
                         (s.args.print)(&String::from_utf8_lossy(&out));
-                        give(w, lane, out.len() as u64);
+                        // Unlike C's, CUDA's printf returns the number of arguments.
+                        give(w, lane, u64::from(count));
                     }
                     1 => {
                         let bytes = arg!(0);

@@ -57,7 +57,9 @@ pub(super) struct Group {
 pub(super) struct Node {
     parent: u32,
     return_pc: *const Inst,
+    /// Where its registers lie, and the end of the highest frame on its stack.
     frame: u32,
+    top: u32,
     pub local: u32,
     depth: u32,
     pub function: u32,
@@ -178,6 +180,7 @@ impl Warp {
                 parent: 0,
                 return_pc: std::ptr::null(),
                 frame: 0,
+                top: frame as u32,
                 local: 0,
                 depth: 0,
                 function: 0,
@@ -369,6 +372,11 @@ impl Warp {
         unsafe { self.registers.ptr().add(self.nodes[node as usize].frame as usize) }
     }
 
+    /// How many calls the running group is in.
+    pub(super) fn depth(&self) -> u32 {
+        self.nodes[self.node as usize].depth
+    }
+
     pub(super) fn node_of(&self, node: u32) -> &Node {
         &self.nodes[node as usize]
     }
@@ -405,6 +413,9 @@ impl Warp {
             if self.launch().code.has_alloca && !self.above_alloca(n) {
                 return false;
             }
+            if !self.occupied(n) && !self.place(n) {
+                return false;
+            }
             self.enter(n);
             return true;
         }
@@ -412,22 +423,58 @@ impl Warp {
         let p = &self.nodes[parent as usize];
         let caller = &state.code.functions[p.function as usize];
         let callee = &state.code.functions[function as usize];
-        let frame = p.frame as usize + caller.frame_bytes as usize;
         let local = p.local.saturating_add(caller.local_bytes).next_multiple_of(16);
-        let need = frame + callee.frame_bytes as usize;
         let node = Node {
             parent,
             return_pc,
-            frame: frame as u32,
+            frame: 0,
+            top: 0,
             local,
             depth: p.depth + 1,
             function,
             call,
             children: Vec::new(),
         };
-        // Each activation is charged 32 bytes beyond its variables, for what hardware saves there.
-        let used = u64::from(local) + u64::from(callee.local_bytes) + 32 * u64::from(p.depth);
-        if used > u64::from(self.local_stride) || need > REGISTER_STACK_BYTES_MAX {
+        // Each activation is charged a return address beyond its variables. Hardware saves registers there too, but
+        // passes parameters in registers, which are variables here: recursion that fits there must fit here.
+        let used = u64::from(local) + u64::from(callee.local_bytes) + 8 * u64::from(p.depth);
+        if used > u64::from(self.local_stride) {
+            return false;
+        }
+        let id = self.nodes.len() as u32;
+        self.nodes.push(node);
+        self.nodes[parent as usize].children.push(id);
+        if state.code.has_alloca && !self.above_alloca(id) {
+            return false;
+        }
+        if !self.place(id) {
+            return false;
+        }
+        self.enter(id);
+        true
+    }
+
+    /// Whether a group that waits is in this activation or in calls from it.
+    fn occupied(&self, node: u32) -> bool {
+        let depth = self.nodes[node as usize].depth;
+        self.groups.iter().any(|g| {
+            let mut n = g.node;
+            while self.nodes[n as usize].depth > depth {
+                n = self.nodes[n as usize].parent;
+            }
+            n == node
+        })
+    }
+
+    /// Gives an activation that nobody is in its registers: above those of its caller and of every group that waits,
+    /// since frames of different functions do not keep lanes apart. False when there is no room.
+    fn place(&mut self, node: u32) -> bool {
+        let n = &self.nodes[node as usize];
+        let size = self.launch().code.functions[n.function as usize].frame_bytes as usize;
+        let caller = self.nodes[n.parent as usize].top;
+        let frame = self.groups.iter().map(|g| self.nodes[g.node as usize].top).fold(caller, u32::max);
+        let need = frame as usize + size;
+        if need > REGISTER_STACK_BYTES_MAX {
             return false;
         }
         if need > self.registers.len() {
@@ -436,13 +483,8 @@ impl Warp {
             unsafe { std::ptr::copy_nonoverlapping(self.registers.ptr(), grown.ptr(), self.registers.len()) };
             self.registers = grown;
         }
-        let id = self.nodes.len() as u32;
-        self.nodes.push(node);
-        self.nodes[parent as usize].children.push(id);
-        if state.code.has_alloca && !self.above_alloca(id) {
-            return false;
-        }
-        self.enter(id);
+        let n = &mut self.nodes[node as usize];
+        (n.frame, n.top) = (frame, need as u32);
         true
     }
 

@@ -68,6 +68,8 @@ pub(super) struct Lowerer<'k, 'm> {
     pub constants: HashMap<(Class, ConstValue), V>,
     pub scopes: Vec<Scope>,
     pub labels: u32,
+    /// Where local memory that no open scope uses begins, and the most there was of it.
+    pub local_top: u32,
     pub local_bytes: u32,
     pub returns: Vec<(u32, u32)>,
     pub params: Vec<(u32, u32)>,
@@ -90,6 +92,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             constants: HashMap::new(),
             scopes: vec![Scope::default()],
             labels: 0,
+            local_top: 0,
             local_bytes: 0,
             returns: Vec::new(),
             params: Vec::new(),
@@ -363,9 +366,12 @@ impl<'k, 'm> Lowerer<'k, 'm> {
                     self.declare_variable(v)?;
                 }
                 Statement::Block(inner) => {
+                    // What a scope declares ends with it: parameters of one call lie where those of the last one lay.
+                    let top = self.local_top;
                     self.scopes.push(Scope::default());
                     self.body(inner)?;
                     self.scopes.pop();
+                    self.local_top = top;
                 }
                 Statement::Instruction(i) => {
                     self.line = i.line;

@@ -1,11 +1,10 @@
-//! Matrix instructions, asynchronous copies and mbarriers.
+//! Matrix instructions.
 
 use super::function::{Lowerer, Opcode};
 use super::inst::{Class, Field, Lowered, V};
-use super::operand::{Place, Result, class_of};
+use super::operand::{Result, class_of};
 use crate::exec::code::flag;
-use crate::exec::control;
-use crate::exec::matrix::{self, Element, Multiply, Transfer, mbarrier, registers};
+use crate::exec::matrix::{self, Element, Multiply, Transfer, registers};
 use crate::ptx::{Operand, Type};
 
 /// `m16n8k16` as numbers.
@@ -162,98 +161,5 @@ impl Lowerer<'_, '_> {
             "cp" => self.copy_async(op, o),
             _ => self.mbarrier(op, o),
         }
-    }
-
-    fn copy_async(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
-        if !op.has("async") || op.has("bulk") || op.has("mbarrier") {
-            return self.unsupported("this copy is not implemented");
-        }
-        if ["commit_group", "wait_group", "wait_all"].iter().any(|m| op.has(m)) {
-            // Copies are complete when the instruction that starts them is.
-            self.emit(Lowered::new(control::op("nothing")));
-            return Ok(());
-        }
-        let Operand::Int(size @ (4 | 8 | 16)) = self.operand(o, 2)? else { return self.invalid("copy size") };
-        let size = *size as u32;
-        let (to, from) = (self.place(self.operand(o, 0)?)?, self.place(self.operand(o, 1)?)?);
-        let part = |p: Place, narrow: bool| -> Result<(V, i64)> {
-            Ok(match p {
-                Place::Register(v, t, off) if narrow || class_of(t) == Class::W64 => (v, off),
-                Place::Constant(v, off) => (v, off),
-                _ => return self.unsupported("address"),
-            })
-        };
-        let ((a, a_off), (b, b_off)) = (part(to, true)?, part(from, false)?);
-        let (Ok(a_off), Ok(b_off)) = (i32::try_from(a_off), i32::try_from(b_off)) else { return self.invalid("offset") };
-        let mut i = Lowered::new(matrix::op("copy"));
-        if let Some(n) = o.get(3) {
-            match n {
-                Operand::Name(name, None) if matches!(self.lookup(name), Ok(super::operand::Entity::Register(_, Type::Pred))) => {
-                    return self.unsupported("ignore-src");
-                }
-                n => i.c = self.source(n, Type::U32)?.into(),
-            }
-        }
-        if self.classes[b.0 as usize] != Class::W64 {
-            return self.unsupported("source address");
-        }
-        i.a = a.into();
-        i.b = b.into();
-        i.flags = if self.classes[a.0 as usize] == Class::W64 { flag::A64 } else { 0 };
-        i.imm = u64::from(a_off as u32) | u64::from(b_off as u32) << 32;
-        i.x = Field::Raw(size);
-        self.emit(i);
-        Ok(())
-    }
-
-    fn mbarrier(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
-        if op.has("pending_count") {
-            let d = self.destination(self.operand(o, 0)?, Type::B32)?;
-            let a = self.source(self.operand(o, 1)?, Type::B64)?;
-            self.emit_scalar(matrix::pending_count_fn(), d, &[a], 0);
-            return Ok(());
-        }
-        if op.has("expect_tx") || op.has("complete_tx") || op.has("shared::cluster") || op.has("noComplete") {
-            return self.unsupported("this form of mbarrier is not implemented");
-        }
-        let mut i = Lowered::new(matrix::op("mbarrier"));
-        let Some(kind) = op.mods.first().copied() else { return self.invalid("operation") };
-        let address = match kind {
-            "init" | "inval" => 0,
-            "arrive" | "arrive_drop" if matches!(o.first(), Some(Operand::Address(..))) => 0,
-            _ => 1,
-        };
-        let number = match kind {
-            "init" => mbarrier::INIT,
-            "inval" => mbarrier::INVALIDATE,
-            "arrive" => mbarrier::ARRIVE,
-            "arrive_drop" => mbarrier::ARRIVE_DROP,
-            "test_wait" | "try_wait" if op.has("parity") => mbarrier::TEST_PARITY,
-            "test_wait" | "try_wait" => mbarrier::TEST_STATE,
-            _ => return self.unsupported("this form of mbarrier is not implemented"),
-        };
-        if address == 1 {
-            let first = self.operand(o, 0)?;
-            match number {
-                mbarrier::ARRIVE | mbarrier::ARRIVE_DROP if *first == Operand::Sink => {}
-                mbarrier::ARRIVE | mbarrier::ARRIVE_DROP => i.d = self.destination(first, Type::B64)?.into(),
-                _ => i.d = self.destination(first, Type::Pred)?.into(),
-            }
-        }
-        let (space, base, offset) = self.resolve_place(op, self.operand(o, address)?)?;
-        i.a = base.map_or(Field::None, Field::Reg);
-        if base.is_some_and(|v| self.classes[v.0 as usize] == Class::W64) {
-            i.flags = flag::A64;
-        }
-        i.imm = offset;
-        if let Some(b) = o.get(address + 1) {
-            let ty = if number == mbarrier::TEST_STATE { Type::B64 } else { Type::U32 };
-            i.b = self.source(b, ty)?.into();
-        } else if number == mbarrier::INIT || number >= mbarrier::TEST_STATE && number != mbarrier::ARRIVE_DROP {
-            return self.invalid("too few operands");
-        }
-        i.e = Field::Raw(number | u32::from(space) << 8);
-        self.emit(i);
-        Ok(())
     }
 }

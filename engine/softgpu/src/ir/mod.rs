@@ -7,6 +7,7 @@
 
 mod allocate;
 mod arithmetic;
+mod asynchronous;
 mod flow;
 mod function;
 mod inst;

@@ -89,11 +89,12 @@ impl Lowerer<'_, '_> {
 
     /// Reserves local memory of the activation.
     pub(super) fn reserve_local(&mut self, size: u64, align: u32) -> Result<u32> {
-        let at = u64::from(self.local_bytes).next_multiple_of(u64::from(align.clamp(1, 256)));
-        match u32::try_from(at + size) {
-            Ok(end) if end < 1 << 26 => self.local_bytes = end,
+        let at = u64::from(self.local_top).next_multiple_of(u64::from(align.clamp(1, 256)));
+        match u32::try_from(at.saturating_add(size)) {
+            Ok(end) if end < 1 << 26 => self.local_top = end,
             _ => return self.invalid("local memory too large"),
         }
+        self.local_bytes = self.local_bytes.max(self.local_top);
         Ok(at as u32)
     }
 
