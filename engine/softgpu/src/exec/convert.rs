@@ -49,9 +49,9 @@ float_cast!(F32Rzi, f32 => f32, |x| ftz::<F>(x).trunc());
 float_cast!(F32Rmi, f32 => f32, |x| ftz::<F>(x).floor());
 float_cast!(F32Rpi, f32 => f32, |x| ftz::<F>(x).ceil());
 float_cast!(F16ToF32, f16 => f32, |x| ftz::<F>(x.to_f32()));
-float_cast!(F32ToF16, f32 => f16, |x| f16::from_f32(ftz::<F>(x)));
+float_cast!(F32ToF16, f32 => f16, |x| if x.is_nan() { f16::from_bits(0x7fff) } else { f16::from_f32(ftz::<F>(x)) });
 float_cast!(Bf16ToF32, bf16 => f32, |x| ftz::<F>(f32::from_bits(u32::from(x.to_bits()) << 16)));
-float_cast!(F32ToBf16, f32 => bf16, |x| bf16::from_f32(ftz::<F>(x)));
+float_cast!(F32ToBf16, f32 => bf16, |x| if x.is_nan() { bf16::from_bits(0x7fff) } else { bf16::from_f32(ftz::<F>(x)) });
 float_cast!(F32Sat, f32 => f32, |x| { let x = ftz::<F>(x); if x > 0.0 { x.min(1.0) } else { 0.0 } });
 
 /// Rounding modifier of a conversion.
@@ -349,22 +349,26 @@ fn pack_halves(v: &[u64; 4], imm: u64) -> u64 {
         let x = f32::from_bits(bits as u32);
         let x = f64::from(if imm & 8 != 0 { flush(x) } else { x });
         let x = if imm & 2 != 0 && !(x > 0.0) && !x.is_nan() { 0.0 } else { x };
-        u64::from(half_directed(x, bf, if imm & 4 != 0 { Round::Zero } else { Round::Nearest }))
+        let h = half_directed(x, bf, if imm & 4 != 0 { Round::Zero } else { Round::Nearest });
+        let inf = if bf { 0x7f80 } else { 0x7c00 };
+        u64::from(if imm & 16 != 0 && h & 0x7fff == inf { h - 1 } else { h })
     };
     one(v[0]) << 16 | one(v[1])
 }
 
-/// cvt to tf32; imm: 0 rna, 1 rn, 2 rz; bit 2: relu.
+/// cvt to tf32; imm: 0 rna, 1 rn, 2 rz; bit 2: relu, bit 3: infinities become the largest finite value.
 fn to_tf32(v: &[u64; 4], imm: u64) -> u64 {
     let b = v[0] as u32;
-    if b & 0x7f80_0000 == 0x7f80_0000 {
-        return u64::from(if b & 0x7f_ffff != 0 { 0x7fff_ffff } else { b });
+    if f32::from_bits(b).is_nan() {
+        return 0x7fff_ffff;
     }
     let r = match imm & 3 {
+        _ if b & 0x7f80_0000 == 0x7f80_0000 => b,
         0 => b.wrapping_add(0x1000),
         1 => b.wrapping_add(0xfff + (b >> 13 & 1)),
         _ => b,
     } & 0xffff_e000;
+    let r = if imm & 8 != 0 && r & 0x7fff_ffff == 0x7f80_0000 { r - 0x2000 } else { r };
     u64::from(if imm & 4 != 0 && r >> 31 != 0 { 0 } else { r })
 }
 
@@ -377,7 +381,7 @@ fn pack_fp8(v: &[u64; 4], imm: u64) -> u64 {
         if x.is_nan() {
             return 0x7f;
         }
-        let x = if imm & 2 != 0 && x < 0.0 { 0.0 } else { x };
+        let x = if imm & 2 != 0 && x.is_sign_negative() { 0.0 } else { x };
         let sign = if x.is_sign_negative() { 0x80 } else { 0 };
         let m = x.abs().min(max);
         let e = (((m.to_bits() >> 52) as i32) - 1023).max(1 - bias);

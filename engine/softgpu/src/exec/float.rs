@@ -247,6 +247,25 @@ pub(crate) fn vector(op: &str, ty: Type, flush: bool) -> Option<OpFn> {
     })
 }
 
+/// div.approx: the divisor's reciprocal is taken for zero where it would be subnormal.
+struct DivApprox<const F: bool>;
+impl<const F: bool> F2 for DivApprox<F> {
+    type A = f32;
+    type B = f32;
+    type D = f32;
+    #[inline(always)]
+    fn f(a: f32, b: f32) -> f32 {
+        let (a, b) = (ftz::<F>(a), ftz::<F>(b));
+        let m = b.abs();
+        let r = if m > f32::from_bits(0x7e80_0000) && m < f32::INFINITY { a * 0.0 } else { a / b };
+        ftz::<F>(r)
+    }
+}
+
+pub(crate) fn divide_approximately(flush: bool) -> OpFn {
+    if flush { pick::<Op2<DivApprox<true>>>() } else { pick::<Op2<DivApprox<false>>>() }
+}
+
 /// Arithmetic whose rounding direction is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arith {
@@ -642,8 +661,8 @@ fn half_one(k: FloatForm, x: [u16; 3]) -> u16 {
         op::EX2 => a.exp2(),
         op::LG2 => a.log2(),
         op::TANH => a.tanh(),
-        op::NEG => return if a.is_nan() { nan } else { x[0] ^ 0x8000 },
-        op::ABS => return if a.is_nan() { nan } else { x[0] & 0x7fff },
+        op::NEG => if a.is_nan() { return nan } else { -a },
+        op::ABS => if a.is_nan() { return nan } else { a.abs() },
         op::MIN | op::MAX => {
             let (p, q) = if k.xorsign { (a.abs(), b.abs()) } else { (a, b) };
             let r = if k.nan && (p.is_nan() || q.is_nan()) {

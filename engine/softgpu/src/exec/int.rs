@@ -746,34 +746,6 @@ fn fns(v: &[u64; 4], _imm: u64) -> u64 {
     u64::from(pos as u32)
 }
 
-/// Four-way byte video operations: imm bits 0..8 kind (0 add, 1 sub, 2 avrg, 3 absdiff, 4 min, 5 max),
-/// 8 a signed, 9 b signed, 10 d signed, 11 saturate, 12 accumulate into c; bit 13: two halfwords instead.
-fn video(v: &[u64; 4], imm: u64) -> u64 {
-    let (lanes, bits) = if imm >> 13 & 1 != 0 { (2, 16) } else { (4, 8) };
-    let mut packed = 0u64;
-    let mut sum = v[2] as u32;
-    for k in 0..lanes {
-        let a = extend(v[0] >> (bits * k), bits, imm >> 8 & 1 != 0) as i64;
-        let b = extend(v[1] >> (bits * k), bits, imm >> 9 & 1 != 0) as i64;
-        let mut r = match imm & 255 {
-            0 => a + b,
-            1 => a - b,
-            2 => (a + b + 1) >> 1,
-            3 => (a - b).abs(),
-            4 => a.min(b),
-            _ => a.max(b),
-        };
-        if imm >> 11 & 1 != 0 {
-            let signed = imm >> 10 & 1 != 0;
-            let (lo, hi) = if signed { (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1) } else { (0, (1i64 << bits) - 1) };
-            r = r.clamp(lo, hi);
-        }
-        sum = sum.wrapping_add(r as u32);
-        packed |= (r as u64 & ((1 << bits) - 1)) << (bits * k);
-    }
-    if imm >> 12 & 1 != 0 { u64::from(sum) } else { packed | if imm >> 14 & 1 != 0 { v[2] } else { 0 } }
-}
-
 /// Rare integer operations by name; the meaning of the immediate is stated at each function.
 pub(crate) fn scalar(name: &str) -> Option<ScalarFn> {
     Some(match name {
@@ -790,7 +762,6 @@ pub(crate) fn scalar(name: &str) -> Option<ScalarFn> {
         "mul24" => mul24,
         "dot" => dot,
         "fns" => fns,
-        "video" => video,
         _ => return None,
     })
 }

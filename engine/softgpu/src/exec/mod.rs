@@ -23,8 +23,10 @@ pub(crate) mod lane;
 pub(crate) mod matrix;
 pub(crate) mod mem;
 mod memory_map;
+pub(crate) mod packed;
 mod pool;
 pub(crate) mod system;
+pub(crate) mod video;
 mod warp;
 pub(crate) mod warp_ops;
 

@@ -6,7 +6,7 @@ use super::operand::{Result, class_of};
 use crate::exec::code::OpFn;
 use crate::exec::convert::{self, Cvt, CvtRound};
 use crate::exec::float::{self, FloatForm, Round};
-use crate::exec::int;
+use crate::exec::{int, packed};
 use crate::ptx::{Operand, Type};
 
 fn round_of(op: &Opcode<'_>) -> Round {
@@ -53,6 +53,9 @@ impl Lowerer<'_, '_> {
     }
 
     pub(super) fn arithmetic_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        if let Some(t @ ("u16x2" | "s16x2")) = op.mods.last().copied() {
+            return self.halfwords(op, t == "s16x2", o);
+        }
         let ty = match op.types.last() {
             Some(t) => *t,
             None if op.base == "mov" => Type::B64,
@@ -123,6 +126,21 @@ impl Lowerer<'_, '_> {
         }
     }
 
+    /// Two halfwords in one register.
+    fn halfwords(&mut self, op: &Opcode<'_>, signed: bool, o: &[Operand]) -> Result<()> {
+        let kind = match op.base {
+            "add" => 0,
+            "min" => 1,
+            "max" => 2,
+            _ => return self.invalid("pairs of halfwords"),
+        };
+        let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+        let v = self.sources(o, 1, &[Type::B32; 2])?;
+        let imm = kind | u64::from(signed) << 2 | u64::from(op.has("relu")) << 3;
+        self.emit_scalar(packed::halfword_op(), d, &v, imm);
+        Ok(())
+    }
+
     fn integer(&mut self, op: &Opcode<'_>, ty: Type, o: &[Operand]) -> Result<()> {
         let bits = u64::from(ty.size()) * 8;
         let sign = u64::from(ty.is_signed());
@@ -138,10 +156,6 @@ impl Lowerer<'_, '_> {
                     ("sub", true) => "sub.sat",
                     (b, _) => b,
                 };
-                let packed = matches!(op.mods.last(), Some(&"u16x2" | &"s16x2"));
-                if packed {
-                    return self.unsupported("packed 16-bit integers");
-                }
                 let f = self.need(int::binary(name, ty))?;
                 self.emit3(f, d, &v);
                 Ok(())
@@ -183,21 +197,31 @@ impl Lowerer<'_, '_> {
                 Ok(())
             }
             "mul24" | "mad24" => {
-                if op.has("sat") {
-                    return self.unsupported("saturating form");
-                }
                 let d = self.destination(self.operand(o, 0)?, ty)?;
                 let add = op.base == "mad24";
                 let v = self.sources(o, 1, &[ty; 3][..if add { 3 } else { 2 }])?;
+                if op.has("sat") {
+                    if !add || !op.has("hi") || ty != Type::S32 {
+                        return self.invalid("saturation of this form");
+                    }
+                    self.emit_scalar(packed::mad24_hi_sat(), d, &v, 0);
+                    return Ok(());
+                }
                 let s = self.need_scalar("mul24")?;
                 self.emit_scalar(s, d, &v, u64::from(op.has("hi")) | sign << 1 | u64::from(add) << 2);
                 Ok(())
             }
             "div" | "rem" | "min" | "max" => {
-                if matches!(op.mods.last(), Some(&"u16x2" | &"s16x2")) || op.has("relu") {
-                    return self.unsupported("packed 16-bit integers");
-                }
                 let d = self.destination(self.operand(o, 0)?, ty)?;
+                if op.has("relu") {
+                    if ty != Type::S32 || !matches!(op.base, "min" | "max") {
+                        return self.invalid("relu of this form");
+                    }
+                    let v = self.sources(o, 1, &[ty, ty])?;
+                    let kind = if op.base == "min" { 1 } else { 2 };
+                    self.emit_scalar(packed::halfword_op(), d, &v, kind | 0b11100);
+                    return Ok(());
+                }
                 let v = self.sources(o, 1, &[ty, ty])?;
                 let f = self.need(int::binary(op.base, ty))?;
                 self.emit3(f, d, &v);
@@ -241,10 +265,14 @@ impl Lowerer<'_, '_> {
                 Ok(())
             }
             "lop3" => {
-                if !matches!(o.first(), Some(Operand::Name(..) | Operand::Sink)) || o.len() != 5 {
-                    return self.unsupported("lop3 with a predicate");
+                let (d, p) = match self.operand(o, 0)? {
+                    Operand::Pair(d, p) => (&**d, Some(&**p)),
+                    d => (d, None),
+                };
+                if o.len() != 5 + usize::from(p.is_some()) || p.is_some() != (op.has("and") || op.has("or")) {
+                    return self.invalid("number of operands");
                 }
-                let d = self.destination(self.operand(o, 0)?, ty)?;
+                let d = self.destination(d, ty)?;
                 let v = self.sources(o, 1, &[ty; 3])?;
                 let Operand::Int(table) = self.operand(o, 4)? else { return self.invalid("look-up table") };
                 let mut i = Lowered::new(int::lop3());
@@ -252,6 +280,16 @@ impl Lowerer<'_, '_> {
                 (i.a, i.b, i.c) = (v[0].into(), v[1].into(), v[2].into());
                 i.imm = *table;
                 self.emit(i);
+                if let Some(p) = p {
+                    // Whether the result is not zero, joined with the last operand.
+                    let p = self.destination(p, Type::Pred)?;
+                    let (q, not) = self.predicate(self.operand(o, 5)?)?;
+                    let zero = self.bits(Class::W32, 0);
+                    let t = self.temp(Class::P);
+                    let f = self.need(int::compare("ne", Type::U32, false))?;
+                    self.emit3(f, t, &[d, zero]);
+                    self.logic(u64::from(op.has("or")), p, t, Some(q), u64::from(not) << 1);
+                }
                 Ok(())
             }
             "bfe" | "bfi" | "bfind" | "bmsk" | "szext" | "prmt" | "sad" | "fns" => {
@@ -284,28 +322,6 @@ impl Lowerer<'_, '_> {
                     | u64::from(op.base == "dp2a") << 2
                     | u64::from(op.has("hi")) << 3;
                 let s = self.need_scalar("dot")?;
-                self.emit_scalar(s, d, &v, imm);
-                Ok(())
-            }
-            base if base.starts_with('v') && (base.ends_with('4') || base.ends_with('2')) => {
-                let names = ["add", "sub", "avrg", "absdiff", "min", "max"];
-                let Some(kind) = names.iter().position(|n| base[1..base.len() - 1] == **n) else {
-                    return self.unsupported("video instruction");
-                };
-                let [dt, at, bt] = op.types[..] else { return self.invalid("types") };
-                if o.len() != 4 || o.iter().any(|x| matches!(x, Operand::Name(_, Some(_)))) {
-                    return self.unsupported("video instruction with masks or selectors");
-                }
-                let d = self.destination(self.operand(o, 0)?, Type::B32)?;
-                let v = self.sources(o, 1, &[Type::B32; 3])?;
-                let imm = kind as u64
-                    | u64::from(at.is_signed()) << 8
-                    | u64::from(bt.is_signed()) << 9
-                    | u64::from(dt.is_signed()) << 10
-                    | u64::from(op.has("sat")) << 11
-                    | u64::from(op.mods.last() == Some(&"add")) << 12
-                    | u64::from(base.ends_with('2')) << 13;
-                let s = self.need_scalar("video")?;
                 self.emit_scalar(s, d, &v, imm);
                 Ok(())
             }
@@ -348,6 +364,9 @@ impl Lowerer<'_, '_> {
             "add" | "sub" | "mul" | "div" | "min" | "max" | "copysign" => 2,
             _ => 1,
         };
+        if matches!(name, "min" | "max") && o.len() == 4 && op.types == [Type::F32] {
+            return self.extreme_of_three(op, o);
+        }
         if o.len() != arity + 1 {
             return self.unsupported(format!("{} operands", o.len()));
         }
@@ -391,6 +410,10 @@ impl Lowerer<'_, '_> {
         let special = op.has("relu") || op.has("NaN") || op.has("xorsign") || op.has("oob");
         if op.has("oob") {
             return self.unsupported("out-of-bounds form");
+        }
+        if name == "div" && ty == Type::F32 && op.has("approx") {
+            self.emit3(float::divide_approximately(ftz), d, &v);
+            return Ok(());
         }
         if round == Round::Nearest
             && !special
@@ -448,6 +471,37 @@ impl Lowerer<'_, '_> {
         }
     }
 
+    /// min and max of three numbers.
+    fn extreme_of_three(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let d = self.destination(self.operand(o, 0)?, Type::F32)?;
+        let mut v = self.sources(o, 1, &[Type::F32; 3])?;
+        let ftz = op.has("ftz");
+        if op.has("abs") {
+            let f = self.need(float::vector("abs", Type::F32, ftz))?;
+            for x in &mut v {
+                let t = self.temp(Class::W32);
+                self.emit3(f, t, &[*x]);
+                *x = t;
+            }
+        }
+        let form = FloatForm {
+            round: Round::Nearest,
+            ftz,
+            sat: false,
+            relu: false,
+            nan: op.has("NaN"),
+            xorsign: false,
+            packed: false,
+            bf16: false,
+            op: if op.base == "min" { float::op::MIN } else { float::op::MAX },
+        };
+        let Some(s) = float::scalar(Type::F32) else { return self.unsupported("floating-point type") };
+        let t = self.temp(Class::W32);
+        self.emit_scalar(s, t, &v[..2], form.pack());
+        self.emit_scalar(s, d, &[t, v[2]], form.pack());
+        Ok(())
+    }
+
     fn convert(&mut self, d: V, a: V, c: Cvt) -> Result<()> {
         if let Some(f) = c.vector() {
             self.emit3(f, d, &[a]);
@@ -473,8 +527,11 @@ impl Lowerer<'_, '_> {
             _ => CvtRound::None,
         };
         let (ftz, relu) = (op.has("ftz"), op.has("relu"));
-        if op.has("rs") || op.has("pack") {
+        if op.has("rs") {
             return self.unsupported("this conversion is not implemented");
+        }
+        if op.has("pack") {
+            return self.pack_saturated(op, o);
         }
         // Eight-bit floats.
         if let Some(k) = op.mods.iter().position(|m| matches!(*m, "e4m3x2" | "e5m2x2")) {
@@ -506,7 +563,7 @@ impl Lowerer<'_, '_> {
         let [dt, st] = op.types[..] else { return self.unsupported("this conversion is not implemented") };
         match (dt, st) {
             (Type::F16x2 | Type::Bf16x2, Type::F32) => {
-                if !matches!(round, CvtRound::Rn | CvtRound::Rz) || op.has("satfinite") {
+                if !matches!(round, CvtRound::Rn | CvtRound::Rz) {
                     return self.unsupported("this conversion is not implemented");
                 }
                 let d = self.destination(self.operand(o, 0)?, Type::B32)?;
@@ -514,7 +571,8 @@ impl Lowerer<'_, '_> {
                 let imm = u64::from(dt == Type::Bf16x2)
                     | u64::from(relu) << 1
                     | u64::from(round == CvtRound::Rz) << 2
-                    | u64::from(ftz) << 3;
+                    | u64::from(ftz) << 3
+                    | u64::from(op.has("satfinite")) << 4;
                 let s = self.need_scalar("pack")?;
                 // `pack` names both the integer and the floating-point form; this is the latter.
                 let s = convert::scalar("pack").unwrap_or(s);
@@ -528,14 +586,25 @@ impl Lowerer<'_, '_> {
                     CvtRound::Rn => 1,
                     CvtRound::Rz => 2,
                     _ => 0,
-                } | u64::from(relu) << 2;
+                } | u64::from(relu) << 2
+                    | u64::from(op.has("satfinite")) << 3;
                 let s = self.need_scalar("tf32")?;
                 self.emit_scalar(s, d, &v, imm);
                 Ok(())
             }
             _ => {
                 if op.has("satfinite") {
-                    return self.unsupported("satfinite");
+                    if !matches!((dt, st), (Type::F16 | Type::Bf16, Type::F32)) || !matches!(round, CvtRound::Rn | CvtRound::Rz) {
+                        return self.unsupported("satfinite");
+                    }
+                    // The lower half of the packed form.
+                    let d = self.destination(self.operand(o, 0)?, dt)?;
+                    let a = self.source(self.operand(o, 1)?, Type::F32)?;
+                    let zero = self.bits(Class::W32, 0);
+                    let imm = u64::from(dt == Type::Bf16) | u64::from(relu) << 1 | u64::from(round == CvtRound::Rz) << 2 | 1 << 4;
+                    let Some(s) = convert::scalar("pack") else { return self.unsupported("satfinite") };
+                    self.emit_scalar(s, d, &[zero, a], imm);
+                    return Ok(());
                 }
                 // Registers may be wider than the types; what counts is the low part.
                 let (d, d_reg) = match self.operand(o, 0)? {
@@ -573,6 +642,24 @@ impl Lowerer<'_, '_> {
                 self.convert(d, t, Cvt { dst, src, round: CvtRound::None, sat: false, ftz: false, relu: false, register_bits: 64 })
             }
         }
+    }
+
+    /// cvt.pack.sat.TO.FROM{.b32}: two integers in the low part, the third operand above them.
+    fn pack_saturated(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let Some(to) = op.mods.iter().find(|m| matches!(m.as_bytes(), [b'u' | b's', digits @ ..] if matches!(digits, b"16" | b"8" | b"4" | b"2"))) else {
+            return self.invalid("packed type");
+        };
+        let bits: u64 = to[1..].parse().unwrap_or(16);
+        let from = op.mods.iter().skip_while(|m| *m != to).nth(1).copied();
+        let third = op.mods.last() == Some(&"b32");
+        if !op.has("sat") || !matches!(from, Some("s32" | "u32")) || (bits < 16) != third || o.len() != 3 + usize::from(third) {
+            return self.invalid("packing conversion");
+        }
+        let d = self.destination(self.operand(o, 0)?, Type::B32)?;
+        let v = self.sources(o, 1, &[Type::B32; 3][..if third { 3 } else { 2 }])?;
+        let imm = bits | u64::from(to.starts_with('s')) << 8 | u64::from(from == Some("s32")) << 9;
+        self.emit_scalar(packed::pack_saturated_fn(), d, &v, imm);
+        Ok(())
     }
 
     /// Emits d (and its complement q) = a `cmp` b for any type.
@@ -624,12 +711,26 @@ impl Lowerer<'_, '_> {
         };
         if matches!(ty, Type::F16x2 | Type::Bf16x2) {
             // p for the lower halves, q for the upper ones.
-            let (Some(q), Some(code), None) = (q, float::compare_code(cmp), join) else {
+            let (Some(q), Some(code)) = (q, float::compare_code(cmp)) else {
                 return self.unsupported("comparison");
+            };
+            let other = match join {
+                Some(k) => {
+                    // The operand may be one of the destinations.
+                    let (c, not) = self.predicate(self.operand(o, 3)?)?;
+                    let keep = self.temp(Class::P);
+                    self.logic(4, keep, c, None, u64::from(not));
+                    Some((k, keep))
+                }
+                None => None,
             };
             for (d, shift) in [(p, 0u64), (q, 16)] {
                 let imm = code | u64::from(ty == Type::Bf16x2) << 8 | u64::from(ftz) << 9 | shift << 16;
-                self.emit_scalar(float::half_compare(), d, &v, imm);
+                let t = if other.is_some() { self.temp(Class::P) } else { d };
+                self.emit_scalar(float::half_compare(), t, &v, imm);
+                if let Some((k, c)) = other {
+                    self.logic(k, d, t, Some(c), 0);
+                }
             }
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::inst::{Class, Field, Flow, Label, Lowered, Patch, V};
 use super::module::KernelBuild;
+use super::opcode::{Family, family};
 use super::operand::{Entity, Result, Scope, class_of};
 use crate::exec::code::{ConstValue, ScalarFn, flag};
 use crate::exec::{control, int, lane, mem, system};
@@ -413,13 +414,19 @@ impl<'k, 'm> Lowerer<'k, 'm> {
         };
         let op = Opcode::new(&i.opcode);
         let o = &i.operands;
-        let result = match op.base {
+        let result = match family(op.base) {
             // Conditional branches are instructions of their own.
-            "bra" => self.bra(&op, o),
-            "brx" | "ret" | "exit" | "call" | "bar" | "barrier" | "shfl" | "vote" | "match" | "redux" | "elect"
-            | "nanosleep" | "trap" | "brkpt" => self.under_branch(|l| l.flow_instruction(&op, o)),
-            "mma" | "wmma" | "ldmatrix" | "stmatrix" => self.under_branch(|l| l.matrix_instruction(&op, o)),
-            _ => self.plain_instruction(&op, o),
+            Some(Family::Branch) => self.bra(&op, o),
+            Some(Family::Flow) => self.under_branch(|l| l.flow_instruction(&op, o)),
+            Some(Family::Matrix) => self.under_branch(|l| l.matrix_instruction(&op, o)),
+            Some(Family::Lanes) => self.flow_instruction(&op, o),
+            Some(Family::Async) => self.matrix_instruction(&op, o),
+            Some(Family::Memory) => self.memory_instruction(&op, o),
+            Some(Family::Fence) => self.fence(&op),
+            Some(Family::Hint) => self.hint(&op, o),
+            Some(Family::Arithmetic) => self.arithmetic_instruction(&op, o),
+            Some(Family::Video) => self.video(&op, o),
+            None => self.unsupported("this instruction is not implemented"),
         };
         self.guard = None;
         result.map_err(|mut e| {
@@ -430,26 +437,21 @@ impl<'k, 'm> Lowerer<'k, 'm> {
         })
     }
 
-    fn plain_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
-        match op.base {
-            "ld" | "ldu" | "st" | "atom" | "red" | "cvta" | "isspacep" | "alloca" | "stacksave" | "stackrestore"
-            | "mapa" => self.memory_instruction(op, o),
-            "cp" | "mbarrier" => self.matrix_instruction(op, o),
-            "membar" | "fence" => {
-                let quiet = op.has("proxy") || op.has("mbarrier_init");
-                self.emit(Lowered::new(control::op(if quiet { "nothing" } else { "fence" })));
-                Ok(())
-            }
-            "prefetch" | "prefetchu" | "discard" | "applypriority" | "griddepcontrol" | "setmaxnreg" | "pmevent" => Ok(()),
-            "activemask" => self.flow_instruction(op, o),
-            "createpolicy" => {
-                let d = self.destination(self.operand(o, 0)?, Type::B64)?;
-                let zero = self.bits(Class::W64, 0);
-                self.copy(d, zero);
-                Ok(())
-            }
-            _ => self.arithmetic_instruction(op, o),
+    /// membar, fence.
+    fn fence(&mut self, op: &Opcode<'_>) -> Result<()> {
+        let quiet = op.has("proxy") || op.has("mbarrier_init");
+        self.emit(Lowered::new(control::op(if quiet { "nothing" } else { "fence" })));
+        Ok(())
+    }
+
+    /// Advice: nothing but a policy, which only advice takes, has a result.
+    fn hint(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        if op.base == "createpolicy" {
+            let d = self.destination(self.operand(o, 0)?, Type::B64)?;
+            let zero = self.bits(Class::W64, 0);
+            self.copy(d, zero);
         }
+        Ok(())
     }
 
     pub fn operand<'o>(&self, o: &'o [Operand], k: usize) -> Result<&'o Operand> {

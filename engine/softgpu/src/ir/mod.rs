@@ -15,6 +15,10 @@ mod link;
 mod matrices;
 mod memory;
 mod module;
+mod opcode;
 mod operand;
+mod video;
+
+pub use opcode::{Family, OPCODES};
 
 pub(crate) use module::compile;

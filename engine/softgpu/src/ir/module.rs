@@ -136,7 +136,8 @@ fn names_in(o: &Operand, f: &mut impl FnMut(&str)) {
             names_in(a, f);
             names_in(b, f);
         }
-        Operand::Not(a) => names_in(a, f),
+        Operand::Not(a) | Operand::Negative(a) => names_in(a, f),
+        Operand::Part(n, _) => f(n),
         _ => {}
     }
 }

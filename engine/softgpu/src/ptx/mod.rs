@@ -291,6 +291,10 @@ pub enum Operand {
     Pair(Box<Operand>, Box<Operand>),
     /// `!p`.
     Not(Box<Operand>),
+    /// `%r.b0`, `%r.h10`: parts of a register, as video instructions select them.
+    Part(String, String),
+    /// `-%r`.
+    Negative(Box<Operand>),
     /// `_`.
     Sink,
 }

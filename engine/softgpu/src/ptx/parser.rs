@@ -741,6 +741,11 @@ impl<'a> Parser<'a> {
                         "y" | "g" => 'y',
                         "z" | "b" => 'z',
                         "w" | "a" => 'w',
+                        s if s.len() <= 5 && s.starts_with(['b', 'h']) && s[1..].bytes().all(|c| c.is_ascii_digit()) => {
+                            let part = Operand::Part(name.into(), s.into());
+                            self.bump()?;
+                            return Ok(part);
+                        }
                         _ => return self.error(format!("unknown component .{c}")),
                     };
                     self.bump()?;
@@ -776,6 +781,7 @@ impl<'a> Parser<'a> {
                         self.bump()?;
                         Ok(Operand::F64(b ^ 1 << 63))
                     }
+                    Token::Ident(name) if name != "WARP_SZ" => Ok(Operand::Negative(Box::new(self.operand_single()?))),
                     _ => Ok(Operand::Int(self.unary()?.wrapping_neg())),
                 }
             }
