@@ -101,6 +101,11 @@ impl Block {
         }
     }
 
+    /// Instructions that the block's lanes executed since its start, if they are counted.
+    pub fn instructions(&self) -> u64 {
+        self.warps.iter().map(|w| w.instructions).sum()
+    }
+
     /// Releases every barrier that is complete.
     fn release_barriers(&mut self) {
         let s = &mut *self.shared;

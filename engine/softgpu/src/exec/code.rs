@@ -95,6 +95,8 @@ pub(crate) struct Code {
     pub insts: Vec<Inst>,
     /// PTX line of each instruction.
     pub lines: Vec<u32>,
+    /// By instruction: completes an instruction of the PTX (one of those may become several).
+    pub counted: Vec<bool>,
     pub side: Vec<u32>,
     pub consts: Vec<ConstSlot>,
     /// Names of symbols that `load symbol` instructions of functions use.

@@ -275,6 +275,9 @@ pub struct LaunchStats {
     pub blocks: u64,
     /// Backward branches and calls taken, all warps together.
     pub back_edges: u64,
+    /// PTX instructions executed, one for each active lane whose guard holds; 0 unless counted
+    /// ([`count_instructions`]).
+    pub instructions: u64,
 }
 
 /// Class of a [`Fault`].
@@ -365,5 +368,13 @@ impl std::error::Error for Fault {}
 /// # Errors
 /// The first fault; other blocks are stopped then.
 pub fn launch(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
-    grid::run(args)
+    grid::run(args, false)
+}
+
+/// As [`launch`], slower, and counts the instructions that lanes execute.
+///
+/// # Errors
+/// As [`launch`].
+pub fn count_instructions(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
+    grid::run(args, true)
 }

@@ -146,6 +146,8 @@ pub(crate) struct Warp {
     /// Top of the alloca area of each lane, counted down from the end of its local memory.
     pub alloca: [u32; 32],
     pub back_edges: u64,
+    /// Executed by lanes since the start, if counted.
+    pub instructions: u64,
 }
 
 impl Warp {
@@ -187,6 +189,7 @@ impl Warp {
             registers,
             alloca: [0; 32],
             back_edges: 0,
+            instructions: 0,
         };
         for c in &state.consts {
             // SAFETY: constant slots lie inside the kernel's frame.
@@ -214,6 +217,7 @@ impl Warp {
         self.alloca = [self.local_stride; 32];
         self.fault = None;
         self.back_edges = 0;
+        self.instructions = 0;
     }
 
     /// All lanes that matter are active, so whole registers may be written.
@@ -244,12 +248,40 @@ impl Warp {
     pub unsafe fn run(&mut self) -> Stop {
         self.budget = BACK_EDGE_BUDGET;
         let mut ip = self.pick();
+        if self.launch().counting {
+            while !ip.is_null() {
+                // SAFETY: as below.
+                ip = unsafe { self.count(ip) };
+            }
+        }
         while !ip.is_null() {
             // SAFETY: every instruction returns a valid successor or null.
             ip = unsafe { ((*ip).f)(self, ip) };
         }
         self.back_edges += u64::from(BACK_EDGE_BUDGET - self.budget);
         self.stop
+    }
+
+    /// Executes one instruction and counts it, if the PTX has it.
+    ///
+    /// # Safety
+    /// As [`OpFn`](super::code::OpFn).
+    unsafe fn count(&mut self, ip: *const Inst) -> *const Inst {
+        let state = self.launch();
+        // SAFETY: caller; ip points into the launch's code.
+        unsafe {
+            let k = ip.offset_from(state.entry) as usize;
+            if state.code.counted[k] {
+                let guard = (*ip).guard;
+                let holds = if guard == NONE {
+                    !0
+                } else {
+                    super::lane::pred(self, guard & 0x7fff_ffff) ^ if guard >> 31 != 0 { !0 } else { 0 }
+                };
+                self.instructions += u64::from((self.mask & holds).count_ones());
+            }
+            ((*ip).f)(self, ip)
+        }
     }
 
     /// Whether [`run`](Self::run) would execute anything.

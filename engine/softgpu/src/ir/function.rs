@@ -409,6 +409,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
         };
         let op = Opcode::new(&i.opcode);
         let o = &i.operands;
+        let first = self.code.len();
         let result = match op.base {
             // Conditional branches are instructions of their own.
             "bra" => self.bra(&op, o),
@@ -418,6 +419,9 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             _ => self.plain_instruction(&op, o),
         };
         self.guard = None;
+        if let Some(last) = self.code[first..].iter_mut().rfind(|l| !matches!(l.flow, Flow::Label(_))) {
+            last.counted = true;
+        }
         result.map_err(|mut e| {
             if !e.message.contains(op.text) {
                 e.message = format!("{}: {}", op.text, e.message);

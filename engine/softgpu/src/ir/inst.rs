@@ -90,6 +90,8 @@ pub(super) struct Lowered {
     pub flow: Flow,
     pub patch: Patch,
     pub line: u32,
+    /// The last of what an instruction of the PTX became.
+    pub counted: bool,
 }
 
 impl Lowered {
@@ -113,6 +115,7 @@ impl Lowered {
             flow: Flow::Next,
             patch: Patch::None,
             line: 0,
+            counted: false,
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<Lowe
     let mut code = Code {
         insts: Vec::new(),
         lines: Vec::new(),
+        counted: Vec::new(),
         side: Vec::new(),
         consts: Vec::new(),
         symbols: build.symbols,
@@ -90,6 +91,7 @@ pub(super) fn link(build: KernelBuild<'_>, names: Vec<String>, lowered: Vec<Lowe
             }
             code.insts.push(out);
             code.lines.push(i.line);
+            code.counted.push(i.counted);
         }
         for (v, value) in &f.fixed {
             let wide = f.classes[v.0 as usize] == Class::W64;
