@@ -81,6 +81,8 @@ impl Block {
                 w.tid[1][lane as usize] = t / x % y;
                 w.tid[2][lane as usize] = t / x / y;
             }
+            // SAFETY: just made, and complete.
+            unsafe { w.prologue() };
             warps.push(w);
         }
         Block { shared, warps, shared_memory, local_memory, done: 0, back_edges: 0, passes: 0 }

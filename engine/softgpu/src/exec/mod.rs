@@ -9,6 +9,7 @@
 //! passed with the launch. Generic addresses of shared, local and parameter memory lie in windows above any user
 //! address of the host ([`SHARED_WINDOW`], [`LOCAL_WINDOW`], [`PARAM_WINDOW`]).
 
+pub(crate) mod access;
 pub(crate) mod atomic;
 mod block;
 pub(crate) mod code;

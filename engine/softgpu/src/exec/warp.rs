@@ -205,6 +205,23 @@ impl Warp {
         w
     }
 
+    /// Computes what stays the same for all blocks that the warp will run.
+    ///
+    /// # Safety
+    /// The warp is new, and complete: its thread indices and its block are set.
+    pub unsafe fn prologue(&mut self) {
+        let state = self.launch();
+        (self.mask, self.dead) = (!0, 0);
+        // SAFETY: an index of the code; every instruction returns a valid successor or null.
+        unsafe {
+            let mut ip = state.entry.add(state.code.prologue as usize);
+            while !ip.is_null() {
+                ip = ((*ip).f)(self, ip);
+            }
+        }
+        (self.mask, self.dead) = (0, !0);
+    }
+
     /// Starts `threads` of a block at the kernel's entry.
     pub fn start(&mut self, threads: u32, entry: *const Inst) {
         let live = if threads >= 32 { !0 } else { (1u32 << threads) - 1 };
@@ -271,7 +288,9 @@ impl Warp {
         // SAFETY: caller; ip points into the launch's code.
         unsafe {
             let k = ip.offset_from(state.entry) as usize;
-            if state.code.counted[k] {
+            let (own, carried) = state.code.counted[k];
+            self.instructions += u64::from(self.mask.count_ones() * carried);
+            if own {
                 let guard = (*ip).guard;
                 let holds = if guard == NONE {
                     !0
