@@ -10,6 +10,7 @@ mod floors;
 mod goals;
 mod idle;
 mod row;
+mod softgpu;
 
 use child::{Report, Suite};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -58,6 +59,8 @@ enum What {
     Copy,
     /// CPU time and memory of a session that does nothing.
     Idle,
+    /// Speed of the software GPU's interpreter, beside the same computations compiled.
+    Softgpu,
     /// Everything.
     All,
     #[command(hide = true)]
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
                 Some(What::Call) => (&[Suite::Call], true),
                 Some(What::Copy) => (&[Suite::Copy], true),
                 Some(What::Idle) => (&[Suite::Idle], true),
+                Some(What::Softgpu) => (&[], true),
                 Some(What::All | What::Child { .. }) => (&Suite::ALL, true),
             };
             measure(&cli, suites, full)
@@ -119,7 +123,6 @@ fn main() -> ExitCode {
 }
 
 fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
-    let ringway = find_ringway(cli.ringway.as_deref())?;
     if let Some(file) = &cli.json {
         // Found out now rather than after the measurement.
         std::fs::write(file, "[]\n")
@@ -128,6 +131,11 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
     print!("{}", environment::describe());
     let mut rows: Vec<Row> = Vec::new();
     let mut told = false;
+    let ringway = if suites.is_empty() {
+        PathBuf::new()
+    } else {
+        find_ringway(cli.ringway.as_deref())?
+    };
     for suite in suites {
         for link in &cli.link {
             if std::io::stderr().is_terminal() {
@@ -149,6 +157,16 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
                 link: link.name().into(),
                 ..row
             }));
+        }
+    }
+    if matches!(cli.what, Some(What::Softgpu | What::All)) {
+        rows.extend(softgpu::run(|case| {
+            if std::io::stderr().is_terminal() {
+                eprint!("\r{:60}\rmeasuring {case} ...", "");
+            }
+        })?);
+        if std::io::stderr().is_terminal() {
+            eprint!("\r{:60}\r", "");
         }
     }
     if full {

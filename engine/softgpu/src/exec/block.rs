@@ -79,6 +79,8 @@ impl Block {
                 w.tid[1][lane as usize] = t / x % y;
                 w.tid[2][lane as usize] = t / x / y;
             }
+            // SAFETY: just made, and complete.
+            unsafe { w.prologue() };
             warps.push(w);
         }
         Block { shared, warps, _memory: [shared_memory, local_memory], done: 0, back_edges: 0, passes: 0 }
@@ -97,6 +99,11 @@ impl Block {
         for (k, w) in self.warps.iter_mut().enumerate() {
             w.start(state.threads - k as u32 * 32, state.entry);
         }
+    }
+
+    /// Instructions that the block's lanes executed since its start, if they are counted.
+    pub fn instructions(&self) -> u64 {
+        self.warps.iter().map(|w| w.instructions).sum()
     }
 
     /// Releases every barrier that is complete.

@@ -25,6 +25,13 @@ pub(crate) mod flag {
     pub const D64: u32 = 1 << 8;
     /// The destination is a predicate.
     pub const D_PRED: u32 = 1 << 9;
+    /// The address of an access is register c, the same in all lanes, plus the 32-bit register a times a power of
+    /// two, plus the immediate.
+    pub const INDEXED: u32 = 1 << 10;
+    /// That register a is signed.
+    pub const INDEX_SIGNED: u32 = 1 << 11;
+    /// Where the exponent of that power lies; four bits.
+    pub const INDEX_SHIFT: u32 = 12;
 }
 
 /// One decoded instruction; register operands are byte offsets from the frame's register base.
@@ -94,6 +101,11 @@ pub(crate) struct Code {
     pub insts: Vec<Inst>,
     /// PTX line of each instruction.
     pub lines: Vec<u32>,
+    /// By instruction: whether it completes an instruction of the PTX (one of those may become several), and how many
+    /// before it need not be executed (any more).
+    pub counted: Vec<(bool, u32)>,
+    /// First instruction of what each warp does once, when it is made, with all lanes.
+    pub prologue: u32,
     pub side: Vec<u32>,
     pub consts: Vec<ConstSlot>,
     /// Names of symbols that `load symbol` instructions of functions use.

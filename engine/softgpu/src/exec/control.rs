@@ -222,6 +222,14 @@ impl Op for CallIndirect {
     }
 }
 
+/// Ends the prologue.
+pub(super) struct PrologueEnd;
+impl Op for PrologueEnd {
+    unsafe fn run(_w: &mut Warp, _i: &Inst) -> *const Inst {
+        std::ptr::null()
+    }
+}
+
 /// trap, brkpt
 pub(super) struct Trap;
 impl Op for Trap {
@@ -311,6 +319,7 @@ impl Op for Fence {
 pub(crate) fn op(name: &str) -> super::code::OpFn {
     use super::lane::pick;
     match name {
+        "prologue.end" => pick::<PrologueEnd>(),
         "join" => pick::<Join>(),
         "bra" => pick::<Branch>(),
         "bra.if" => pick::<BranchIf>(),

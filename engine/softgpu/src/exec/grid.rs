@@ -46,6 +46,9 @@ pub(super) struct LaunchState<'a> {
     next_block: AtomicU64,
     finished: AtomicU64,
     back_edges: AtomicU64,
+    /// Count instructions.
+    pub counting: bool,
+    instructions: AtomicU64,
     failed: AtomicBool,
     fault: Mutex<Option<Box<Fault>>>,
 }
@@ -136,6 +139,7 @@ impl LaunchState<'_> {
                     let block = resident.swap_remove(turn);
                     self.finished.fetch_add(1, Ordering::Relaxed);
                     self.back_edges.fetch_add(block.back_edges, Ordering::Relaxed);
+                    self.instructions.fetch_add(block.instructions(), Ordering::Relaxed);
                     spare.push(block);
                     spin_passes = 0;
                     idle_passes = 0;
@@ -182,7 +186,7 @@ impl LaunchState<'_> {
 }
 
 /// See [`super::launch`].
-pub(super) fn run(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
+pub(super) fn run(args: &Launch<'_>, counting: bool) -> Result<LaunchStats, Box<Fault>> {
     let code = &*args.kernel.code;
     let threads = args.block.iter().map(|v| u64::from(*v)).product::<u64>();
     let blocks = args.grid.iter().map(|v| u64::from(*v)).fold(1u64, u64::saturating_mul);
@@ -247,6 +251,8 @@ pub(super) fn run(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
         next_block: AtomicU64::new(0),
         finished: AtomicU64::new(0),
         back_edges: AtomicU64::new(0),
+        counting,
+        instructions: AtomicU64::new(0),
         failed: AtomicBool::new(false),
         fault: Mutex::new(None),
     };
@@ -264,5 +270,9 @@ pub(super) fn run(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
     if finished != blocks {
         return Err(fault(args, FaultKind::IllegalInstruction, format!("{finished} of {blocks} blocks ran")));
     }
-    Ok(LaunchStats { blocks, back_edges: state.back_edges.load(Ordering::Relaxed) })
+    Ok(LaunchStats {
+        blocks,
+        back_edges: state.back_edges.load(Ordering::Relaxed),
+        instructions: state.instructions.load(Ordering::Relaxed),
+    })
 }

@@ -1,13 +1,13 @@
-//! Loads and stores.
+//! Loads and stores: addresses, checks, and the forms for any number and width of elements.
 //!
 //! Every access is checked: against the allocation the warp hit last, else against the launch's memory map; shared
-//! and local accesses against their sizes. Lanes that read consecutive or equal addresses are served together, the
-//! whole warp or eight lanes at a time.
+//! and local accesses against their sizes. [`super::access`] has the common forms.
 
 use std::marker::PhantomData;
 
 use super::code::{Inst, NONE, flag};
-use super::lane::{CHUNK, Elem, Lanes, Op, lane32, lane64, load, next, set_lane, store};
+use super::lane::{CHUNK, Elem, Lanes, Op, lane32, lane64, next, set_lane};
+use super::access;
 use super::warp::Warp;
 use super::{FaultKind, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 
@@ -36,6 +36,10 @@ pub(super) unsafe fn address(w: &Warp, i: &Inst, lane: usize) -> u64 {
     unsafe {
         if i.a == NONE {
             i.imm
+        } else if i.flags & flag::INDEXED != 0 {
+            let index = lane32(w, i.a, lane);
+            let index = if i.flags & flag::INDEX_SIGNED != 0 { index as i32 as u64 } else { u64::from(index) };
+            lane64(w, i.c, 0).wrapping_add(index << (i.flags >> flag::INDEX_SHIFT & 15)).wrapping_add(i.imm)
         } else if i.flags & flag::A64 != 0 {
             lane64(w, i.a, lane).wrapping_add(i.imm)
         } else {
@@ -220,15 +224,29 @@ address!(u32);
 address!(u64);
 
 /// Contiguous memory that addresses `first..first + len` name.
-struct Window {
-    first: u64,
-    len: u64,
-    host: *mut u8,
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    pub first: u64,
+    pub len: u64,
+    pub host: *mut u8,
+}
+
+impl Window {
+    /// Host address of `len` bytes at `addr`, if they lie inside and the address is a multiple of `align`.
+    #[inline(always)]
+    pub fn at(&self, addr: u64, len: u64, align: u64) -> Option<*mut u8> {
+        let off = addr.wrapping_sub(self.first);
+        if off < self.len && self.len - off >= len && addr & (align - 1) == 0 {
+            Some(self.host.wrapping_add(off as usize))
+        } else {
+            None
+        }
+    }
 }
 
 /// The memory that `addr` lies in, when lanes may share it (not local memory).
 #[inline(always)]
-fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Option<Window> {
+pub(super) fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Option<Window> {
     let shared = |w: &Warp, first| Window { first, len: u64::from(w.shared_size), host: w.shared };
     match KIND {
         space::SHARED => Some(shared(w, 0)),
@@ -252,354 +270,6 @@ fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Opt
             Some(Window { first: r.start, len: r.end - r.start, host: r.start as *mut u8 })
         }
         _ => None,
-    }
-}
-
-/// Whether `n` addresses at `p` are `first`, `first + STEP`, `first + 2 STEP` and so on.
-///
-/// # Safety
-/// `p` points to `n` values of the storage type of `A`; `n` is a multiple of 4.
-#[inline(always)]
-unsafe fn evenly_spaced<A: Address, const STEP: u64, const AVX2: bool>(p: *const A, n: usize, first: u64) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if AVX2 {
-        // SAFETY: this form is only selected on processors with AVX2; reads stay inside the n values.
-        return unsafe { evenly_spaced_avx2::<A, STEP>(p, n, first) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::*;
-        // SAFETY: SSE2 is part of x86-64; reads stay inside the n values.
-        unsafe {
-            let mut acc = _mm_setzero_si128();
-            let q = p.cast::<__m128i>();
-            if size_of::<A>() == 4 {
-                let step = STEP as i32;
-                let iota = _mm_set_epi32(3 * step, 2 * step, step, 0);
-                let mut want = _mm_add_epi32(_mm_set1_epi32(first as i32), iota);
-                for k in 0..n / 4 {
-                    acc = _mm_or_si128(acc, _mm_xor_si128(_mm_loadu_si128(q.add(k)), want));
-                    if STEP != 0 {
-                        want = _mm_add_epi32(want, _mm_set1_epi32(4 * step));
-                    }
-                }
-            } else {
-                let step = STEP as i64;
-                let mut want = _mm_add_epi64(_mm_set1_epi64x(first as i64), _mm_set_epi64x(step, 0));
-                for k in 0..n / 2 {
-                    acc = _mm_or_si128(acc, _mm_xor_si128(_mm_loadu_si128(q.add(k)), want));
-                    if STEP != 0 {
-                        want = _mm_add_epi64(want, _mm_set1_epi64x(2 * step));
-                    }
-                }
-            }
-            _mm_movemask_epi8(_mm_cmpeq_epi8(acc, _mm_setzero_si128())) == 0xffff
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        // SAFETY: caller.
-        (0..n).all(|l| unsafe { p.add(l).read() }.to_u64() == A::from_u64(first.wrapping_add(l as u64 * STEP)).to_u64())
-    }
-}
-
-/// As [`evenly_spaced`] in vectors of 32 bytes.
-///
-/// # Safety
-/// As [`evenly_spaced`], and the processor has AVX2; `n` is a multiple of 8.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn evenly_spaced_avx2<A: Address, const STEP: u64>(p: *const A, n: usize, first: u64) -> bool {
-    use std::arch::x86_64::*;
-    // SAFETY: reads stay inside the n values.
-    unsafe {
-        let mut acc = _mm256_setzero_si256();
-        let q = p.cast::<__m256i>();
-        if size_of::<A>() == 4 {
-            let step = STEP as i32;
-            let iota = _mm256_mullo_epi32(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), _mm256_set1_epi32(step));
-            let mut want = _mm256_add_epi32(_mm256_set1_epi32(first as i32), iota);
-            for k in 0..n / 8 {
-                acc = _mm256_or_si256(acc, _mm256_xor_si256(_mm256_loadu_si256(q.add(k)), want));
-                if STEP != 0 {
-                    want = _mm256_add_epi32(want, _mm256_set1_epi32(8 * step));
-                }
-            }
-        } else {
-            let step = STEP as i64;
-            let iota = _mm256_set_epi64x(3 * step, 2 * step, step, 0);
-            let mut want = _mm256_add_epi64(_mm256_set1_epi64x(first as i64), iota);
-            for k in 0..n / 4 {
-                acc = _mm256_or_si256(acc, _mm256_xor_si256(_mm256_loadu_si256(q.add(k)), want));
-                if STEP != 0 {
-                    want = _mm256_add_epi64(want, _mm256_set1_epi64x(4 * step));
-                }
-            }
-        }
-        _mm256_testz_si256(acc, acc) == 1
-    }
-}
-
-/// As [`evenly_spaced`] with the size of `M` as step.
-///
-/// # Safety
-/// As [`evenly_spaced`].
-#[inline(always)]
-unsafe fn stepped<M: Mem, A: Address, const AVX2: bool>(p: *const A, n: usize, first: u64) -> bool {
-    // SAFETY: caller.
-    unsafe {
-        match size_of::<M>() {
-            1 => evenly_spaced::<A, 1, AVX2>(p, n, first),
-            2 => evenly_spaced::<A, 2, AVX2>(p, n, first),
-            4 => evenly_spaced::<A, 4, AVX2>(p, n, first),
-            _ => evenly_spaced::<A, 8, AVX2>(p, n, first),
-        }
-    }
-}
-
-/// Addresses of eight lanes.
-///
-/// # Safety
-/// `i.a` is a slot of the class of `A`.
-#[inline(always)]
-unsafe fn addresses<A: Address>(w: &Warp, i: &Inst, c: usize) -> [A; CHUNK] {
-    let imm = A::from_u64(i.imm);
-    // SAFETY: caller.
-    unsafe { load::<A>(w, i.a, c) }.map(|v| v.add(imm))
-}
-
-/// Copies eight consecutive elements from memory into a register.
-///
-/// # Safety
-/// `p` is readable for eight elements; `d` is a slot of the class of `M::D`.
-#[inline(always)]
-unsafe fn copy_in<M: Mem>(w: &Warp, d: u32, c: usize, p: *const u8) {
-    // SAFETY: caller.
-    unsafe {
-        let m = p.cast::<[M; CHUNK]>().read_unaligned();
-        store(w, d, c, m.map(M::widen));
-    }
-}
-
-/// d = [a + imm], one element per lane.
-pub(super) struct Load<M, A, const KIND: u8, const AVX2: bool>(PhantomData<(M, A)>);
-
-impl<M: Mem, A: Address, const KIND: u8, const AVX2: bool> Op for Load<M, A, KIND, AVX2> {
-    #[inline(always)]
-    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: operand slots of the classes of A and M::D; host ranges are checked before use.
-        unsafe {
-            if w.mask != !0 {
-                return load_lanes::<M, KIND>(w, i, w.mask);
-            }
-            let size = size_of::<M>() as u64;
-            let registers = w.base.add(i.a as usize).cast::<A::S>();
-            let raw = A::get(registers.read());
-            let distance = A::get(registers.add(31).read()).to_u64().wrapping_sub(raw.to_u64());
-            let first = raw.add(A::from_u64(i.imm)).to_u64();
-            let Some(win) = window::<KIND>(w, i, first, false) else { return load_lanes::<M, KIND>(w, i, !0) };
-            let off = first.wrapping_sub(win.first);
-            let aligned = first & (size - 1) == 0;
-            let lanes = registers.cast::<A>().cast_const();
-            if distance == 0
-                && aligned
-                && off < win.len
-                && win.len - off >= size
-                && evenly_spaced::<A, 0, AVX2>(lanes, 32, raw.to_u64())
-            {
-                let v = win.host.add(off as usize).cast::<M>().read().widen();
-                for c in 0..32 / CHUNK {
-                    store(w, i.d, c, [v; CHUNK]);
-                }
-                return next(i);
-            }
-            if distance == 31 * size
-                && aligned
-                && off < win.len
-                && win.len - off >= 32 * size
-                && stepped::<M, A, AVX2>(lanes, 32, raw.to_u64())
-            {
-                let p = win.host.add(off as usize);
-                for c in 0..32 / CHUNK {
-                    copy_in::<M>(w, i.d, c, p.add(c * CHUNK * size_of::<M>()));
-                }
-                return next(i);
-            }
-            #[cfg(target_arch = "x86_64")]
-            if AVX2 {
-                return load_mixed_avx2::<M, A, KIND>(w, i, &win);
-            }
-            load_mixed_base::<M, A, KIND>(w, i, &win)
-        }
-    }
-}
-
-/// A load whose lanes are neither all equal nor all consecutive: sixteen lanes at a time, else eight.
-#[inline(always)]
-unsafe fn load_mixed<M: Mem, A: Address, const KIND: u8, const AVX2: bool>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
-    // SAFETY: as Load.
-    unsafe {
-        let size = size_of::<M>() as u64;
-        // The destination may be the address register: all addresses are read before anything is written.
-        let mut all = [A::default(); 32];
-        for c in 0..32 / CHUNK {
-            all[c * CHUNK..(c + 1) * CHUNK].copy_from_slice(&addresses::<A>(w, i, c));
-        }
-        let limit = win.len.wrapping_sub(size);
-        let d = i.d;
-        let fits = |first: u64, bytes: u64| {
-            let off = first.wrapping_sub(win.first);
-            first & (size - 1) == 0 && off < win.len && win.len - off >= bytes
-        };
-        for half in 0..2 {
-            let a = &all[half * 16..half * 16 + 16];
-            let (first, last) = (a[0].to_u64(), a[15].to_u64());
-            if last == first && fits(first, size) && evenly_spaced::<A, 0, AVX2>(a.as_ptr(), 16, first) {
-                let v = win.host.add(first.wrapping_sub(win.first) as usize).cast::<M>().read().widen();
-                store(w, d, half * 2, [v; CHUNK]);
-                store(w, d, half * 2 + 1, [v; CHUNK]);
-                continue;
-            }
-            if last == first.wrapping_add(15 * size) && fits(first, 16 * size) && stepped::<M, A, AVX2>(a.as_ptr(), 16, first) {
-                let p = win.host.add(first.wrapping_sub(win.first) as usize);
-                copy_in::<M>(w, d, half * 2, p);
-                copy_in::<M>(w, d, half * 2 + 1, p.add(CHUNK * size as usize));
-                continue;
-            }
-            for c in [half * 2, half * 2 + 1] {
-                let a: &[A; CHUNK] = &*all.as_ptr().add(c * CHUNK).cast();
-                let (first, last) = (a[0].to_u64(), a[CHUNK - 1].to_u64());
-                if last == first && fits(first, size) && evenly_spaced::<A, 0, AVX2>(a.as_ptr(), CHUNK, first) {
-                    let v = win.host.add(first.wrapping_sub(win.first) as usize).cast::<M>().read().widen();
-                    store(w, d, c, [v; CHUNK]);
-                    continue;
-                }
-                if last == first.wrapping_add((CHUNK as u64 - 1) * size)
-                    && fits(first, CHUNK as u64 * size)
-                    && stepped::<M, A, AVX2>(a.as_ptr(), CHUNK, first)
-                {
-                    copy_in::<M>(w, d, c, win.host.add(first.wrapping_sub(win.first) as usize));
-                    continue;
-                }
-                // One test for the eight lanes, then eight plain reads.
-                let mut bad = win.len < size;
-                for v in a {
-                    let v = v.to_u64();
-                    bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
-                }
-                if bad {
-                    if load_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
-                        return std::ptr::null();
-                    }
-                    continue;
-                }
-                let mut r = [M::D::default(); CHUNK];
-                for l in 0..CHUNK {
-                    r[l] = win.host.add(a[l].to_u64().wrapping_sub(win.first) as usize).cast::<M>().read().widen();
-                }
-                store(w, d, c, r);
-            }
-        }
-        next(i)
-    }
-}
-
-#[inline(never)]
-unsafe fn load_mixed_base<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
-    // SAFETY: caller.
-    unsafe { load_mixed::<M, A, KIND, false>(w, i, win) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2")]
-unsafe fn load_mixed_avx2<M: Mem, A: Address, const KIND: u8>(w: &mut Warp, i: &Inst, win: &Window) -> *const Inst {
-    // SAFETY: caller.
-    unsafe { load_mixed::<M, A, KIND, true>(w, i, win) }
-}
-
-#[inline(never)]
-unsafe fn load_lanes<M: Mem, const KIND: u8>(w: &mut Warp, i: &Inst, lanes: u32) -> *const Inst {
-    // SAFETY: as Load.
-    unsafe {
-        for lane in Lanes(lanes) {
-            let addr = address(w, i, lane);
-            let p = resolve(w, i, KIND, lane, addr, size_of::<M>() as u32, false);
-            if p.is_null() {
-                return std::ptr::null();
-            }
-            let v = p.cast::<M>().read().widen();
-            w.base.add(i.d as usize).cast::<<M::D as Elem>::S>().add(lane).write(v.put());
-        }
-        next(i)
-    }
-}
-
-/// [a + imm] = b, one element per lane.
-pub(super) struct Store<M, A, const KIND: u8, const AVX2: bool>(PhantomData<(M, A)>);
-
-impl<M: Mem, A: Address, const KIND: u8, const AVX2: bool> Op for Store<M, A, KIND, AVX2> {
-    #[inline(always)]
-    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: as Load.
-        unsafe {
-            if w.mask != !0 {
-                return store_lanes::<M, KIND>(w, i, w.mask);
-            }
-            let size = size_of::<M>() as u64;
-            let first = A::get(w.base.add(i.a as usize).cast::<A::S>().read()).add(A::from_u64(i.imm)).to_u64();
-            let Some(win) = window::<KIND>(w, i, first, true) else { return store_lanes::<M, KIND>(w, i, !0) };
-            let limit = win.len.wrapping_sub(size);
-            for c in 0..32 / CHUNK {
-                let a = addresses::<A>(w, i, c);
-                let first = a[0].to_u64();
-                let off = first.wrapping_sub(win.first);
-                let v = load::<M::D>(w, i.b, c);
-                if a[CHUNK - 1].to_u64() == first.wrapping_add((CHUNK as u64 - 1) * size)
-                    && first & (size - 1) == 0
-                    && off < win.len
-                    && win.len - off >= CHUNK as u64 * size
-                    && stepped::<M, A, AVX2>(a.as_ptr(), CHUNK, first)
-                {
-                    win.host.add(off as usize).cast::<[M; CHUNK]>().write_unaligned(v.map(M::narrow));
-                    continue;
-                }
-                let mut bad = win.len < size;
-                for v in &a {
-                    let v = v.to_u64();
-                    bad |= v.wrapping_sub(win.first) > limit || v & (size - 1) != 0;
-                }
-                if bad {
-                    if store_lanes::<M, KIND>(w, i, 255 << (c * CHUNK)).is_null() {
-                        return std::ptr::null();
-                    }
-                    continue;
-                }
-                for l in 0..CHUNK {
-                    let off = a[l].to_u64().wrapping_sub(win.first);
-                    win.host.add(off as usize).cast::<M>().write(M::narrow(v[l]));
-                }
-            }
-            next(i)
-        }
-    }
-}
-
-#[inline(never)]
-unsafe fn store_lanes<M: Mem, const KIND: u8>(w: &mut Warp, i: &Inst, lanes: u32) -> *const Inst {
-    // SAFETY: as Load.
-    unsafe {
-        for lane in Lanes(lanes) {
-            let addr = address(w, i, lane);
-            let p = resolve(w, i, KIND, lane, addr, size_of::<M>() as u32, true);
-            if p.is_null() {
-                return std::ptr::null();
-            }
-            let v = w.base.add(i.b as usize).cast::<<M::D as Elem>::S>().add(lane).read();
-            p.cast::<M>().write(M::narrow(M::D::get(v)));
-        }
-        next(i)
     }
 }
 
@@ -663,6 +333,9 @@ impl Op for LoadAny {
             let k = Access::unpack(i.e);
             let regs = w.launch().code.side.as_ptr().add(i.x as usize);
             let bytes = k.count * k.size;
+            if w.mask == !0 && k.size == 4 && !k.wide && matches!(k.count, 2 | 4) && access::load_words(w, i, k, regs) {
+                return next(i);
+            }
             // Addresses first: a destination may be the address register.
             let mut host = [std::ptr::null_mut::<u8>(); 32];
             for lane in Lanes(w.mask) {
@@ -727,6 +400,9 @@ impl Op for StoreAny {
             let k = Access::unpack(i.e);
             let regs = w.launch().code.side.as_ptr().add(i.x as usize);
             let bytes = k.count * k.size;
+            if w.mask == !0 && k.size == 4 && !k.wide && matches!(k.count, 2 | 4) && access::store_words(w, i, k, regs) {
+                return next(i);
+            }
             for lane in Lanes(w.mask) {
                 let addr = address(w, i, lane);
                 let p = resolve_aligned(w, i, k.space, lane, addr, bytes, bytes, true);
@@ -820,40 +496,6 @@ fn is_space(v: &[u64; 4], imm: u64) -> u64 {
 
 pub(crate) fn is_space_fn() -> super::code::ScalarFn {
     is_space
-}
-
-/// The fast form of a one-element load or store, if there is one.
-pub(crate) fn fast(store: bool, size: u32, wide_value: bool, wide_address: bool, kind: u8) -> Option<super::code::OpFn> {
-    use super::lane::pick;
-    macro_rules! form {
-        ($op:ident, $m:ty, $a:ty, $space:block) => {
-            if super::lane::has_avx2() { pick::<$op<$m, $a, $space, true>>() } else { pick::<$op<$m, $a, $space, false>>() }
-        };
-    }
-    macro_rules! by_space {
-        ($op:ident, $m:ty) => {
-            match (kind, wide_address) {
-                (space::GLOBAL, true) => form!($op, $m, u64, { space::GLOBAL }),
-                (space::GENERIC, true) => form!($op, $m, u64, { space::GENERIC }),
-                (space::SHARED, true) => form!($op, $m, u64, { space::SHARED }),
-                (space::SHARED, false) => form!($op, $m, u32, { space::SHARED }),
-                (space::LOCAL, true) => form!($op, $m, u64, { space::LOCAL }),
-                (space::LOCAL, false) => form!($op, $m, u32, { space::LOCAL }),
-                _ => return None,
-            }
-        };
-    }
-    Some(match (store, size, wide_value) {
-        (false, 1, false) => by_space!(Load, u8),
-        (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => by_space!(Load, u32),
-        (false, 8, true) => by_space!(Load, u64),
-        (true, 1, false) => by_space!(Store, u8),
-        (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => by_space!(Store, u32),
-        (true, 8, true) => by_space!(Store, u64),
-        _ => return None,
-    })
 }
 
 /// Load of a kernel parameter at a constant place.

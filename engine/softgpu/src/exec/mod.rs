@@ -9,6 +9,7 @@
 //! passed with the launch. Generic addresses of shared, local and parameter memory lie in windows above any user
 //! address of the host ([`SHARED_WINDOW`], [`LOCAL_WINDOW`], [`PARAM_WINDOW`]).
 
+pub(crate) mod access;
 pub(crate) mod asynchronous;
 pub(crate) mod atomic;
 mod block;
@@ -278,6 +279,9 @@ pub struct LaunchStats {
     pub blocks: u64,
     /// Backward branches and calls taken, all warps together.
     pub back_edges: u64,
+    /// PTX instructions executed, one for each active lane whose guard holds; 0 unless counted
+    /// ([`count_instructions`]).
+    pub instructions: u64,
 }
 
 /// Class of a [`Fault`].
@@ -368,5 +372,13 @@ impl std::error::Error for Fault {}
 /// # Errors
 /// The first fault; other blocks are stopped then.
 pub fn launch(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
-    grid::run(args)
+    grid::run(args, false)
+}
+
+/// As [`launch`], slower, and counts the instructions that lanes execute.
+///
+/// # Errors
+/// As [`launch`].
+pub fn count_instructions(args: &Launch<'_>) -> Result<LaunchStats, Box<Fault>> {
+    grid::run(args, true)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::code::{Inst, OpFn, flag};
-use super::lane::{Lanes, Op, next, pick, set_lane, set_pred};
+use super::lane::{CHUNK, Lanes, Op, for_chunks, next, pick, set_lane, set_pred};
 use super::mem::{resolve, space};
 use super::warp::Warp;
 use super::FaultKind;
@@ -38,6 +38,26 @@ pub(crate) fn register_bits(number: u64) -> u32 {
         "is_explicit_cluster" => 1,
         _ => 32,
     }
+}
+
+/// How long a special register keeps its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// The same in all lanes of a warp, for the whole launch.
+    InLaunch,
+    /// The same in all blocks, for a thread of given index.
+    InThread,
+}
+
+/// How long special register `number` keeps its value; None if it may change.
+pub(crate) fn register_stays(number: u64) -> Option<Stays> {
+    Some(match REGISTERS[number as usize % REGISTERS.len()] {
+        "tid.x" | "tid.y" | "tid.z" | "laneid" | "lanemask_eq" | "lanemask_lt" | "lanemask_le" | "lanemask_gt"
+        | "lanemask_ge" => Stays::InThread,
+        "ntid.x" | "ntid.y" | "ntid.z" | "nctaid.x" | "nctaid.y" | "nctaid.z" | "warpid" | "nwarpid" | "nsmid"
+        | "gridid" | "dynamic_smem_size" | "total_smem_size" | "zero" | "envreg1" | "envreg2" => Stays::InLaunch,
+        _ => return None,
+    })
 }
 
 fn timer_ns() -> u64 {
@@ -99,6 +119,20 @@ impl Op for ReadRegister {
                     set_lane(w, i.d, i.flags & flag::D64 != 0, l, v[l]);
                 }
             }
+            next(i)
+        }
+    }
+}
+
+/// d = block index in dimension imm.
+struct ReadBlockIndex;
+impl Op for ReadBlockIndex {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        let v = w.block().index[i.imm as usize % 3];
+        // SAFETY: d is a 32-bit slot.
+        unsafe {
+            for_chunks::<u32>(w, i.d, |_, _| [v; CHUNK]);
             next(i)
         }
     }
@@ -398,8 +432,14 @@ impl Op for CallBuiltin {
     }
 }
 
-pub(crate) fn read_register() -> OpFn {
-    pick::<ReadRegister>()
+/// Operation that reads special register `number`, and its immediate.
+pub(crate) fn read_register(number: u64) -> (OpFn, u64) {
+    match REGISTERS[number as usize % REGISTERS.len()] {
+        "ctaid.x" => (pick::<ReadBlockIndex>(), 0),
+        "ctaid.y" => (pick::<ReadBlockIndex>(), 1),
+        "ctaid.z" => (pick::<ReadBlockIndex>(), 2),
+        _ => (pick::<ReadRegister>(), number),
+    }
 }
 
 pub(crate) fn call_builtin() -> OpFn {

@@ -148,6 +148,8 @@ pub(crate) struct Warp {
     /// Top of the alloca area of each lane, counted down from the end of its local memory.
     pub alloca: [u32; 32],
     pub back_edges: u64,
+    /// Executed by lanes since the start, if counted.
+    pub instructions: u64,
 }
 
 impl Warp {
@@ -190,6 +192,7 @@ impl Warp {
             registers,
             alloca: [0; 32],
             back_edges: 0,
+            instructions: 0,
         };
         for c in &state.consts {
             // SAFETY: constant slots lie inside the kernel's frame.
@@ -205,6 +208,23 @@ impl Warp {
         w
     }
 
+    /// Computes what stays the same for all blocks that the warp will run.
+    ///
+    /// # Safety
+    /// The warp is new, and complete: its thread indices and its block are set.
+    pub unsafe fn prologue(&mut self) {
+        let state = self.launch();
+        (self.mask, self.dead) = (!0, 0);
+        // SAFETY: an index of the code; every instruction returns a valid successor or null.
+        unsafe {
+            let mut ip = state.entry.add(state.code.prologue as usize);
+            while !ip.is_null() {
+                ip = ((*ip).f)(self, ip);
+            }
+        }
+        (self.mask, self.dead) = (0, !0);
+    }
+
     /// Starts `threads` of a block at the kernel's entry.
     pub fn start(&mut self, threads: u32, entry: *const Inst) {
         let live = if threads >= 32 { !0 } else { (1u32 << threads) - 1 };
@@ -217,6 +237,7 @@ impl Warp {
         self.alloca = [self.local_stride; 32];
         self.fault = None;
         self.back_edges = 0;
+        self.instructions = 0;
     }
 
     /// All lanes that matter are active, so whole registers may be written.
@@ -247,12 +268,42 @@ impl Warp {
     pub(super) unsafe fn run(&mut self) -> Stop {
         self.budget = BACK_EDGE_BUDGET;
         let mut ip = self.pick();
+        if self.launch().counting {
+            while !ip.is_null() {
+                // SAFETY: as below.
+                ip = unsafe { self.count(ip) };
+            }
+        }
         while !ip.is_null() {
             // SAFETY: every instruction returns a valid successor or null.
             ip = unsafe { ((*ip).f)(self, ip) };
         }
         self.back_edges += u64::from(BACK_EDGE_BUDGET - self.budget);
         self.stop
+    }
+
+    /// Executes one instruction and counts it, if the PTX has it.
+    ///
+    /// # Safety
+    /// As [`OpFn`](super::code::OpFn).
+    unsafe fn count(&mut self, ip: *const Inst) -> *const Inst {
+        let state = self.launch();
+        // SAFETY: caller; ip points into the launch's code.
+        unsafe {
+            let k = ip.offset_from(state.entry) as usize;
+            let (own, carried) = state.code.counted[k];
+            self.instructions += u64::from(self.mask.count_ones() * carried);
+            if own {
+                let guard = (*ip).guard;
+                let holds = if guard == NONE {
+                    !0
+                } else {
+                    super::lane::pred(self, guard & 0x7fff_ffff) ^ if guard >> 31 != 0 { !0 } else { 0 }
+                };
+                self.instructions += u64::from((self.mask & holds).count_ones());
+            }
+            ((*ip).f)(self, ip)
+        }
     }
 
     /// Whether [`run`](Self::run) would execute anything.

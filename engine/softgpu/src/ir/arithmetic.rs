@@ -1,7 +1,7 @@
 //! Arithmetic, comparison, selection, conversion and moves.
 
 use super::function::{Lowerer, Opcode};
-use super::inst::{Class, Field, Lowered, V};
+use super::inst::{Class, Field, Lowered, Meaning, V};
 use super::operand::{Result, class_of};
 use crate::exec::code::OpFn;
 use crate::exec::convert::{self, Cvt, CvtRound};
@@ -157,7 +157,8 @@ impl Lowerer<'_, '_> {
                     (b, _) => b,
                 };
                 let f = self.need(int::binary(name, ty))?;
-                self.emit3(f, d, &v);
+                let plain = name == "add" && ty.size() == 8;
+                self.emit3_meaning(f, d, &v, if plain { Meaning::Add64 } else { Meaning::Pure });
                 Ok(())
             }
             "mul" | "mad" => {
@@ -183,7 +184,9 @@ impl Lowerer<'_, '_> {
                 if op.base == "mul" {
                     let v = self.sources(o, 1, &[ty, ty])?;
                     let f = self.need(int::binary(&format!("mul.{mode}"), ty))?;
-                    self.emit3(f, d, &v);
+                    let wide = mode == "wide" && ty.size() == 4;
+                    let meaning = if wide { Meaning::MulWide { signed: ty.is_signed() } } else { Meaning::Pure };
+                    self.emit3_meaning(f, d, &v, meaning);
                 } else {
                     let v = self.sources(o, 1, &[ty, ty, d_ty])?;
                     if mode == "hi" {
@@ -191,7 +194,9 @@ impl Lowerer<'_, '_> {
                         self.emit_scalar(s, d, &v, bits | sign << 8 | u64::from(op.has("sat")) << 9);
                     } else {
                         let f = self.need(int::ternary(&format!("mad.{mode}"), ty))?;
-                        self.emit3(f, d, &v);
+                        let wide = mode == "wide" && ty.size() == 4;
+                        let meaning = if wide { Meaning::MadWide { signed: ty.is_signed() } } else { Meaning::Pure };
+                        self.emit3_meaning(f, d, &v, meaning);
                     }
                 }
                 Ok(())
@@ -276,6 +281,7 @@ impl Lowerer<'_, '_> {
                 let v = self.sources(o, 1, &[ty; 3])?;
                 let Operand::Int(table) = self.operand(o, 4)? else { return self.invalid("look-up table") };
                 let mut i = Lowered::new(int::lop3());
+                i.meaning = Meaning::Pure;
                 i.d = d.into();
                 (i.a, i.b, i.c) = (v[0].into(), v[1].into(), v[2].into());
                 i.imm = *table;
@@ -671,6 +677,7 @@ impl Lowerer<'_, '_> {
         };
         if let Some(f) = f {
             let mut i = Lowered::new(f);
+            i.meaning = Meaning::Pure;
             i.d = d.into();
             (i.a, i.b) = (a.into(), b.into());
             if let Some(q) = q {
@@ -743,6 +750,7 @@ impl Lowerer<'_, '_> {
         };
         if let Some(f) = f {
             let mut i = Lowered::new(f);
+            i.meaning = Meaning::Pure;
             i.d = p.into();
             (i.a, i.b, i.c) = (v[0].into(), v[1].into(), c.into());
             i.imm = join | u64::from(not) << 2;

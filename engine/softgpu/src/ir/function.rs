@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::inst::{Class, Field, Flow, Label, Lowered, Patch, V};
+use super::inst::{Class, Field, Flow, Label, Lowered, Meaning, Patch, V};
 use super::module::KernelBuild;
 use super::opcode::{Family, family};
 use super::operand::{Entity, Result, Scope, class_of};
@@ -226,7 +226,13 @@ impl<'k, 'm> Lowerer<'k, 'm> {
 
     /// d = op(a, b, c) with a vector operation.
     pub fn emit3(&mut self, f: crate::exec::code::OpFn, d: V, sources: &[V]) {
+        self.emit3_meaning(f, d, sources, Meaning::Pure);
+    }
+
+    /// As [`emit3`](Self::emit3), saying more about what it computes.
+    pub fn emit3_meaning(&mut self, f: crate::exec::code::OpFn, d: V, sources: &[V], meaning: Meaning) {
         let mut i = Lowered::new(f);
+        i.meaning = meaning;
         i.d = d.into();
         for (k, v) in sources.iter().enumerate() {
             match k {
@@ -242,6 +248,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     /// d = s(a, b, c, e; imm), one lane at a time.
     pub fn emit_scalar(&mut self, s: ScalarFn, d: V, sources: &[V], imm: u64) {
         let mut i = Lowered::new(lane::scalar());
+        i.meaning = Meaning::Pure;
         i.s = Some(s);
         i.imm = imm;
         i.d = d.into();
@@ -277,6 +284,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     /// Predicate logic: kind 0 and, 1 or, 2 xor, 3 not, 4 copy; `negate` bit 0 for a, bit 1 for b.
     pub fn logic(&mut self, kind: u64, d: V, a: V, b: Option<V>, negate: u64) {
         let mut i = Lowered::new(int::pred_logic());
+        i.meaning = Meaning::Pure;
         i.d = d.into();
         i.a = a.into();
         i.b = b.map_or(Field::None, Field::Reg);
@@ -308,6 +316,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     pub fn dynamic_shared(&mut self, offset: i64, class: Class) -> V {
         let v = self.temp(class);
         let mut i = Lowered::new(int::load_constant());
+        i.meaning = Meaning::Pure;
         i.d = v.into();
         i.imm = offset as u64;
         i.patch = Patch::DynamicShared;
@@ -323,9 +332,15 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             _ => Type::U32,
         };
         let v = self.temp(class_of(ty));
-        let mut i = Lowered::new(system::read_register());
+        let (op, imm) = system::read_register(number);
+        let mut i = Lowered::new(op);
+        i.meaning = match system::register_stays(number) {
+            Some(system::Stays::InLaunch) => Meaning::Pure,
+            Some(system::Stays::InThread) => Meaning::ByLane,
+            None => Meaning::Opaque,
+        };
         i.d = v.into();
-        i.imm = number;
+        i.imm = imm;
         i.flags = match ty {
             Type::U64 => flag::D64,
             Type::Pred => flag::D_PRED,
@@ -414,6 +429,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
         };
         let op = Opcode::new(&i.opcode);
         let o = &i.operands;
+        let first = self.code.len();
         let result = match family(op.base) {
             // Conditional branches are instructions of their own.
             Some(Family::Branch) => self.bra(&op, o),
@@ -429,6 +445,9 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             None => self.unsupported("this instruction is not implemented"),
         };
         self.guard = None;
+        if let Some(last) = self.code[first..].iter_mut().rfind(|l| !matches!(l.flow, Flow::Label(_))) {
+            last.counted = true;
+        }
         result.map_err(|mut e| {
             if !e.message.contains(op.text) {
                 e.message = format!("{}: {}", op.text, e.message);

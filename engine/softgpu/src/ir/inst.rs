@@ -65,6 +65,33 @@ pub(super) enum Patch {
     DynamicShared,
 }
 
+/// What the passes over lowered code need to know of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Meaning {
+    /// Anything.
+    #[default]
+    Opaque,
+    /// Writes its destinations from its operands, parameters and facts of the launch alone; cannot fail.
+    Pure,
+    /// As `Pure`, from facts of the thread in its block too.
+    ByLane,
+    /// As `Pure`: 64-bit d = a + b.
+    Add64,
+    /// As `Pure`: 64-bit d = a * b of 32-bit values.
+    MulWide { signed: bool },
+    /// As `Pure`: 64-bit d = a * b + c, a and b of 32 bits.
+    MadWide { signed: bool },
+    /// Load to d or the side list, or store, at [a + imm]; bytes of an element, whether registers have 64 bits.
+    Access { store: bool, size: u32, wide: bool, space: u8 },
+}
+
+impl Meaning {
+    /// Writes its destinations from what does not change during the launch, if its operands do not.
+    pub fn is_pure(self) -> bool {
+        !matches!(self, Meaning::Opaque | Meaning::Access { .. })
+    }
+}
+
 /// One instruction before register allocation.
 #[derive(Debug, Clone)]
 pub(super) struct Lowered {
@@ -90,6 +117,11 @@ pub(super) struct Lowered {
     pub flow: Flow,
     pub patch: Patch,
     pub line: u32,
+    /// The last of what an instruction of the PTX became.
+    pub counted: bool,
+    /// Instructions of the PTX before it that need not be executed any more.
+    pub carried: u32,
+    pub meaning: Meaning,
 }
 
 impl Lowered {
@@ -113,6 +145,9 @@ impl Lowered {
             flow: Flow::Next,
             patch: Patch::None,
             line: 0,
+            counted: false,
+            carried: 0,
+            meaning: Meaning::Opaque,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::allocate::{Frame, allocate};
 use super::function::LoweredFunction;
-use super::inst::{Class, Field, Flow, Patch, V};
+use super::inst::{Class, Field, Flow, Lowered, Patch, V};
+use super::{addresses, invariant};
 use super::module::KernelBuild;
 use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
-use crate::exec::lane;
+use crate::exec::{control, lane};
 
 fn no_scalar(_: &[u64; 4], _: u64) -> u64 {
     0
@@ -34,7 +35,7 @@ fn deepest(at: usize, functions: &[FunctionInfo], edges: &[(u32, u32)], path: &m
 }
 
 /// The code, and an estimate of the registers a thread uses.
-pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken: Vec<(u32, u32)>) -> (Code, u32) {
+pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, taken: Vec<(u32, u32)>) -> (Code, u32) {
     let mut edges = build.edges.clone();
     edges.sort_unstable();
     edges.dedup();
@@ -45,6 +46,8 @@ pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken:
     let mut code = Code {
         insts: Vec::new(),
         lines: Vec::new(),
+        counted: Vec::new(),
+        prologue: 0,
         side: Vec::new(),
         consts: Vec::new(),
         symbols: build.symbols,
@@ -58,8 +61,21 @@ pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken:
         dynamic_shared_at,
     };
     let mut pressure = 0;
+    let mut prologue = Vec::new();
+    // The kernel itself comes first.
+    let mut known = lowered.first_mut().map(|f| {
+        let mut known = invariant::hoist(f);
+        addresses::fuse(f, &mut known);
+        invariant::remove_unused(f, &mut known);
+        known
+    });
     for f in &lowered {
-        let fixed: Vec<V> = f.fixed.iter().map(|(v, _)| *v).collect();
+        let known = known.take();
+        let moved = known.as_ref().map_or(&[][..], |k| &k.prologue[..]);
+        let mut fixed: Vec<V> = f.fixed.iter().map(|(v, _)| *v).collect();
+        for i in moved {
+            i.for_registers(|v, def| fixed.extend(def.then_some(v)));
+        }
         let frame: Frame = allocate(&f.code, &f.classes, &f.temporary, &fixed, f.labels);
         pressure = pressure.max(frame.pressure);
         let base = code.insts.len() as u32;
@@ -91,6 +107,14 @@ pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken:
             }
             code.insts.push(out);
             code.lines.push(i.line);
+            code.counted.push((i.counted, i.carried));
+        }
+        for i in moved {
+            let mut out = i.finish(slot, guarded, no_scalar);
+            if i.patch == Patch::DynamicShared {
+                out.imm = out.imm.wrapping_add(dynamic_shared_at);
+            }
+            prologue.push((out, i.line));
         }
         for (v, value) in &f.fixed {
             let wide = f.classes[v.0 as usize] == Class::W64;
@@ -103,6 +127,13 @@ pub(super) fn link(build: KernelBuild<'_>, lowered: Vec<LoweredFunction>, taken:
             returns: f.returns.clone(),
             params: f.params.clone(),
         });
+    }
+    code.prologue = code.insts.len() as u32;
+    prologue.push((Lowered::new(control::op("prologue.end")).finish(|_| NONE, guarded, no_scalar), 0));
+    for (i, line) in prologue {
+        code.insts.push(i);
+        code.lines.push(line);
+        code.counted.push((false, 0));
     }
     let n = code.functions.len();
     let known = deepest(0, &code.functions, &edges, &mut vec![false; n], &mut vec![None; n]);

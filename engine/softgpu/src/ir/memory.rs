@@ -1,12 +1,12 @@
 //! Loads, stores, atomics and addresses.
 
 use super::function::{Lowerer, Opcode};
-use super::inst::{Class, Field, Lowered, V};
+use super::inst::{Class, Field, Lowered, Meaning, V};
 use super::operand::{Place, Result, class_of};
 use crate::exec::atomic::{self, AtomicOp};
 use crate::exec::code::flag;
 use crate::exec::mem::{self, Access, space};
-use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, int};
+use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, access, int};
 use crate::ptx::{Operand, Type};
 
 /// The state space an opcode names; None for generic addresses.
@@ -193,11 +193,15 @@ impl Lowerer<'_, '_> {
                         _ => return self.invalid("parameter access out of bounds"),
                     }
                 }
-                (_, Some(_)) if !signed => mem::fast(store, size, wide, wide_address, kind),
+                (_, Some(_)) if !signed => access::fast(store, size, wide, wide_address, kind),
                 _ => None,
             };
             if let Some(f) = fast {
                 let mut i = Lowered::new(f);
+                i.meaning = match base {
+                    Some(_) => Meaning::Access { store, size, wide, space: kind },
+                    None => Meaning::Pure,
+                };
                 i.a = base.map_or(Field::None, Field::Reg);
                 i.imm = offset;
                 i.flags = if wide_address { flag::A64 } else { 0 };
@@ -207,6 +211,7 @@ impl Lowerer<'_, '_> {
             }
         }
         let mut i = Lowered::new(mem::op(if store { "store" } else { "load" }));
+        i.meaning = Meaning::Access { store, size, wide, space: kind };
         i.a = base.map_or(Field::None, Field::Reg);
         i.imm = offset;
         i.flags = if wide_address { flag::A64 } else { 0 };
@@ -299,7 +304,8 @@ impl Lowerer<'_, '_> {
         let w = self.bits(Class::W64, window);
         let name = if op.has("to") { "sub" } else { "add" };
         let Some(f) = int::binary(name, Type::U64) else { return self.unsupported("operation") };
-        self.emit3(f, d, &[a, w]);
+        let meaning = if name == "add" { Meaning::Add64 } else { Meaning::Pure };
+        self.emit3_meaning(f, d, &[a, w], meaning);
         Ok(())
     }
 }

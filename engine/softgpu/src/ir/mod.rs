@@ -2,15 +2,18 @@
 //!
 //! Each kernel is compiled together with the functions it can reach: [`function`] resolves names and turns statements
 //! into [`inst::Lowered`] instructions over virtual registers ([`arithmetic`], [`memory`], [`flow`] choose the
-//! operations), [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
+//! operations), [`invariant`] and [`addresses`] move and join what need not be done again and
+//! again, [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
 //! code that [`crate::exec`] runs.
 
+mod addresses;
 mod allocate;
 mod arithmetic;
 mod asynchronous;
 mod flow;
 mod function;
 mod inst;
+mod invariant;
 mod link;
 mod matrices;
 mod memory;
