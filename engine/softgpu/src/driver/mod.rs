@@ -23,3 +23,4 @@ pub mod report;
 pub mod result;
 pub mod settings;
 pub mod stream;
+pub mod texture;

@@ -429,6 +429,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             "ld" | "ldu" | "st" | "atom" | "red" | "cvta" | "isspacep" | "alloca" | "stacksave" | "stackrestore"
             | "mapa" => self.memory_instruction(op, o),
             "cp" | "mbarrier" => self.matrix_instruction(op, o),
+            "tex" | "tld4" | "txq" | "suq" | "suld" | "sust" | "sured" | "istypep" => self.texture_instruction(op, o),
             "membar" | "fence" => {
                 let quiet = op.has("proxy") || op.has("mbarrier_init");
                 self.emit(Lowered::new(control::op(if quiet { "nothing" } else { "fence" })));

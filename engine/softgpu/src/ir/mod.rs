@@ -15,5 +15,6 @@ mod matrices;
 mod memory;
 mod module;
 mod operand;
+mod texture;
 
 pub(crate) use module::compile;

@@ -2,7 +2,7 @@
 #![allow(dead_code, unused_imports, clippy::undocumented_unsafe_blocks)]
 
 pub use ringway_softgpu::driver::abi::*;
-pub use ringway_softgpu::driver::exports::{captures::*, contexts::*, copies::*, devices::*, events::*, graphs::*, launches::*, memory::*, modules::*, streams::*, vmm::*};
+pub use ringway_softgpu::driver::exports::{arrays::*, textures::*, captures::*, contexts::*, copies::*, devices::*, events::*, graphs::*, launches::*, memory::*, modules::*, streams::*, vmm::*};
 pub use ringway_softgpu::driver::result::CUresult;
 
 /// Calls a driver function that must succeed.

@@ -2,6 +2,7 @@
 //!
 //! Bodies are short: they check what the documentation says is checked at once, and call the module that knows the subject.
 
+pub mod arrays;
 pub mod captures;
 pub mod contexts;
 pub mod copies;
@@ -14,4 +15,5 @@ pub mod modules;
 pub mod misc;
 pub mod refused;
 pub mod streams;
+pub mod textures;
 pub mod vmm;

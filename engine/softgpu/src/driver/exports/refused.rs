@@ -73,23 +73,19 @@ refused! {
     cuLogicalEndpointGetLimits cuLogicalEndpointQuery
     // memory
     cuDeviceRegisterAsyncNotification cuDeviceUnregisterAsyncNotification cuIpcGetEventHandle cuIpcOpenEventHandle cuIpcGetMemHandle
-    cuIpcOpenMemHandle_v2 cuIpcCloseMemHandle cuMemcpyDtoA_v2_ptds cuMemcpyAtoD_v2_ptds cuMemcpyHtoA_v2_ptds cuMemcpyAtoH_v2_ptds
-    cuMemcpyAtoA_v2_ptds cuMemcpyHtoAAsync_v2_ptsz cuMemcpyAtoHAsync_v2_ptsz cuMemcpy3DBatchAsync_v2_ptsz
-    cuMemcpyWithAttributesAsync_ptsz cuMemcpy3DWithAttributesAsync_ptsz cuArrayCreate_v2 cuArrayGetDescriptor_v2
-    cuArrayGetSparseProperties cuMipmappedArrayGetSparseProperties cuArrayGetMemoryRequirements cuMipmappedArrayGetMemoryRequirements
-    cuArrayGetPlane cuArrayDestroy cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuMipmappedArrayCreate cuMipmappedArrayGetLevel
-    cuMipmappedArrayDestroy cuMemGetHandleForAddressRange cuMemBatchDecompressAsync_ptsz cuMemGetLocationInfo cuMemHostRegister
+    cuIpcOpenMemHandle_v2 cuIpcCloseMemHandle
+    cuMemcpy3DBatchAsync_v2_ptsz
+    cuMemcpyWithAttributesAsync_ptsz cuMemcpy3DWithAttributesAsync_ptsz
+    cuMemGetHandleForAddressRange cuMemBatchDecompressAsync_ptsz cuMemGetLocationInfo cuMemHostRegister
     cuMemGetInfo cuMemAlloc cuMemAllocPitch cuMemFree cuMemGetAddressRange cuMemAllocHost cuMemHostGetDevicePointer cuMemcpyHtoD
     cuMemcpyDtoH cuMemcpyDtoD cuMemcpyDtoA cuMemcpyAtoD cuMemcpyHtoA cuMemcpyAtoH cuMemcpyAtoA cuMemcpyHtoAAsync cuMemcpyAtoHAsync
     cuMemcpy2D cuMemcpy2DUnaligned cuMemcpy3D cuMemcpyHtoDAsync cuMemcpyDtoHAsync cuMemcpyDtoDAsync cuMemcpy2DAsync cuMemcpy3DAsync
     cuMemsetD8 cuMemsetD16 cuMemsetD32 cuMemsetD2D8 cuMemsetD2D16 cuMemsetD2D32 cuArrayCreate cuArrayGetDescriptor cuArray3DCreate
-    cuArray3DGetDescriptor cuMemcpyDtoA_v2 cuMemcpyAtoD_v2 cuMemcpyHtoA_v2 cuMemcpyAtoH_v2 cuMemcpyAtoA_v2 cuMemcpyHtoAAsync_v2
-    cuMemcpyAtoHAsync_v2 cuMemcpy3DBatchAsync cuMemcpy3DBatchAsync_ptsz cuMemcpy3DBatchAsync_v2 cuMemcpyWithAttributesAsync
+    cuArray3DGetDescriptor
+    cuMemcpy3DBatchAsync cuMemcpy3DBatchAsync_ptsz cuMemcpy3DBatchAsync_v2 cuMemcpyWithAttributesAsync
     cuMemcpy3DWithAttributesAsync cuIpcOpenMemHandle cuMemBatchDecompressAsync
     // modules+linker
     cuModuleGetGlobal
-    // modules-deprecated
-    cuModuleGetTexRef cuModuleGetSurfRef
     // multicast
     cuMulticastCreate cuMulticastAddDevice cuMulticastBindMem cuMulticastBindMem_v2 cuMulticastBindAddr cuMulticastBindAddr_v2
     cuMulticastUnbind cuMulticastGetGranularity
@@ -100,20 +96,9 @@ refused! {
     // streams
     cuStreamBeginCaptureToCig_ptsz cuStreamEndCaptureToCig_ptsz cuStreamBeginRecaptureToGraph_ptsz cuStreamBeginRecaptureToGraph
     cuStreamBeginCaptureToCig cuStreamEndCaptureToCig
-    // surface-objects
-    cuSurfObjectCreate cuSurfObjectDestroy cuSurfObjectGetResourceDesc
-    // surface-refs-deprecated
-    cuSurfRefSetArray cuSurfRefGetArray
     // tensor-maps
     cuTensorMapEncodeTiled cuTensorMapEncodeIm2col cuTensorMapEncodeIm2colWide cuTensorMapReplaceAddress cuTensorMapSetAllocationClass
-    // texture-objects
-    cuTexObjectCreate cuTexObjectDestroy cuTexObjectGetResourceDesc cuTexObjectGetTextureDesc cuTexObjectGetResourceViewDesc
     // texture-refs-deprecated
-    cuTexRefSetArray cuTexRefSetMipmappedArray cuTexRefSetAddress_v2 cuTexRefSetAddress2D_v3 cuTexRefSetFormat cuTexRefSetAddressMode
-    cuTexRefSetFilterMode cuTexRefSetMipmapFilterMode cuTexRefSetMipmapLevelBias cuTexRefSetMipmapLevelClamp cuTexRefSetMaxAnisotropy
-    cuTexRefSetBorderColor cuTexRefSetFlags cuTexRefGetAddress_v2 cuTexRefGetArray cuTexRefGetMipmappedArray cuTexRefGetAddressMode
-    cuTexRefGetFilterMode cuTexRefGetFormat cuTexRefGetMipmapFilterMode cuTexRefGetMipmapLevelBias cuTexRefGetMipmapLevelClamp
-    cuTexRefGetMaxAnisotropy cuTexRefGetBorderColor cuTexRefGetFlags cuTexRefCreate cuTexRefDestroy cuTexRefSetAddress2D_v2
     cuTexRefSetAddress cuTexRefSetAddress2D cuTexRefGetAddress
     // unified-addressing
     cuMemPrefetchBatchAsync_ptsz cuMemDiscardBatchAsync_ptsz cuMemDiscardAndPrefetchBatchAsync_ptsz cuMemPrefetchBatchAsync
