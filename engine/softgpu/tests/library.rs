@@ -73,7 +73,7 @@ fn entry_points_by_version_and_stream() {
 fn a_call_through_the_shared_object() {
     let library = Library::open();
     let init: unsafe extern "C" fn(u32) -> u32 = unsafe { std::mem::transmute(library.address("cuInit")) };
-    let refused: unsafe extern "C" fn(*mut u64, *const u8) -> u32 = unsafe { std::mem::transmute(library.address("cuArrayCreate_v2")) };
+    let refused: unsafe extern "C" fn(*mut u64, *const u8) -> u32 = unsafe { std::mem::transmute(library.address("cuImportExternalMemory")) };
     // Device memory has an agreed address, so only one copy of the driver can live in a process: this test runs in its own.
     if std::env::var_os("RINGWAY_TEST_CHILD").is_none() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())

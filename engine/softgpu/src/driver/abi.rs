@@ -47,8 +47,18 @@ handles! {
     CUlinkState: "link";
     /// A user object of graphs.
     CUuserObject: "user";
-    /// An array (textures); never valid here.
+    /// An array: texels laid out for textures and surfaces.
     CUarray: "array";
+    /// A mipmapped array.
+    CUmipmappedArray: "mipmap";
+    /// A texture object.
+    CUtexObject: "texture";
+    /// A surface object.
+    CUsurfObject: "surface";
+    /// A texture reference of a module.
+    CUtexref: "texref";
+    /// A surface reference of a module.
+    CUsurfref: "surfref";
 }
 
 /// A device address.
@@ -300,6 +310,23 @@ structs! {
         srcContext: CUcontext, srcPitch: usize, srcHeight: usize,
         dstXInBytes: usize, dstY: usize, dstZ: usize, dstLOD: usize, dstMemoryType: u32, dstHost: Host, dstDevice: CUdeviceptr, dstArray: CUarray,
         dstContext: CUcontext, dstPitch: usize, dstHeight: usize, WidthInBytes: usize, Height: usize, Depth: usize }
+    /// `CUDA_ARRAY_DESCRIPTOR_v2`.
+    CUDA_ARRAY_DESCRIPTOR { Width: usize, Height: usize, Format: u32, NumChannels: u32 }
+    /// `CUDA_ARRAY3D_DESCRIPTOR_v2`.
+    CUDA_ARRAY3D_DESCRIPTOR { Width: usize, Height: usize, Depth: usize, Format: u32, NumChannels: u32, Flags: u32 }
+    /// `CUDA_ARRAY_MEMORY_REQUIREMENTS`.
+    CUDA_ARRAY_MEMORY_REQUIREMENTS { size: usize, alignment: usize, reserved: [u32; 4] }
+    /// `CUDA_ARRAY_SPARSE_PROPERTIES`.
+    CUDA_ARRAY_SPARSE_PROPERTIES { tileExtent: [u32; 3], miptailFirstLevel: u32, miptailSize: u64, flags: u32, reserved: [u32; 4] }
+    /// `CUDA_RESOURCE_DESC`: a tag, and a union of an array, linear memory (address, format, size) and rows (address, format, width, height, pitch).
+    CUDA_RESOURCE_DESC { resType: u32, address: u64, format: u32, numChannels: u32, size: usize, height: usize, pitchInBytes: usize,
+        rest: [u64; 11], flags: u32 }
+    /// `CUDA_TEXTURE_DESC`.
+    CUDA_TEXTURE_DESC { addressMode: [u32; 3], filterMode: u32, flags: u32, maxAnisotropy: u32, mipmapFilterMode: u32, mipmapLevelBias: f32,
+        minMipmapLevelClamp: f32, maxMipmapLevelClamp: f32, borderColor: [f32; 4], reserved: [i32; 12] }
+    /// `CUDA_RESOURCE_VIEW_DESC`.
+    CUDA_RESOURCE_VIEW_DESC { format: u32, width: usize, height: usize, depth: usize, firstMipmapLevel: u32, lastMipmapLevel: u32,
+        firstLayer: u32, lastLayer: u32, reserved: [u32; 16] }
     /// `CUDA_KERNEL_NODE_PARAMS_v1`.
     CUDA_KERNEL_NODE_PARAMS_v1 { func: CUfunction, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32,
         sharedMemBytes: u32, kernelParams: In<Host>, extra: In<Host> }
@@ -348,6 +375,13 @@ structs! {
 const _: () = {
     assert!(size_of::<CUDA_MEMCPY2D>() == 128);
     assert!(size_of::<CUDA_MEMCPY3D>() == 200);
+    assert!(size_of::<CUDA_ARRAY_DESCRIPTOR>() == 24);
+    assert!(size_of::<CUDA_ARRAY3D_DESCRIPTOR>() == 40);
+    assert!(size_of::<CUDA_ARRAY_MEMORY_REQUIREMENTS>() == 32);
+    assert!(size_of::<CUDA_ARRAY_SPARSE_PROPERTIES>() == 48);
+    assert!(size_of::<CUDA_RESOURCE_DESC>() == 144);
+    assert!(size_of::<CUDA_TEXTURE_DESC>() == 104);
+    assert!(size_of::<CUDA_RESOURCE_VIEW_DESC>() == 112);
     assert!(size_of::<CUDA_KERNEL_NODE_PARAMS_v1>() == 56);
     assert!(size_of::<CUDA_KERNEL_NODE_PARAMS>() == 72);
     assert!(size_of::<CUmemcpyAttributes>() == 24);

@@ -183,6 +183,8 @@ impl Context {
             self.stop.store(true, Ordering::Release);
         }
         let _ = self.synchronize();
+        super::texture::forget_context(self.handle);
+        super::memory::array::forget_context(self.handle);
         super::module::forget_context(self.handle);
         super::stream::forget_context(self.handle);
         super::event::forget_context(self.handle);

@@ -162,10 +162,12 @@ impl Device {
             17 | 18 => 0,                               // KERNEL_EXEC_TIMEOUT, INTEGRATED
             19 => 1,                                    // CAN_MAP_HOST_MEMORY
             20 => 0,                                    // COMPUTE_MODE: default
-            21 | 22 | 23 | 42 | 52 | 53 | 55 | 56 | 57 | 61 | 63 | 64 | 66 | 67 => 32768,
-            27 | 28 | 45 | 46 | 73 | 74 | 77 => 32768,
+            21 | 22 | 56 => 131_072,                    // widths of 1D and 2D textures and of 2D surfaces
+            23 | 57 => 65536,                           // heights of 2D textures and surfaces
+            27 | 28 | 42 | 45 | 46 | 52 | 53 | 55 | 61 | 63 | 64 | 66 | 67 | 73 | 74 | 77 => 32768,
             24 | 25 | 26 | 47 | 48 | 49 | 58 | 59 | 60 => 16384,
-            29 | 43 | 54 | 62 | 65 | 68 => 2046,        // layers of layered textures and surfaces
+            29 | 43 | 62 | 65 => 2048,                  // layers of layered textures and surfaces
+            54 | 68 => 2046,                            // faces of layered cubemaps
             30 => 512,                                  // SURFACE_ALIGNMENT
             31 => 1,                                    // CONCURRENT_KERNELS
             32 => 0,                                    // ECC_ENABLED
@@ -181,8 +183,9 @@ impl Device {
             44 => 1,                                    // CAN_TEX2D_GATHER
             50 => domain as i32,                        // PCI_DOMAIN_ID
             51 => 32,                                   // TEXTURE_PITCH_ALIGNMENT
-            69 => 1 << 27,                              // MAXIMUM_TEXTURE1D_LINEAR_WIDTH
-            70 | 71 => 131_072,                         // MAXIMUM_TEXTURE2D_LINEAR_WIDTH, _HEIGHT
+            69 => 1 << 28,                              // MAXIMUM_TEXTURE1D_LINEAR_WIDTH
+            70 => 131_072,                              // MAXIMUM_TEXTURE2D_LINEAR_WIDTH
+            71 => 65000,                                // MAXIMUM_TEXTURE2D_LINEAR_HEIGHT
             72 => 2_097_120,                            // MAXIMUM_TEXTURE2D_LINEAR_PITCH
             75 => self.cc.0 as i32,                     // COMPUTE_CAPABILITY_MAJOR
             76 => self.cc.1 as i32,                     // COMPUTE_CAPABILITY_MINOR

@@ -183,6 +183,7 @@ impl KernelLaunch {
                 sm_count: MULTIPROCESSORS,
                 grid_id: device.grids.fetch_add(1, Ordering::Relaxed) + 1,
                 grid_workspace: workspace.0,
+                context: ctx.handle,
             },
         };
         let watch = settings().kernel_timeout.map(|limit| Watchdog::start(limit, Arc::clone(ctx)));

@@ -28,3 +28,4 @@ pub mod report;
 pub mod result;
 pub mod settings;
 pub mod stream;
+pub mod texture;

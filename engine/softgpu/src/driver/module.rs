@@ -221,6 +221,9 @@ impl Module {
             return Err(code);
         }
         let owned = symbols.iter().filter(|(name, _)| own(name)).map(|(name, &place)| (name.clone(), place)).collect();
+        for (name, &surface) in &program.references {
+            super::texture::place_reference(ctx.handle, symbols[name].0, surface);
+        }
         let handle = MODULES.reserve();
         let module = Arc::new(Module { handle, ctx: ctx.handle, program, symbols, owned, functions: Mutex::default() });
         MODULES.insert(handle, Arc::clone(&module));
@@ -319,6 +322,9 @@ fn unload_module(module: &Module) {
         ctx.all_streams().iter().for_each(|s| s.mark().wait());
     }
     module.forget_functions();
+    for name in module.program.references.keys() {
+        super::texture::remove_reference(module.symbols[name].0);
+    }
     free_symbols(&module.owned);
 }
 

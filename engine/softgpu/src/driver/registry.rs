@@ -86,6 +86,11 @@ impl<T> Registry<T> {
         out
     }
 
+    /// Runs over all objects with their handles.
+    pub fn each_with_handle(&self, mut f: impl FnMut(u64, &Arc<T>)) {
+        self.map.read().iter().for_each(|(handle, object)| f(*handle, object));
+    }
+
     /// Runs over all objects.
     pub fn each(&self, mut f: impl FnMut(&Arc<T>)) {
         self.map.read().values().for_each(&mut f);

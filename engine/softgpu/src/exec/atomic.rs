@@ -107,7 +107,7 @@ fn apply64(op: AtomicOp, old: u64, b: u64, c: u64) -> u64 {
 ///
 /// # Safety
 /// `p` is valid for `size` bytes and a multiple of it.
-unsafe fn perform(op: AtomicOp, size: u32, p: *mut u8, b: u64, c: u64) -> u64 {
+pub(super) unsafe fn perform(op: AtomicOp, size: u32, p: *mut u8, b: u64, c: u64) -> u64 {
     use Ordering::SeqCst;
     // SAFETY: caller.
     unsafe {

@@ -27,6 +27,8 @@ mod memory_map;
 pub(crate) mod packed;
 mod pool;
 pub(crate) mod system;
+pub mod texture;
+pub(crate) mod texture_ops;
 pub(crate) mod video;
 mod warp;
 pub(crate) mod warp_ops;
@@ -181,6 +183,8 @@ pub struct Program {
     pub kernels: BTreeMap<String, Result<Arc<Kernel>, CompileError>>,
     /// Module-scope variables, in declaration order.
     pub globals: Vec<Global>,
+    /// Texture and surface references (`.texref`, `.surfref`) among them: by name, whether a surface.
+    pub references: BTreeMap<String, bool>,
     /// `.version` of the (first) module as major * 10 + minor.
     pub ptx_version: u32,
     /// `.target sm_NN` of the first module as NN.
@@ -231,11 +235,13 @@ pub struct DeviceView {
     /// Address of the buffer that cooperative groups find in %envreg1/%envreg2 (0: none). It is zeroed by the caller
     /// before a cooperative launch and at least 64 bytes long.
     pub grid_workspace: u64,
+    /// Whose textures and surfaces kernels may name ([`texture::bind`]).
+    pub context: u64,
 }
 
 impl Default for DeviceView {
     fn default() -> Self {
-        DeviceView { sm_count: 16, grid_id: 1, grid_workspace: 0 }
+        DeviceView { sm_count: 16, grid_id: 1, grid_workspace: 0, context: 0 }
     }
 }
 

@@ -441,6 +441,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             Some(Family::Fence) => self.fence(&op),
             Some(Family::Hint) => self.hint(&op, o),
             Some(Family::Arithmetic) => self.arithmetic_instruction(&op, o),
+            Some(Family::Texture) => self.texture_instruction(&op, o),
             Some(Family::Video) => self.video(&op, o),
             None => self.unsupported("this instruction is not implemented"),
         };

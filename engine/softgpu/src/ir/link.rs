@@ -112,7 +112,7 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         for i in moved {
             let mut out = i.finish(slot, guarded, no_scalar);
             if i.patch == Patch::DynamicShared {
-                out.imm = out.imm.wrapping_add(dynamic_shared_at);
+                out.imm = out.imm.wrapping_add(u64::from(dynamic_shared_at));
             }
             prologue.push((out, i.line));
         }

@@ -20,6 +20,7 @@ mod memory;
 mod module;
 mod opcode;
 mod operand;
+mod texture;
 mod video;
 
 pub use opcode::{Family, OPCODES};

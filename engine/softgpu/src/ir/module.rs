@@ -238,7 +238,9 @@ fn global(v: &Variable, index: &ModuleIndex<'_>) -> Result<Global> {
     let mut init = Vec::new();
     let mut relocations = Vec::new();
     let width = v.ty.size() as usize;
-    for (k, value) in v.init.iter().enumerate() {
+    // The properties that initialise a reference are no bytes.
+    let values = if matches!(v.ty, Type::TexRef | Type::SamplerRef | Type::SurfRef) { &[][..] } else { &v.init[..] };
+    for (k, value) in values.iter().enumerate() {
         let bits = match value {
             InitValue::Int(b) => match v.ty {
                 Type::F32 => u64::from((*b as i64 as f32).to_bits()),
@@ -365,6 +367,7 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
     }
     let index = index(modules)?;
     let mut globals = Vec::new();
+    let mut references = BTreeMap::new();
     let mut seen = HashSet::new();
     for v in modules.iter().flat_map(|m| &m.variables) {
         if !matches!(v.space, Space::Global | Space::Const) || !seen.insert(v.name.as_str()) {
@@ -373,6 +376,9 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
         let v = index.variables[v.name.as_str()];
         if v.linkage == Linkage::Extern {
             return error(v.line, CompileErrorKind::UnresolvedSymbol, format!("variable {} is not defined", v.name));
+        }
+        if matches!(v.ty, Type::TexRef | Type::SurfRef) {
+            references.insert(v.name.clone(), v.ty == Type::SurfRef);
         }
         globals.push(global(v, &index)?);
     }
@@ -389,6 +395,7 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
     Ok(Program {
         kernels,
         globals,
+        references,
         ptx_version: first.map_or(0, |m| m.version),
         target: first.map_or(0, |m| m.target),
     })

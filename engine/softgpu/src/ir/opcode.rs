@@ -22,6 +22,8 @@ pub enum Family {
     Hint,
     /// Arithmetic, logic, comparison, selection, conversion.
     Arithmetic,
+    /// Textures and surfaces.
+    Texture,
     /// Video instructions.
     Video,
 }
@@ -68,6 +70,7 @@ pub const OPCODES: &[(&str, Family)] = &[
     ("fns", Arithmetic),
     ("griddepcontrol", Hint),
     ("isspacep", Memory),
+    ("istypep", Texture),
     ("ld", Memory),
     ("ldmatrix", Matrix),
     ("ldu", Memory),
@@ -118,10 +121,17 @@ pub const OPCODES: &[(&str, Family)] = &[
     ("stmatrix", Matrix),
     ("sub", Arithmetic),
     ("subc", Arithmetic),
+    ("suld", Texture),
+    ("suq", Texture),
+    ("sured", Texture),
+    ("sust", Texture),
     ("szext", Arithmetic),
     ("tanh", Arithmetic),
     ("testp", Arithmetic),
+    ("tex", Texture),
+    ("tld4", Texture),
     ("trap", Flow),
+    ("txq", Texture),
     ("vabsdiff", Video),
     ("vabsdiff2", Video),
     ("vabsdiff4", Video),

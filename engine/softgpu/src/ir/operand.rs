@@ -166,8 +166,11 @@ impl Lowerer<'_, '_> {
         if let Some(v) = self.kernel.module.variables.get(name).copied() {
             return match v.space {
                 Space::Shared => Ok(self.kernel.shared_variable(v, None)),
-                Space::Global | Space::Const if matches!(v.ty, Type::TexRef | Type::SurfRef | Type::SamplerRef) => {
-                    self.unsupported(format!("texture or surface reference {name}"))
+                Space::Global | Space::Const if v.ty == Type::SamplerRef => {
+                    self.unsupported(format!("sampler {name}: independent texturing mode is not implemented"))
+                }
+                Space::Global | Space::Const if matches!(v.ty, Type::TexRef | Type::SurfRef) && !v.init.is_empty() => {
+                    self.unsupported(format!("initial properties of the reference {name}"))
                 }
                 Space::Global | Space::Const => Ok(Entity::Global(name.to_string())),
                 _ => self.unsupported(format!("module-scope variable {name} in this state space")),

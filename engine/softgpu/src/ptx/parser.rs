@@ -336,6 +336,8 @@ impl<'a> Parser<'a> {
             self.bump()?;
         }
         let (Some(space), Some(ty)) = (space, ty) else { return self.error("declaration lacks a state space or a type") };
+        // The old form of a texture reference (section 5.1.8).
+        let (space, ty) = if space == Space::Tex { (Space::Global, Type::TexRef) } else { (space, ty) };
         v.space = space;
         v.ty = ty;
         if v.align == 0 {
@@ -388,9 +390,8 @@ impl<'a> Parser<'a> {
                 }
             }
             if v.init.len() as u64 > v.elements.unwrap_or(0).saturating_mul(u64::from(v.vector)) {
-                if matches!(v.ty, Type::TexRef | Type::SamplerRef | Type::SurfRef) {
-                    v.init.clear();
-                } else {
+                // Those of references are properties, one after the other.
+                if !matches!(v.ty, Type::TexRef | Type::SamplerRef | Type::SurfRef) {
                     return self.error(format!("initialiser of {} has too many values", v.name));
                 }
             }

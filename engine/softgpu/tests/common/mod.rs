@@ -3,7 +3,7 @@
 
 pub use ringway_softgpu::driver::abi::*;
 pub use ringway_softgpu::driver::exports::{
-    batches::*, captures::*, contexts::*, copies::*, devices::*, events::*, graph_nodes::*, graphs::*, ipc::*, launches::*, managed::*, memory::*, misc::*, modules::*, pools::*, streams::*, vmm::*,
+    arrays::*, batches::*, captures::*, contexts::*, copies::*, devices::*, events::*, graph_nodes::*, graphs::*, ipc::*, launches::*, managed::*, memory::*, misc::*, modules::*, pools::*, streams::*, textures::*, vmm::*,
 };
 pub use ringway_softgpu::driver::result::CUresult;
 

@@ -59,7 +59,16 @@ fn once(name: &'static str, case: fn()) {
 }
 
 /// Opcodes with suites of their own.
-const ELSEWHERE: &[(&str, &str)] = &[];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("istypep", "textures"),
+    ("suld", "surfaces"),
+    ("suq", "surfaces"),
+    ("sured", "surfaces"),
+    ("sust", "surfaces"),
+    ("tex", "textures"),
+    ("tld4", "textures"),
+    ("txq", "textures"),
+];
 
 #[test]
 fn coverage() {

@@ -46,8 +46,8 @@ export! {
     }
     cuDeviceGetUuid [cuDeviceGetUuid cuDeviceGetUuid_v2] [] |_d| (uuid: Out<CUuuid>, dev: CUdevice) { uuid.put(CUuuid { bytes: device(dev.0)?.uuid() }) }
     cuDeviceTotalMem [cuDeviceTotalMem_v2] [] |_d| (bytes: Out<usize>, dev: CUdevice) { bytes.put(device(dev.0)?.arena.capacity_and_free().0 as usize) }
-    cuDeviceGetTexture1DLinearMaxWidth [cuDeviceGetTexture1DLinearMaxWidth] [] |_d| (maxWidthInElements: Out<usize>, _format: u32, _numChannels: u32, dev: CUdevice) {
-        maxWidthInElements.put(device(dev.0)?.attribute(69)? as usize)
+    cuDeviceGetTexture1DLinearMaxWidth [cuDeviceGetTexture1DLinearMaxWidth] [] |_d| (maxWidthInElements: Out<usize>, format: u32, numChannels: u32, dev: CUdevice) {
+        maxWidthInElements.put(crate::driver::texture::linear_width_max(dev.0, format, numChannels)?)
     }
     cuDeviceGetAttribute [cuDeviceGetAttribute] [] |_d| (pi: Out<i32>, attrib: i32, dev: CUdevice) {
         pi.required()?;

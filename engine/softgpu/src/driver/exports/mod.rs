@@ -2,6 +2,7 @@
 //!
 //! Bodies are short: they check what the documentation says is checked at once, and call the module that knows the subject.
 
+pub mod arrays;
 pub mod batches;
 pub mod captures;
 pub mod contexts;
@@ -19,4 +20,5 @@ pub mod misc;
 pub mod pools;
 pub mod refused;
 pub mod streams;
+pub mod textures;
 pub mod vmm;

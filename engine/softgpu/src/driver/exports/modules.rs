@@ -252,7 +252,10 @@ fn kernel_of(handle: CUkernel) -> R<Arc<LibraryKernel>> {
 }
 
 fn global(dptr: Out<CUdeviceptr>, bytes: Out<usize>, module: &module::Module, name: Text) -> R {
-    let &(start, size) = module.symbols.get(&name.get()?).ok_or(CUresult::NOT_FOUND)?;
+    let name = name.get()?;
+    // References to textures and surfaces have no bytes.
+    ensure(!module.program.references.contains_key(&name), CUresult::NOT_FOUND)?;
+    let &(start, size) = module.symbols.get(&name).ok_or(CUresult::NOT_FOUND)?;
     dptr.give(CUdeviceptr(start));
     bytes.give(size as usize);
     Ok(())

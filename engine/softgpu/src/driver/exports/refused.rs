@@ -72,23 +72,15 @@ refused! {
     cuLogicalEndpointGetLimits cuLogicalEndpointQuery
     // memory
     cuDeviceRegisterAsyncNotification cuDeviceUnregisterAsyncNotification
-    cuMemcpyDtoA_v2_ptds cuMemcpyAtoD_v2_ptds cuMemcpyHtoA_v2_ptds cuMemcpyAtoH_v2_ptds
-    cuMemcpyAtoA_v2_ptds cuMemcpyHtoAAsync_v2_ptsz cuMemcpyAtoHAsync_v2_ptsz
-    cuArrayCreate_v2 cuArrayGetDescriptor_v2
-    cuArrayGetSparseProperties cuMipmappedArrayGetSparseProperties cuArrayGetMemoryRequirements cuMipmappedArrayGetMemoryRequirements
-    cuArrayGetPlane cuArrayDestroy cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuMipmappedArrayCreate cuMipmappedArrayGetLevel
-    cuMipmappedArrayDestroy cuMemGetHandleForAddressRange cuMemBatchDecompressAsync_ptsz cuMemGetLocationInfo cuMemHostRegister
+    cuMemGetHandleForAddressRange cuMemBatchDecompressAsync_ptsz cuMemGetLocationInfo cuMemHostRegister
     cuMemGetInfo cuMemAlloc cuMemAllocPitch cuMemFree cuMemGetAddressRange cuMemAllocHost cuMemHostGetDevicePointer cuMemcpyHtoD
     cuMemcpyDtoH cuMemcpyDtoD cuMemcpyDtoA cuMemcpyAtoD cuMemcpyHtoA cuMemcpyAtoH cuMemcpyAtoA cuMemcpyHtoAAsync cuMemcpyAtoHAsync
     cuMemcpy2D cuMemcpy2DUnaligned cuMemcpy3D cuMemcpyHtoDAsync cuMemcpyDtoHAsync cuMemcpyDtoDAsync cuMemcpy2DAsync cuMemcpy3DAsync
     cuMemsetD8 cuMemsetD16 cuMemsetD32 cuMemsetD2D8 cuMemsetD2D16 cuMemsetD2D32 cuArrayCreate cuArrayGetDescriptor cuArray3DCreate
-    cuArray3DGetDescriptor cuMemcpyDtoA_v2 cuMemcpyAtoD_v2 cuMemcpyHtoA_v2 cuMemcpyAtoH_v2 cuMemcpyAtoA_v2 cuMemcpyHtoAAsync_v2
-    cuMemcpyAtoHAsync_v2
+    cuArray3DGetDescriptor
     cuMemBatchDecompressAsync
     // modules+linker
     cuModuleGetGlobal
-    // modules-deprecated
-    cuModuleGetTexRef cuModuleGetSurfRef
     // multicast
     cuMulticastCreate cuMulticastAddDevice cuMulticastBindMem cuMulticastBindMem_v2 cuMulticastBindAddr cuMulticastBindAddr_v2
     cuMulticastUnbind cuMulticastGetGranularity
@@ -97,20 +89,9 @@ refused! {
     // streams
     cuStreamBeginCaptureToCig_ptsz cuStreamEndCaptureToCig_ptsz cuStreamBeginRecaptureToGraph_ptsz cuStreamBeginRecaptureToGraph
     cuStreamBeginCaptureToCig cuStreamEndCaptureToCig
-    // surface-objects
-    cuSurfObjectCreate cuSurfObjectDestroy cuSurfObjectGetResourceDesc
-    // surface-refs-deprecated
-    cuSurfRefSetArray cuSurfRefGetArray
     // tensor-maps
     cuTensorMapEncodeTiled cuTensorMapEncodeIm2col cuTensorMapEncodeIm2colWide cuTensorMapReplaceAddress cuTensorMapSetAllocationClass
-    // texture-objects
-    cuTexObjectCreate cuTexObjectDestroy cuTexObjectGetResourceDesc cuTexObjectGetTextureDesc cuTexObjectGetResourceViewDesc
     // texture-refs-deprecated
-    cuTexRefSetArray cuTexRefSetMipmappedArray cuTexRefSetAddress_v2 cuTexRefSetAddress2D_v3 cuTexRefSetFormat cuTexRefSetAddressMode
-    cuTexRefSetFilterMode cuTexRefSetMipmapFilterMode cuTexRefSetMipmapLevelBias cuTexRefSetMipmapLevelClamp cuTexRefSetMaxAnisotropy
-    cuTexRefSetBorderColor cuTexRefSetFlags cuTexRefGetAddress_v2 cuTexRefGetArray cuTexRefGetMipmappedArray cuTexRefGetAddressMode
-    cuTexRefGetFilterMode cuTexRefGetFormat cuTexRefGetMipmapFilterMode cuTexRefGetMipmapLevelBias cuTexRefGetMipmapLevelClamp
-    cuTexRefGetMaxAnisotropy cuTexRefGetBorderColor cuTexRefGetFlags cuTexRefCreate cuTexRefDestroy cuTexRefSetAddress2D_v2
     cuTexRefSetAddress cuTexRefSetAddress2D cuTexRefGetAddress
     // vdpau-interop
     cuVDPAUGetDevice cuVDPAUCtxCreate cuGraphicsVDPAURegisterVideoSurface cuGraphicsVDPAURegisterOutputSurface

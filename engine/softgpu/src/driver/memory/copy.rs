@@ -1,7 +1,8 @@
 //! Copies and fills: checked when submitted, executed as plain memory operations.
 
+use super::array::End;
 use super::space;
-use crate::driver::abi::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUdeviceptr, CUstream, Host};
+use crate::driver::abi::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUarray, CUdeviceptr, CUstream, Host};
 use crate::driver::capture;
 use crate::driver::journal;
 use crate::driver::op::Op;
@@ -21,6 +22,8 @@ pub struct Copy3D {
     width: u64,
     height: u64,
     depth: u64,
+    /// Source and destination, where they are arrays.
+    arrays: [Option<End>; 2],
     /// The source's bytes, taken when the call was made, row after row.
     staged: Option<Vec<u8>>,
     /// The journal's call, if the destination's bytes belong to it.
@@ -43,31 +46,37 @@ impl Copy3D {
             width: len,
             height: u64::from(len > 0),
             depth: u64::from(len > 0),
+            arrays: [None, None],
             staged: None,
             seq: None,
         }
     }
 
+    /// A plain copy with an array at one end or both; the address of an end that is one is not looked at.
+    pub fn with_arrays(dst: u64, dst_array: Option<End>, src: u64, src_array: Option<End>, len: u64) -> Self {
+        let at = |address: u64, array: &Option<End>| array.as_ref().map_or(address, |end| end.place().0);
+        let copy = Copy3D::linear(at(dst, &dst_array), at(src, &src_array), len);
+        Copy3D { arrays: [src_array, dst_array], ..copy }
+    }
+
     /// From `cuMemcpy3D`'s parameters.
     pub fn from_3d(p: &CUDA_MEMCPY3D) -> R<Self> {
-        let (src, src_pitch, src_rows) = operand(p.srcMemoryType, p.srcHost, p.srcDevice, p.srcPitch, p.srcHeight, p.WidthInBytes, p.Height)?;
-        let (dst, dst_pitch, dst_rows) = operand(p.dstMemoryType, p.dstHost, p.dstDevice, p.dstPitch, p.dstHeight, p.WidthInBytes, p.Height)?;
-        let (src_slice, dst_slice) = (mul(src_pitch, src_rows)?, mul(dst_pitch, dst_rows)?);
         ensure(p.srcLOD == 0 && p.dstLOD == 0, CUresult::INVALID_VALUE)?;
-        if p.Depth > 1 || p.Height > 1 {
-            ensure(p.srcXInBytes as u64 + p.WidthInBytes as u64 <= src_pitch, CUresult::INVALID_VALUE)?;
-            ensure(p.dstXInBytes as u64 + p.WidthInBytes as u64 <= dst_pitch, CUresult::INVALID_VALUE)?;
-        }
+        let extent = [p.WidthInBytes, p.Height, p.Depth];
+        let src = Side { kind: p.srcMemoryType, host: p.srcHost, device: p.srcDevice, array: p.srcArray, pitch: p.srcPitch, rows: p.srcHeight, at: [p.srcXInBytes, p.srcY, p.srcZ] };
+        let dst = Side { kind: p.dstMemoryType, host: p.dstHost, device: p.dstDevice, array: p.dstArray, pitch: p.dstPitch, rows: p.dstHeight, at: [p.dstXInBytes, p.dstY, p.dstZ] };
+        let (src, dst) = (src.resolve(extent)?, dst.resolve(extent)?);
         Ok(Copy3D {
-            src: offset(src, p.srcXInBytes, p.srcY, src_pitch, p.srcZ, src_slice)?,
-            src_pitch,
-            src_slice,
-            dst: offset(dst, p.dstXInBytes, p.dstY, dst_pitch, p.dstZ, dst_slice)?,
-            dst_pitch,
-            dst_slice,
+            src: src.address,
+            src_pitch: src.pitch,
+            src_slice: src.slice,
+            dst: dst.address,
+            dst_pitch: dst.pitch,
+            dst_slice: dst.slice,
             width: p.WidthInBytes as u64,
             height: p.Height as u64,
             depth: p.Depth as u64,
+            arrays: [src.array, dst.array],
             staged: None,
             seq: None,
         })
@@ -76,7 +85,8 @@ impl Copy3D {
     /// Adds the box to the journal's line, where the call gives it in a structure.
     pub fn note(&self) {
         journal::note("box", || {
-            let ends = format!("{},{}", journal::address(self.src), journal::address(self.dst));
+            let end = |address: u64, array: &Option<End>| array.as_ref().map_or_else(|| journal::address(address), End::describe);
+            let ends = format!("{},{}", end(self.src, &self.arrays[0]), end(self.dst, &self.arrays[1]));
             let pitches = [self.src_pitch, self.src_slice, self.dst_pitch, self.dst_slice];
             format!("{{\"extent\":[{},{},{}],\"ends\":[{ends}],\"pitches\":{pitches:?}}}", self.width, self.height, self.depth)
         });
@@ -90,12 +100,14 @@ impl Copy3D {
             srcMemoryType: p.srcMemoryType,
             srcHost: p.srcHost,
             srcDevice: p.srcDevice,
+            srcArray: p.srcArray,
             srcPitch: p.srcPitch,
             dstXInBytes: p.dstXInBytes,
             dstY: p.dstY,
             dstMemoryType: p.dstMemoryType,
             dstHost: p.dstHost,
             dstDevice: p.dstDevice,
+            dstArray: p.dstArray,
             dstPitch: p.dstPitch,
             WidthInBytes: p.WidthInBytes,
             Height: p.Height,
@@ -106,19 +118,35 @@ impl Copy3D {
 
     /// Back to `cuMemcpy3D`'s parameters.
     pub fn to_3d(&self) -> CUDA_MEMCPY3D {
-        let kind = |address: u64| if space().find(address).is_some_and(|a| !a.on_host()) { 2 } else { 1 };
-        let (src_kind, dst_kind) = (kind(self.src), kind(self.dst));
+        let [src, dst] = &self.arrays;
+        let kind = |address: u64, array: &Option<End>| match array {
+            Some(_) => ARRAY,
+            None if space().find(address).is_some_and(|a| !a.on_host()) => DEVICE,
+            None => HOST,
+        };
+        let (src_kind, dst_kind) = (kind(self.src, src), kind(self.dst, dst));
         let pick = |kind: u32, wanted: u32, address: u64| if kind == wanted { address } else { 0 };
         let rows = |slice: u64, pitch: u64| slice.checked_div(pitch).unwrap_or(0) as usize;
+        let at = |array: &Option<End>| array.as_ref().map_or([0; 3], |end| end.at.map(|n| n as usize));
+        let handle = |array: &Option<End>| CUarray(array.as_ref().map_or(0, |end| end.array.handle));
+        let ([src_x, src_y, src_z], [dst_x, dst_y, dst_z]) = (at(src), at(dst));
         CUDA_MEMCPY3D {
+            srcXInBytes: src_x,
+            srcY: src_y,
+            srcZ: src_z,
             srcMemoryType: src_kind,
-            srcHost: Host(pick(src_kind, 1, self.src)),
-            srcDevice: CUdeviceptr(pick(src_kind, 2, self.src)),
+            srcHost: Host(pick(src_kind, HOST, self.src)),
+            srcDevice: CUdeviceptr(pick(src_kind, DEVICE, self.src)),
+            srcArray: handle(src),
             srcPitch: self.src_pitch as usize,
             srcHeight: rows(self.src_slice, self.src_pitch),
+            dstXInBytes: dst_x,
+            dstY: dst_y,
+            dstZ: dst_z,
             dstMemoryType: dst_kind,
-            dstHost: Host(pick(dst_kind, 1, self.dst)),
-            dstDevice: CUdeviceptr(pick(dst_kind, 2, self.dst)),
+            dstHost: Host(pick(dst_kind, HOST, self.dst)),
+            dstDevice: CUdeviceptr(pick(dst_kind, DEVICE, self.dst)),
+            dstArray: handle(dst),
             dstPitch: self.dst_pitch as usize,
             dstHeight: rows(self.dst_slice, self.dst_pitch),
             WidthInBytes: self.width as usize,
@@ -143,7 +171,11 @@ impl Copy3D {
     /// CUDA_ERROR_INVALID_VALUE if an end that must be device memory is not.
     pub fn check(&self, src_device: bool, dst_device: bool) -> R {
         let (src_len, dst_len) = (self.extent(self.src_pitch, self.src_slice)?, self.extent(self.dst_pitch, self.dst_slice)?);
-        for (wanted, address, len) in [(src_device, self.src, src_len), (dst_device, self.dst, dst_len)] {
+        for (wanted, address, len, array) in [(src_device, self.src, src_len, &self.arrays[0]), (dst_device, self.dst, dst_len, &self.arrays[1])] {
+            // A box in an array was checked when the array was found.
+            if array.is_some() {
+                continue;
+            }
             if len > 0 && (wanted || is_device_address(address)) {
                 space().check(address, len)?;
             }
@@ -153,7 +185,7 @@ impl Copy3D {
     }
 
     fn rows(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        let copy = Copy3D { staged: None, ..*self };
+        let copy = Copy3D { arrays: [None, None], staged: None, ..*self };
         let rows = copy.height * copy.depth;
         (0..rows).map(move |row| {
             let (z, y) = (row / copy.height, row % copy.height);
@@ -175,8 +207,8 @@ impl Copy3D {
                 Some(bytes) => bytes[at as usize..].as_ptr(),
                 None => src as *const u8,
             };
-            // SAFETY: device ends were checked against the live ranges when submitted and stay mapped for the life of the process; host ends are
-            // promised by the caller to stay valid until the copy is done. `copy` allows overlap.
+            // SAFETY: device ends were checked against the live ranges when submitted and stay mapped for the life of the process; arrays are
+            // held by the copy; host ends are promised by the caller to stay valid until the copy is done. `copy` allows overlap.
             unsafe { std::ptr::copy(src, dst as *mut u8, width as usize) };
         }
         if let Some(seq) = self.seq {
@@ -204,16 +236,51 @@ fn offset(base: u64, x: usize, y: usize, pitch: u64, z: usize, slice: u64) -> R<
     [x as u64, rows, slices].into_iter().try_fold(base, |sum, n| sum.checked_add(n)).ok_or(CUresult::INVALID_VALUE)
 }
 
-fn operand(kind: u32, host: Host, device: CUdeviceptr, pitch: usize, rows: usize, width: usize, height: usize) -> R<(u64, u64, u64)> {
-    let address = match kind {
-        1 => host.0,
-        2 | 4 => device.0,
-        3 => return Err(CUresult::NOT_SUPPORTED),
-        _ => return Err(CUresult::INVALID_VALUE),
-    };
-    let pitch = if pitch == 0 { width } else { pitch };
-    let rows = if rows == 0 { height } else { rows };
-    Ok((address, pitch as u64, rows as u64))
+/// `CU_MEMORYTYPE_*`.
+const HOST: u32 = 1;
+const DEVICE: u32 = 2;
+const ARRAY: u32 = 3;
+const UNIFIED: u32 = 4;
+
+/// One side of `cuMemcpy3D`'s parameters.
+struct Side {
+    kind: u32,
+    host: Host,
+    device: CUdeviceptr,
+    array: CUarray,
+    pitch: usize,
+    rows: usize,
+    at: [usize; 3],
+}
+
+struct Resolved {
+    address: u64,
+    pitch: u64,
+    slice: u64,
+    array: Option<End>,
+}
+
+impl Side {
+    fn resolve(&self, extent: [usize; 3]) -> R<Resolved> {
+        let [width, height, depth] = extent;
+        let base = match self.kind {
+            HOST => self.host.0,
+            DEVICE | UNIFIED => self.device.0,
+            ARRAY => {
+                let end = End::new(self.array.0, self.at, extent)?;
+                let (address, pitch, slice) = end.place();
+                return Ok(Resolved { address, pitch, slice, array: Some(end) });
+            }
+            _ => return Err(CUresult::INVALID_VALUE),
+        };
+        let pitch = if self.pitch == 0 { width } else { self.pitch } as u64;
+        let slice = mul(pitch, if self.rows == 0 { height } else { self.rows } as u64)?;
+        let [x, y, z] = self.at;
+        if depth > 1 || height > 1 {
+            ensure((x as u64).checked_add(width as u64).is_some_and(|end| end <= pitch), CUresult::INVALID_VALUE)?;
+        }
+        Ok(Resolved { address: offset(base, x, y, pitch, z, slice)?, pitch, slice, array: None })
+    }
 }
 
 /// Whether an address lies where only device memory can be.
@@ -242,14 +309,18 @@ pub fn submit(mut copy: Copy3D, src_device: bool, dst_device: bool, handle: CUst
     if copy.empty() {
         return Ok(());
     }
-    let from_pageable = space().find(copy.src).is_none();
-    let to_pageable = space().find(copy.dst).is_none();
-    let to_host = to_pageable || space().find(copy.dst).is_some_and(|a| a.on_host());
-    if journal::on() && space().find(copy.src).is_none_or(|a| a.on_host()) {
+    let host_kind = |address: u64, array: &Option<End>| match (array, space().find(address)) {
+        (Some(_), _) => (false, false),
+        (None, None) => (true, true),
+        (None, Some(a)) => (false, a.on_host()),
+    };
+    let (from_pageable, from_host) = host_kind(copy.src, &copy.arrays[0]);
+    let (to_pageable, to_host) = host_kind(copy.dst, &copy.arrays[1]);
+    if journal::on() && from_host {
         journal::note_bytes("htod", &gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
     let bytes = copy.width * copy.height * copy.depth;
-    let device_only = !from_pageable && !to_host && space().find(copy.src).is_none_or(|a| !a.on_host());
+    let device_only = !from_host && !to_host;
     if to_pageable || (wait == Wait::Done && !device_only) || (from_pageable && bytes > STAGE_MAX) {
         let rows: Vec<u64> = if journal::on() && to_host { copy.rows().map(|(_, dst, _)| dst).collect() } else { Vec::new() };
         let width = copy.width;

@@ -1,6 +1,7 @@
 //! All memory that a device can reach: which ranges are live, what they are and to whom they belong.
 
 pub mod arena;
+pub mod array;
 pub mod copy;
 pub mod managed;
 pub mod pool;
