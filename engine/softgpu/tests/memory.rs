@@ -108,7 +108,7 @@ fn two_dimensional_copies_and_fills() {
         }
     }
     let array = CUDA_MEMCPY2D { srcMemoryType: 3, ..copy };
-    gives!(NOT_SUPPORTED, cuMemcpy2D_v2((&array).into()));
+    gives!(INVALID_HANDLE, cuMemcpy2D_v2((&array).into()));
 }
 
 #[test]

@@ -219,17 +219,23 @@ fn surface_of(array: &Array) -> R<Surface> {
 }
 
 /// Objects whose destruction waits for the work that was submitted before it.
-static ENDING: Mutex<Vec<(u64, Vec<Mark>)>> = Mutex::new(Vec::new());
+static ENDING: Mutex<Vec<Ending>> = Mutex::new(Vec::new());
+
+struct Ending {
+    handle: u64,
+    ctx: u64,
+    marks: Vec<Mark>,
+}
 
 /// A handle is forgotten when all work of its context that may name it is done; programs destroy objects right behind the launch.
 fn end(ctx: u64, handle: u64) {
     let marks: Vec<Mark> = CONTEXTS.find(ctx).map(|ctx| ctx.all_streams().iter().map(|s| s.mark()).collect()).unwrap_or_default();
     let mut ending = ENDING.lock();
-    ending.push((handle, marks));
-    ending.retain(|(handle, marks)| {
-        let done = marks.iter().all(Mark::reached);
+    ending.push(Ending { handle, ctx, marks });
+    ending.retain(|object| {
+        let done = object.marks.iter().all(Mark::reached);
         if done {
-            bound::unbind(*handle);
+            bound::unbind(object.handle);
         }
         !done
     });
@@ -276,6 +282,7 @@ pub fn forget_context(ctx: u64) {
     TEXTURES.remove_where(|t| t.ctx == ctx);
     SURFACES.remove_where(|s| s.ctx == ctx);
     REFERENCES.remove_where(|r| r.ctx == ctx);
+    ENDING.lock().retain(|object| object.ctx != ctx);
     bound::unbind_context(ctx);
 }
 
