@@ -249,7 +249,7 @@ fn limits_of_launches() {
     assert_eq!(launch(f, 1, 0, 0, CUstream(0), &[]), CUresult::INVALID_VALUE);
     let bounded = function(m, "bounded");
     assert_eq!(launch(bounded, 1, 64, 0, CUstream(0), &[]), CUresult::SUCCESS);
-    assert_eq!(launch(bounded, 1, 65, 0, CUstream(0), &[]), CUresult::LAUNCH_OUT_OF_RESOURCES);
+    assert_eq!(launch(bounded, 1, 65, 0, CUstream(0), &[]), CUresult::INVALID_VALUE);
     let r = function(m, "reverse");
     let data: Vec<u32> = (0..256).collect();
     let p = upload(&data);

@@ -121,7 +121,8 @@ impl KernelLaunch {
         ensure(bx > 0 && by > 0 && bz > 0 && bx <= 1024 && by <= 1024 && bz <= 64, CUresult::INVALID_VALUE)?;
         let threads = bx * by * bz;
         ensure(threads <= 1024, CUresult::INVALID_VALUE)?;
-        ensure(threads <= kernel.max_threads_per_block, CUresult::LAUNCH_OUT_OF_RESOURCES)?;
+        // A kernel's own bound is always one of its directives (.maxntid, .reqntid); too many registers would give 701.
+        ensure(threads <= kernel.max_threads_per_block, CUresult::INVALID_VALUE)?;
         ensure(kernel.required_block.is_none_or(|b| b == self.block), CUresult::INVALID_VALUE)?;
         let settable = self.function.settable.max_dynamic_shared.load(Ordering::Relaxed);
         let most = if settable >= 0 {

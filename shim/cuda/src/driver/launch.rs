@@ -20,6 +20,8 @@ pub(super) const PARAM_BYTES_MAX: usize = 32764;
 const MAX_GRID: [u32; 3] = [5, 6, 7];
 const MAX_BLOCK: [u32; 3] = [2, 3, 4];
 const MAX_THREADS: u32 = 1;
+/// CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK.
+const MAX_REGISTERS: u32 = 12;
 
 /// Where the parameters of a launch are.
 #[derive(Clone, Copy)]
@@ -148,12 +150,18 @@ impl Shape {
         if threads > u64::from(limit(MAX_THREADS)) {
             return Err(CudaError::INVALID_VALUE);
         }
-        // A kernel's own limit (its registers, or .maxntid) is CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
+        // A kernel's own limit is CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: that of its registers (4), or what .maxntid says.
         if function
             .attribute(0)
             .is_ok_and(|most| threads > most as u64)
         {
-            return Err(CudaError::LAUNCH_OUT_OF_RESOURCES);
+            let registers = function.attribute(4).map_or(0, |n| n as u64);
+            let needed = registers.next_multiple_of(8) * threads.next_multiple_of(32);
+            return Err(if needed > u64::from(limit(MAX_REGISTERS)) {
+                CudaError::LAUNCH_OUT_OF_RESOURCES
+            } else {
+                CudaError::INVALID_VALUE
+            });
         }
         // Dynamic shared memory within what the kernel was allowed (8), static (1) counted apart.
         if let Ok(most) = function.attribute(8)
