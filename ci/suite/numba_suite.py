@@ -11,8 +11,9 @@ PYTHON_FOLDER = os.environ.get("RINGWAY_VENV", str(ROOT / ".venv"))
 
 # What scripts/test runs without --full: modules that touch many features and take little time.
 SOME = """cudadrv/test_cuda_memory cudadrv/test_events cudadrv/test_linker cudadrv/test_streams cudadrv/test_managed_alloc cudadrv/test_cuda_ndarray
-    cudapy/test_atomics cudapy/test_constmem cudapy/test_cooperative_groups cudapy/test_math cudapy/test_print cudapy/test_recursion cudapy/test_sm
-    cudapy/test_warp_ops cudapy/test_vector_type doc_examples/test_cg nrt/test_nrt""".split()
+    cudapy/test_atomics cudapy/test_constmem cudapy/test_cooperative_groups cudapy/test_dispatcher cudapy/test_intrinsics cudapy/test_libdevice
+    cudapy/test_localmem cudapy/test_print cudapy/test_random cudapy/test_recursion cudapy/test_reduction cudapy/test_sm cudapy/test_warp_ops
+    doc_examples/test_cg""".split()
 
 
 def tests_folder(t, python):
