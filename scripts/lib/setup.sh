@@ -42,7 +42,7 @@ make_venv() {
   local folder=$1 size=$2 file=$3 want have
   shift 3
   need_python
-  want=$(cat ci/requirements.txt "$file" | sha256sum | cut -d' ' -f1)
+  want=$(sed -n 's#^-r #ci/#p' "$file" | xargs cat "$file" | sha256sum | cut -d' ' -f1)
   have=$(cat "$folder/.requirements" 2>/dev/null) || have=
   [ "$want" = "$have" ] && [ -x "$folder/bin/python" ] && return 0
   say "installing the Python packages of $file into $folder (about $size, once)"
