@@ -608,3 +608,53 @@ fn conversions() {
     let got = evaluate("", "cvt.rn.f16x2.e4m3x2 %out, %in0;", &[("b16", vec![0x7e38, 0xbc01])], "b32");
     assert_eq!(got, vec![u64::from(half::f16::from_f32(448.0).to_bits()) << 16 | 0x3c00, u64::from(half::f16::from_f32(-1.5).to_bits()) << 16 | u64::from(half::f16::from_f32(1.0 / 512.0).to_bits())]);
 }
+
+#[test]
+fn constants_are_told_from_global_memory() {
+    let text = format!(
+        "{HEAD}.const .align 4 .b8 c[12] = {{1,2,3}}; .const .align 8 .u64 d = 9; .global .align 4 .u32 g;
+.visible .entry k(.param .u64 po) {{ .reg .b64 %o, %a; .reg .b32 %r, %s; .reg .pred %p, %q; .shared .align 4 .b32 w;
+ ld.param.u64 %o, [po]; mov.u32 %s, 0;
+ {}
+ st.global.u32 [%o], %s; ret; }}",
+        [("c", "const", 0), ("c", "const", 11), ("c", "const", 12), ("d", "const", 0), ("g", "const", 0), ("w", "shared", 0)]
+            .iter()
+            .map(|(name, space, offset)| format!(
+                "mov.u64 %a, {name}; cvta.{}.u64 %a, %a; add.u64 %a, %a, {offset};
+ isspacep.const %p, %a; isspacep.global %q, %a; selp.u32 %r, 1, 0, %p; mad.lo.u32 %s, %s, 4, %r; selp.u32 %r, 2, 0, %q; add.u32 %s, %s, %r;",
+                if *name == "g" { "global" } else { *space }
+            ))
+            .collect::<String>()
+    );
+    let l = load(&text);
+    let out = Buffer::new(4);
+    l.run("k", &Run { block: [1, 1, 1], ..Run::default() }, &Params::new().u64(out.address()), &[&out]);
+    // Two bits each: constant 1, global 2, shared 0. Behind the end of c lies nothing constant.
+    assert_eq!(out.read::<u32>()[0], 0b01_01_10_01_10_00);
+}
+
+#[test]
+fn atomics_of_vectors() {
+    // The first destination is the source of the second element.
+    let text = format!(
+        "{HEAD}.visible .entry k(.param .u64 po, .param .u32 skew) {{ .reg .b64 %o, %w; .reg .f32 %f<8>; .reg .b32 %t, %h<4>; .reg .b16 %x<4>;
+ ld.param.u64 %o, [po]; ld.param.u32 %t, [skew]; cvt.u64.u32 %w, %t; add.u64 %o, %o, %w; mov.u32 %t, %tid.x; mad.lo.u32 %t, %t, 3, 5;
+ cvt.rn.f32.u32 %f0, %t; mov.f32 %f1, 0f3F800000;
+ atom.global.add.v2.f32 {{%f0, %f1}}, [%o], {{%f1, %f0}};
+ red.relaxed.gpu.global.add.v4.f32 [%o+16], {{0f3F800000, %f0, %f1, 0f40000000}};
+ mov.u32 %h0, 0x3c003800; red.global.add.noftz.v2.f16x2 [%o+32], {{%h0, %h0}};
+ mov.u16 %x0, 0x3f80; atom.global.add.noftz.v2.bf16 {{_, %x1}}, [%o+40], {{%x0, %x0}};
+ ret; }}"
+    );
+    let l = load(&text);
+    let out = Buffer::new(64);
+    let p = |skew| Params::new().u64(out.address()).u32(skew);
+    l.run("k", &Run { block: [2, 1, 1], ..Run::default() }, &p(0), &[&out]);
+    // Thread 0 adds 1 and 5 and sees zeros; thread 1 adds 1 and 8 and sees what thread 0 made.
+    let f = out.read::<f32>();
+    assert_eq!((f[0], f[1]), (2.0, 13.0));
+    assert_eq!(f[4..8], [2.0, 1.0, 5.0, 4.0]);
+    assert_eq!(out.read::<u32>()[8..11], [0x4000_3c00, 0x4000_3c00, 0x4000_4000]);
+    let (r, _) = l.launch("k", &Run { block: [1, 1, 1], ..Run::default() }, &p(4), &[&out]);
+    assert_eq!(r.unwrap_err().kind, ringway_softgpu::exec::FaultKind::MisalignedAddress);
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use super::code::{Inst, NONE, flag};
 use super::float::{from_half, to_half};
 use super::lane::{Lanes, Op, lane32, lane64, next, set_lane};
-use super::mem::{address, resolve};
+use super::mem::{address, resolve_aligned};
 use super::warp::Warp;
 
 /// What an atomic does; the immediate offset lives in `imm`, so this is packed into `e`.
@@ -38,9 +38,9 @@ const OPS: [AtomicOp; 19] = {
     [And, Or, Xor, Exch, Cas, Add, Inc, Dec, MinU, MaxU, MinS, MaxS, AddF, AddH, AddBf, AddH2, AddBf2, MinH, MaxH]
 };
 
-/// The `e` field: operation, size in bytes, space.
-pub(crate) fn pack(op: AtomicOp, size: u32, space: u8) -> u32 {
-    op as u32 | size << 8 | u32::from(space) << 16
+/// The `e` field: operation, size in bytes, space, and how many elements the alignment is that of (a power of two).
+pub(crate) fn pack(op: AtomicOp, size: u32, elements: u32, space: u8) -> u32 {
+    op as u32 | size << 8 | u32::from(space) << 16 | elements.trailing_zeros() << 24
 }
 
 fn half_sum(a: u16, b: u16, bf: bool) -> u16 {
@@ -154,10 +154,11 @@ impl Op for Atomic {
             let op = OPS[(i.e & 255) as usize % OPS.len()];
             let size = i.e >> 8 & 255;
             let kind = (i.e >> 16) as u8;
+            let align = size << (i.e >> 24);
             let wide = size == 8;
             for lane in Lanes(w.mask) {
                 let addr = address(w, i, lane);
-                let p = resolve(w, i, kind, lane, addr, size, true);
+                let p = resolve_aligned(w, i, kind, lane, addr, size, align, true);
                 if p.is_null() {
                     return std::ptr::null();
                 }

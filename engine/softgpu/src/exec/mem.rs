@@ -494,6 +494,15 @@ fn is_space(v: &[u64; 4], imm: u64) -> u64 {
     })
 }
 
+/// Whether address a lies in the variable at b; imm: its size.
+fn is_inside(v: &[u64; 4], imm: u64) -> u64 {
+    u64::from(v[0].wrapping_sub(v[1]) < imm)
+}
+
+pub(crate) fn is_inside_fn() -> super::code::ScalarFn {
+    is_inside
+}
+
 pub(crate) fn is_space_fn() -> super::code::ScalarFn {
     is_space
 }

@@ -4,10 +4,10 @@ use super::function::{Lowerer, Opcode};
 use super::inst::{Class, Field, Lowered, Meaning, V};
 use super::operand::{Place, Result, class_of};
 use crate::exec::atomic::{self, AtomicOp};
-use crate::exec::code::flag;
+use crate::exec::code::{ConstValue, flag};
 use crate::exec::mem::{self, Access, space};
 use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, access, int};
-use crate::ptx::{Operand, Type};
+use crate::ptx::{Operand, Space, Type};
 
 /// The state space an opcode names; None for generic addresses.
 fn space_of(op: &Opcode<'_>) -> Option<&'static str> {
@@ -47,6 +47,11 @@ impl Lowerer<'_, '_> {
             "isspacep" => {
                 let d = self.destination(self.operand(o, 0)?, Type::Pred)?;
                 let a = self.source(self.operand(o, 1)?, Type::U64)?;
+                if space_of(op) == Some("const") {
+                    let inside = self.inside_constants(a)?;
+                    self.copy(d, inside);
+                    return Ok(());
+                }
                 let imm = match space_of(op) {
                     Some("shared") => space::SHARED,
                     Some("local") => space::LOCAL,
@@ -55,6 +60,10 @@ impl Lowerer<'_, '_> {
                     _ => return self.unsupported("space"),
                 };
                 self.emit_scalar(mem::is_space_fn(), d, &[a], u64::from(imm));
+                if imm == space::GLOBAL {
+                    let inside = self.inside_constants(a)?;
+                    self.logic(0, d, d, Some(inside), 2);
+                }
                 Ok(())
             }
             "alloca" => {
@@ -133,6 +142,21 @@ impl Lowerer<'_, '_> {
                 }
             }
         })
+    }
+
+    /// Whether a generic address lies in a constant variable: these have addresses like those of global memory.
+    fn inside_constants(&mut self, address: V) -> Result<V> {
+        let mut constants: Vec<(&str, u64)> =
+            self.kernel.module.variables.values().filter(|v| v.space == Space::Const).map(|v| (v.name.as_str(), v.size())).collect();
+        constants.sort_unstable();
+        let any = self.predicate_constant(false);
+        for (name, size) in constants {
+            let start = self.constant(Class::W64, ConstValue::Symbol(name.to_string(), 0));
+            let here = self.temp(Class::P);
+            self.emit_scalar(mem::is_inside_fn(), here, &[address, start], size);
+            self.logic(1, any, any, Some(here), 0);
+        }
+        Ok(any)
     }
 
     /// ld and st.
@@ -234,9 +258,6 @@ impl Lowerer<'_, '_> {
         use AtomicOp::*;
         let red = op.base == "red";
         let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
-        if op.one_of(&["v2", "v4", "v8"]).is_some() {
-            return self.unsupported("vector atomics");
-        }
         let name = op.one_of(&["and", "or", "xor", "exch", "cas", "add", "inc", "dec", "min", "max"]);
         let signed = ty.is_signed();
         let kind = match (name, ty) {
@@ -262,12 +283,21 @@ impl Lowerer<'_, '_> {
             return self.unsupported("width of this atomic");
         }
         let k = usize::from(!red);
-        let mut i = Lowered::new(atomic::atomic());
         let (space, base, offset) = self.resolve_place(op, self.operand(o, k)?)?;
+        let mut i = Lowered::new(atomic::atomic());
         i.a = base.map_or(Field::None, Field::Reg);
         i.imm = offset;
         if base.is_some_and(|v| self.classes[v.0 as usize] == Class::W64) {
             i.flags |= flag::A64;
+        }
+        if !red && class_of(ty) == Class::W64 {
+            i.flags |= flag::D64;
+        }
+        if let Some(vector) = op.one_of(&["v2", "v4", "v8"]) {
+            if name != Some("add") || !ty.is_float() {
+                return self.unsupported("this vector atomic");
+            }
+            return self.atomic_vector(&i, (kind, ty, space), if vector == "v2" { 2 } else if vector == "v4" { 4 } else { 8 }, red, o);
         }
         i.b = self.source(self.operand(o, k + 1)?, ty)?.into();
         if kind == Cas {
@@ -275,12 +305,44 @@ impl Lowerer<'_, '_> {
         }
         if !red && *self.operand(o, 0)? != Operand::Sink {
             i.d = self.destination(self.operand(o, 0)?, ty)?.into();
-            if class_of(ty) == Class::W64 {
-                i.flags |= flag::D64;
-            }
         }
-        i.e = Field::Raw(atomic::pack(kind, ty.size(), space));
+        i.e = Field::Raw(atomic::pack(kind, ty.size(), 1, space));
         self.emit(i);
+        Ok(())
+    }
+
+    /// A vector of `count` atomics, each for itself as the manual allows; `first` has the address. Only the first is
+    /// checked to be aligned as the whole.
+    fn atomic_vector(&mut self, first: &Lowered, (kind, ty, space): (AtomicOp, Type, u8), count: u32, red: bool, o: &[Operand]) -> Result<()> {
+        let Operand::Vector(values) = self.operand(o, if red { 1 } else { 2 })? else { return self.invalid("operand is no vector") };
+        let results = match self.operand(o, 0)? {
+            Operand::Vector(list) if !red => Some(list),
+            Operand::Sink if !red => None,
+            _ if red => None,
+            _ => return self.invalid("destination is no vector"),
+        };
+        if values.len() != count as usize || results.is_some_and(|r| r.len() != count as usize) {
+            return self.invalid(format!("vectors of {count} elements belong here"));
+        }
+        // A destination may be the source of a later element.
+        let mut sources = Vec::new();
+        for value in values {
+            let v = self.source(value, ty)?;
+            let kept = self.temp(class_of(ty));
+            self.copy(kept, v);
+            sources.push(kept);
+        }
+        for (k, v) in (0u32..).zip(sources) {
+            let mut i = first.clone();
+            i.imm = i.imm.wrapping_add(u64::from(k * ty.size()));
+            i.b = v.into();
+            match results.and_then(|r| r.get(k as usize)) {
+                None | Some(Operand::Sink) => {}
+                Some(d) => i.d = self.destination(d, ty)?.into(),
+            }
+            i.e = Field::Raw(atomic::pack(kind, ty.size(), if k == 0 { count } else { 1 }, space));
+            self.emit(i);
+        }
         Ok(())
     }
 
