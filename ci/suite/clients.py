@@ -1,11 +1,11 @@
-"""Unmodified programs of seven kinds, each run directly on the software GPU, through Ringway by shm, and by tcp between two
+"""Unmodified programs of eight kinds, each run directly on the software GPU, through Ringway by shm, and by tcp between two
 network namespaces. Their results must be right, equal in all three places, and the driver calls must agree."""
 
 import json
 
 from ..journal_compare import compare_files
-from .places import Direct, Embedded, built_cpp, built_cudarc, over_tcp, python, setup
-from .runner import ROOT, last_line, require, test
+from .places import Direct, Embedded, built_cpp, built_cudarc, compilers, over_tcp, python, setup
+from .runner import ROOT, TARGET, last_line, require, test
 
 CLIENTS = ROOT / "ci" / "clients"
 
@@ -21,11 +21,18 @@ def tinygrad_words():
     return [python(), CLIENTS / "tinygrad/main.py"]
 
 
+def triton_words():
+    setup("need_cxx")  # Triton compiles its launcher
+    return [compilers().parent.parent.parent / "bin/python", CLIENTS / "triton/main.py"]
+
+
 ALL = [
     Client("cudarc", lambda: [built_cudarc()], ordered=False),  # its threads submit in any order
     Client("nvcc -cudart shared", lambda: [built_cpp() / "suite"]),
     Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
     Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"], same_images=False),
+    Client("numba-cuda, second part", lambda: [python(), CLIENTS / "numba/more.py"], same_images=False),
+    Client("Triton", triton_words, {"TRITON_CACHE_DIR": TARGET / "ci-triton"}),
     Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
     # Per-thread default streams are streams of their own at the server, and events are numbered with the server's own.
     Client("driver API", lambda: [python(), CLIENTS / "driver_api/main.py"], journals=False),

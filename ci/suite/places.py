@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from pathlib import Path
 
 from .runner import RELEASE, ROOT, TARGET, Failed, last_line, require
 
@@ -26,6 +27,16 @@ def python():
     """The Python of the environment with the packages of ci/requirements.txt."""
     setup("need_venv")
     return os.path.join(os.environ.get("RINGWAY_VENV", ROOT / ".venv"), "bin", "python")
+
+
+@functools.cache
+def compilers():
+    """site-packages of the environment with other compilers (ci/requirements-compilers.txt)."""
+    setup("need_compilers_venv")
+    folder = Path(os.path.abspath(os.environ.get("RINGWAY_VENV", ROOT / ".venv")) + "-compilers")
+    found = sorted(folder.glob("lib/python3*/site-packages"))
+    require(found, f"{folder} is no Python environment")
+    return found[0]
 
 
 def venv_env():

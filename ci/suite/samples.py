@@ -5,7 +5,6 @@ A sample's program is built once; it then runs its kernels as they were built in
 options made them (SAMPLE_PTX)."""
 
 import functools
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .places import Direct, Embedded, over_tcp, python, setup
+from .places import Direct, Embedded, compilers, over_tcp, python, setup
 from .runner import ROOT, TARGET, Failed, last_line, require, test
 
 FOLDER = ROOT / "ci/clients/cpp/samples"
@@ -25,7 +24,7 @@ ARCHITECTURES = ["75", "80", "86", "89", "90", "100", "120"]
 OPTIONS = {
     "debug": ["-G", "-O0"],
     "lineinfo": ["-lineinfo"],
-    "fast": ["--use_fast_math"],
+    "fast": ["--use_fast_math", "-DSAMPLE_FAST"],
     "relocatable": ["-rdc=true"],
     "C++20": ["-std=c++20"],
 }
@@ -46,16 +45,6 @@ def toolkit():
     if not library.exists():
         library.unlink(missing_ok=True)
         library.symlink_to(found[0] / "lib/libcudart.so.13")
-    return found[0]
-
-
-@functools.cache
-def compilers():
-    """site-packages of the environment with other compilers (ci/requirements-compilers.txt)."""
-    setup("need_compilers_venv")
-    folder = Path(os.path.abspath(os.environ.get("RINGWAY_VENV", ROOT / ".venv")) + "-compilers")
-    found = sorted(folder.glob("lib/python3*/site-packages"))
-    require(found, f"{folder} is no Python environment")
     return found[0]
 
 

@@ -191,13 +191,13 @@ def warp_operations(values, out):
     out[4, i] = cuda.all_sync(0xFFFFFFFF, v >= 0)
     out[5, i] = cuda.any_sync(0xFFFFFFFF, v == 3)
     out[6, i] = cuda.ffs(v) + cuda.clz(v) * 100
-    out[7, i] = cuda.selp(v > 50, v, -v)
+    out[7, i] = cuda.selp(v > 50, v, int32(-v))
     if v & 1:
         out[8, i] = cuda.activemask()
     else:
         out[8, i] = 0
     cuda.syncwarp()
-    out[9, i] = cuda.syncthreads_count(v & 1) + 1000 * cuda.syncthreads_or(v == 3)
+    out[9, i] = cuda.syncthreads_count(v & 1) + 1000 * cuda.syncthreads_or(1 if v == 3 else 0)
 
 
 @cuda.jit

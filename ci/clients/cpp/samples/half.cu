@@ -33,9 +33,16 @@ extern "C" __global__ void bfloat_arithmetic(const __nv_bfloat16 *a, const __nv_
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     __nv_bfloat16 x = a[i], y = b[i];
-    out[i] = x + y, out[n + i] = x * y, out[2 * n + i] = x / y, out[3 * n + i] = __hfma(x, y, x), out[4 * n + i] = __hmax(x, y), out[5 * n + i] = -x;
+    out[i] = x + y, out[n + i] = x * y, out[2 * n + i] = x / y, out[5 * n + i] = -x;
+#if __CUDA_ARCH__ >= 800
     __nv_bfloat162 p = __halves2bfloat162(x, y), q = __halves2bfloat162(y, x), r = __hfma2(p, q, p);
+    out[3 * n + i] = __hfma(x, y, x), out[4 * n + i] = __hmax(x, y);
     out[6 * n + i] = __low2bfloat16(r), out[7 * n + i] = __high2bfloat16(__hadd2(p, q)), out[8 * n + i] = hexp(x), out[9 * n + i] = hsqrt(__habs(x));
+#else  // CUDA 13 has only conversions and operators here, which go through float
+    float f = __bfloat162float(x), g = __bfloat162float(y);
+    out[3 * n + i] = out[6 * n + i] = __float2bfloat16(fmaf(f, g, f)), out[4 * n + i] = __float2bfloat16(fmaxf(f, g));
+    out[7 * n + i] = x + y, out[8 * n + i] = __float2bfloat16(expf(f)), out[9 * n + i] = __float2bfloat16(sqrtf(fabsf(f)));
+#endif
 }
 extern "C" __global__ void conversions(const float *in, unsigned short *halves, unsigned short *bfloats, unsigned char *e4m3, unsigned char *e5m2, float *back, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -39,6 +39,7 @@ int main() {
         std::vector<int> want;
         for (int i = 0; i < n; i++) want.push_back(i * (i / part + 2) + 100 * (i / part));
         same("streams", std::vector<int>(pinned, pinned + n), want);
+        OK(cudaEventSynchronize(begin));
         float milliseconds = -1;
         OK(cudaEventElapsedTime(&milliseconds, begin, done[parts - 1]));
         EXPECT(milliseconds >= 0);
