@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .clients import summary_of, triton_words
 from .places import Direct, Embedded, compilers, over_tcp, python, setup
 from .runner import ROOT, TARGET, Failed, last_line, require, test
 
@@ -194,10 +195,24 @@ for each in ["75", "80", "90", "120"]:
     add_architecture(f"samples, NVRTC 13, compute_{each}", 900, lambda t, a=each: ptx_by_nvrtc(t, 13, a), each)
 
 
+def add_triton(version):
+    @test(f"Triton, compute capability {version}", 900, full=True)
+    def run(t):
+        out = OUT / f"triton-{version}"
+        out.mkdir(parents=True, exist_ok=True)
+        environment = {"TRITON_CACHE_DIR": TARGET / "ci-triton", "TRITON_PTX_OUT": out}
+        program = Direct(t, {"RINGWAY_SOFTGPU_CC": version}).start(triton_words(), env=environment, label="triton")
+        return f"{summary_of(program)['checks']} checks"
+
+
+for each in ["8.6", "8.9", "12.0"]:
+    add_triton(each)
+
+
 @test("samples, kernels that can run", 900, full=True)
 def support(t):
     """The share of all kernels compiled by the tests above that the software GPU runs: all of them."""
-    files = sorted(OUT.glob("n*/*.ptx"))
+    files = sorted(OUT.glob("*/*.ptx"))
     require(len(files) > len(SAMPLES), "the tests before this one leave the PTX that it reads")
     t.sh("cargo", "build", "--release", "-p", "ringway-softgpu", "--example", "ptx_support")
     output = t.output_of(TARGET / "release/examples/ptx_support", *files)
