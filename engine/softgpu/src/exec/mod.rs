@@ -29,6 +29,7 @@ mod pool;
 pub(crate) mod system;
 pub mod texture;
 pub(crate) mod texture_ops;
+mod turns;
 pub(crate) mod video;
 mod warp;
 pub(crate) mod warp_ops;
@@ -217,11 +218,13 @@ pub struct Limits {
     pub max_back_edges: u64,
     /// Stack (local memory) one thread may use for recursion and alloca, bytes (CU_LIMIT_STACK_SIZE).
     pub stack_bytes: u32,
+    /// Priority of the stream, 0 (the lowest) to -5: of blocks that wait to be started, those of the lower number go first.
+    pub priority: i32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_back_edges: 0, stack_bytes: 16 << 10 }
+        Limits { max_back_edges: 0, stack_bytes: 16 << 10, priority: 0 }
     }
 }
 
