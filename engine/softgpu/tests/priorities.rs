@@ -90,3 +90,29 @@ fn a_launch_can_have_a_priority_of_its_own() {
         assert!(size != 1 || clusters > 0);
     }
 }
+
+#[test]
+fn attributes_of_streams_are_kept_and_copied() {
+    let _ctx = Ctx::new(0);
+    let (a, b) = (stream(1), stream(1));
+    let get = |s: CUstream, attribute: u32| {
+        let mut value = CUattributeValue { bytes: [0xee; 64] };
+        ok!(cuStreamGetAttribute(s, attribute, (&mut value).into()));
+        value.bytes
+    };
+    let word = |n: i32| {
+        let mut bytes = [0; 64];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        CUattributeValue { bytes }
+    };
+    assert_eq!((get(a, 3)[0], get(a, 8), get(a, 9)[..2].to_vec()), (1, [0; 64], vec![0, 1]));
+    ok!(cuStreamSetAttribute(a, 3, (&word(4)).into()));
+    ok!(cuStreamSetAttribute(a, 8, (&word(-9)).into()));
+    ok!(cuStreamSetAttribute(a, 10, (&word(1)).into()));
+    gives!(INVALID_VALUE, cuStreamSetAttribute(a, 3, (&word(7)).into()));
+    gives!(INVALID_VALUE, cuStreamSetAttribute(a, 2, (&word(1)).into()));
+    ok!(cuStreamCopyAttributes(b, a));
+    let mut priority = 0;
+    ok!(cuStreamGetPriority(b, (&mut priority).into()));
+    assert_eq!((priority, get(b, 3)[0], get(b, 10)[0], get(b, 8)[..4].to_vec()), (-5, 4, 1, (-5i32).to_le_bytes().to_vec()));
+}

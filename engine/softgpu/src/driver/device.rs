@@ -226,7 +226,7 @@ impl Device {
             125 => 1,                                   // IPC_EVENT_SUPPORTED
             126 => 1,                                   // MEM_SYNC_DOMAIN_COUNT
             127 | 128 => 0,                             // TENSOR_MAP_ACCESS, HANDLE_TYPE_FABRIC
-            129 => 1,                                   // UNIFIED_FUNCTION_POINTERS
+            129 => 0,                                   // UNIFIED_FUNCTION_POINTERS
             130 => 0,                                   // NUMA_CONFIG: none
             131 => -1,                                  // NUMA_ID
             132 | 133 => 0,                             // MULTICAST, MPS

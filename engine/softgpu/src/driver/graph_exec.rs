@@ -330,10 +330,10 @@ impl ExecList {
                     // A graph may have kernels of several contexts; each runs in its own.
                     let owner = launch.function.module.ctx;
                     if owner == ctx.handle {
-                        launch.run(ctx, stream.priority)?;
+                        launch.run(ctx, stream.priority())?;
                     } else {
                         let owner = CONTEXTS.find(owner).ok_or(CUresult::CONTEXT_IS_DESTROYED)?;
-                        launch.run(&owner, stream.priority).inspect_err(|&code| owner.poison(code))?;
+                        launch.run(&owner, stream.priority()).inspect_err(|&code| owner.poison(code))?;
                     }
                 }
                 Body::Memcpy(copy) => copy.run(),

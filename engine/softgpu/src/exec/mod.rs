@@ -20,6 +20,7 @@ pub(crate) mod float;
 mod grid;
 mod heap;
 pub(crate) mod int;
+mod kernels;
 pub(crate) mod lane;
 pub(crate) mod matrix;
 pub(crate) mod mem;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use heap::{DeviceHeap, FreeListHeap, NoHeap};
+pub use kernels::Kernels;
 pub use memory_map::{MemoryMap, MemoryRange};
 
 use crate::ptx;
@@ -177,11 +179,11 @@ pub struct Relocation {
     pub shift: u8,
 }
 
-/// A linked, compiled set of modules.
+/// A linked set of modules. Its kernels are compiled when they are asked for.
 #[derive(Debug)]
 pub struct Program {
     /// By entry name: the kernel, or why that one kernel cannot run here.
-    pub kernels: BTreeMap<String, Result<Arc<Kernel>, CompileError>>,
+    pub kernels: Kernels,
     /// Module-scope variables, in declaration order.
     pub globals: Vec<Global>,
     /// Texture and surface references (`.texref`, `.surfref`) among them: by name, whether a surface.
@@ -200,14 +202,14 @@ pub struct Program {
 pub fn compile_text(text: &str, options: &CompileOptions) -> Result<Program, CompileError> {
     let module = ptx::parse(text)
         .map_err(|e| CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })?;
-    compile(std::slice::from_ref(&module), options)
+    compile(vec![module], options)
 }
 
 /// Links and compiles parsed modules (one for cuModuleLoadData, several for cuLink).
 ///
 /// # Errors
 /// As [`compile_text`].
-pub fn compile(modules: &[ptx::Module], options: &CompileOptions) -> Result<Program, CompileError> {
+pub fn compile(modules: Vec<ptx::Module>, options: &CompileOptions) -> Result<Program, CompileError> {
     crate::ir::compile(modules, options)
 }
 
