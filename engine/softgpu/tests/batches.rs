@@ -70,7 +70,7 @@ fn boxes_between_pointers() {
     ok!(cuStreamSynchronize(s));
     let want: Vec<u8> = (0..2).flat_map(|z| (0..3).flat_map(move |y| (0..4).map(move |x| (60 * (z + 1) + 10 * (y + 2) + x + 5) as u8))).collect();
     assert_eq!(download::<u8>(q, 24), want);
-    ok!(cuMemsetD8_v2(q, 0, 24));
+    ok!(cuMemsetD8Async(q, 0, 24, s));
     ok!(cuMemcpy3DWithAttributesAsync((&op).into(), 0, s));
     ok!(cuStreamSynchronize(s));
     assert_eq!(download::<u8>(q, 24), want);
