@@ -70,7 +70,7 @@ fn boxes_between_pointers() {
     ok!(cuStreamSynchronize(s));
     let want: Vec<u8> = (0..2).flat_map(|z| (0..3).flat_map(move |y| (0..4).map(move |x| (60 * (z + 1) + 10 * (y + 2) + x + 5) as u8))).collect();
     assert_eq!(download::<u8>(q, 24), want);
-    ok!(cuMemsetD8_v2(q, 0, 24));
+    ok!(cuMemsetD8Async(q, 0, 24, s));
     ok!(cuMemcpy3DWithAttributesAsync((&op).into(), 0, s));
     ok!(cuStreamSynchronize(s));
     assert_eq!(download::<u8>(q, 24), want);
@@ -96,4 +96,32 @@ fn batches_are_captured() {
     ok!(cuGraphLaunch(exec, s));
     ok!(cuStreamSynchronize(s));
     assert_eq!(download::<u32>(q, 2), [6, 5]);
+}
+
+#[test]
+fn boxes_between_pointers_and_arrays() {
+    let _ctx = Ctx::new(0);
+    let s = stream(1);
+    // An array of 8 x 6 elements of two 16-bit integers.
+    let descriptor = CUDA_ARRAY_DESCRIPTOR { Width: 8, Height: 6, Format: 2, NumChannels: 2 };
+    let mut array = CUarray(0);
+    ok!(cuArrayCreate_v2((&mut array).into(), (&descriptor).into()));
+    let texels: Vec<u32> = (0..48).map(|i| i * 0x0001_0003).collect();
+    let (p, q) = (upload(&texels), alloc(4 * 6));
+    let pointer = |address: u64, row: u64| CUmemcpy3DOperand { kind: 1, words: [address, row, 0, 0] };
+    let place = |x: u64, y: u64| CUmemcpy3DOperand { kind: 2, words: [array.0, x, y, 0] };
+    let ops = [
+        CUDA_MEMCPY3D_BATCH_OP { src: pointer(p.0, 8), dst: place(0, 0), extent: [8, 6, 1], srcAccessOrder: 1, flags: 0 },
+        CUDA_MEMCPY3D_BATCH_OP { src: place(2, 1), dst: pointer(q.0, 0), extent: [3, 2, 1], srcAccessOrder: 1, flags: 0 },
+    ];
+    ok!(cuMemcpy3DBatchAsync_v2(1, In(ops.as_ptr()), 0, s));
+    ok!(cuMemcpy3DBatchAsync_v2(1, In(&raw const ops[1]), 0, s));
+    ok!(cuStreamSynchronize(s));
+    let want: Vec<u32> = (1..3).flat_map(|y| (2..5).map(move |x| (y * 8 + x) * 0x0001_0003)).collect();
+    assert_eq!(download::<u32>(q, 6), want);
+    let outside = CUDA_MEMCPY3D_BATCH_OP { src: place(6, 1), ..ops[1] };
+    gives!(INVALID_VALUE, cuMemcpy3DWithAttributesAsync((&outside).into(), 0, s));
+    let none = CUDA_MEMCPY3D_BATCH_OP { src: CUmemcpy3DOperand { kind: 2, words: [array.0 + 16, 0, 0, 0] }, ..ops[1] };
+    gives!(INVALID_HANDLE, cuMemcpy3DWithAttributesAsync((&none).into(), 0, s));
+    ok!(cuArrayDestroy(array));
 }

@@ -214,7 +214,7 @@ fn memory_nodes_and_captured_allocations() {
         assert_eq!(download::<u32>(q, 4), [11; 4]);
     }
     let mut used = 0u64;
-    ok!(cuDeviceGetGraphMemAttribute(CUdevice(0), 0, Host::of(&raw mut used)));
+    ok!(cuDeviceGetGraphMemAttribute(CUdevice(0), 2, Host::of(&raw mut used)));
     assert!(used >= 16);
     ok!(cuGraphDestroy(graph));
     ok!(cuGraphExecDestroy(exec));

@@ -16,6 +16,10 @@ pub static CONTEXTS: Registry<Context> = Registry::new(1);
 /// Limits by `CUlimit` number.
 pub const LIMITS: usize = 7;
 
+const PRINTF_FIFO: usize = 1 << 20;
+/// Most local memory a thread can have.
+const STACK_MAX: usize = 512 << 10;
+
 /// A context.
 pub struct Context {
     /// Its handle.
@@ -46,8 +50,10 @@ pub struct Context {
     pub shared_config: AtomicU32,
     /// printf output not yet delivered.
     pub printed: Mutex<String>,
+    /// Whether a kernel has printed.
+    has_printed: AtomicBool,
     /// Kernels' malloc heap, made at the first launch.
-    pub heap: std::sync::OnceLock<R<super::launch::Heap>>,
+    heap: Mutex<Option<Arc<super::launch::Heap>>>,
     /// Whether it is the device's primary context.
     pub primary: bool,
 }
@@ -108,11 +114,12 @@ impl Context {
             streams: Mutex::new(Vec::new()),
             per_thread: Mutex::new(HashMap::new()),
             peers: Mutex::new(Vec::new()),
-            limits: Mutex::new([1024, 1 << 20, 8 << 20, 2, 2048, 128, 0]),
+            limits: Mutex::new([1024, PRINTF_FIFO, 8 << 20, 2, 2048, 128, 0]),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(1),
             printed: Mutex::new(String::new()),
-            heap: std::sync::OnceLock::new(),
+            has_printed: AtomicBool::new(false),
+            heap: Mutex::new(None),
             primary,
         });
         CONTEXTS.insert(handle, Arc::clone(&context));
@@ -158,11 +165,69 @@ impl Context {
         self.healthy()
     }
 
+    /// The heap of kernels' malloc; made with `len` bytes the first time.
+    pub fn heap(&self, len: u64) -> R<Arc<super::launch::Heap>> {
+        let mut heap = self.heap.lock();
+        match &*heap {
+            Some(heap) => Ok(Arc::clone(heap)),
+            None => Ok(Arc::clone(heap.insert(Arc::new(super::launch::Heap::create(self, len)?)))),
+        }
+    }
+
+    /// `cuCtxSetLimit`.
+    ///
+    /// # Errors
+    /// CUDA_ERROR_UNSUPPORTED_LIMIT for a limit that this device does not have; CUDA_ERROR_INVALID_VALUE for a value out of range, and for
+    /// sizes of buffers that kernels have begun to use.
+    pub fn set_limit(&self, limit: u32, value: usize) -> R {
+        self.has_limit(limit)?;
+        match limit {
+            0 => ensure(value <= STACK_MAX, CUresult::INVALID_VALUE)?,
+            1 => ensure(!self.has_printed.load(Ordering::Acquire), CUresult::INVALID_VALUE)?,
+            2 => {
+                ensure(value as u64 <= self.device.arena.capacity_and_free().0, CUresult::INVALID_VALUE)?;
+                let unused = self.heap.lock().as_ref().map(|heap| !heap.used());
+                ensure(unused != Some(false), CUresult::INVALID_VALUE)?;
+                if unused.is_some() {
+                    // Made for launches that did not use it: no work may be under way when it goes.
+                    self.all_streams().iter().for_each(|s| s.mark().wait());
+                    if let Some(heap) = self.heap.lock().take() {
+                        heap.free();
+                    }
+                }
+            }
+            5 => ensure(value <= 128, CUresult::INVALID_VALUE)?,
+            6 => ensure(value as i64 <= i64::from(self.device.attribute(108)?), CUresult::INVALID_VALUE)?,
+            _ => {}
+        }
+        self.limits.lock()[limit as usize] = value;
+        Ok(())
+    }
+
+    /// `cuCtxGetLimit`.
+    pub fn limit(&self, limit: u32) -> R<usize> {
+        self.has_limit(limit)?;
+        Ok(self.limits.lock()[limit as usize])
+    }
+
+    /// Launches from kernels went with capability 9.0, and persisting L2 came with 8.0.
+    fn has_limit(&self, limit: u32) -> R {
+        let there = match limit {
+            3 | 4 => self.device.cc.0 < 9,
+            6 => self.device.cc.0 >= 8,
+            _ => (limit as usize) < LIMITS,
+        };
+        ensure(there, CUresult::UNSUPPORTED_LIMIT)
+    }
+
     /// Takes printf output of a kernel; delivered at synchronisation, or when much has gathered.
     pub fn print(&self, text: &str) {
+        self.has_printed.store(true, Ordering::Release);
+        // Hardware loses what does not fit into its buffer; here it is delivered early.
+        let room = self.limits.lock()[1];
         let mut printed = self.printed.lock();
         printed.push_str(text);
-        let much = printed.len() > 1 << 20;
+        let much = printed.len() > room;
         drop(printed);
         if much {
             self.flush_printf();

@@ -194,7 +194,7 @@ impl Device {
             83 => 1,                                    // MANAGED_MEMORY
             84 => 0,                                    // MULTI_GPU_BOARD
             85 => self.ordinal as i32,                  // MULTI_GPU_BOARD_GROUP_ID
-            86 => 0,                                    // HOST_NATIVE_ATOMIC_SUPPORTED
+            86 => 1,                                    // HOST_NATIVE_ATOMIC_SUPPORTED
             87 => 2,                                    // SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO
             88 => 0,                                    // PAGEABLE_MEMORY_ACCESS
             89 => 1,                                    // CONCURRENT_MANAGED_ACCESS
@@ -211,7 +211,9 @@ impl Device {
             103 => 1,                                   // HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED
             104 | 105 => 0,                             // other shareable handle types
             106 => self.blocks_per_multiprocessor() as i32,
-            107..=110 => 0,                             // compression, persisting L2, access policy window, RDMA with virtual memory
+            107 | 110 => 0,                             // GENERIC_COMPRESSION, GPU_DIRECT_RDMA_WITH_CUDA_VMM
+            108 => if self.cc.0 >= 8 { 3 << 20 } else { 0 },            // MAX_PERSISTING_L2_CACHE_SIZE
+            109 => if self.cc.0 >= 8 { 128 << 20 } else { 0 },          // MAX_ACCESS_POLICY_WINDOW_SIZE
             111 => shared_reserved,                     // RESERVED_SHARED_MEMORY_PER_BLOCK
             112 => 0,                                   // SPARSE_CUDA_ARRAY_SUPPORTED
             113 => 1,                                   // READ_ONLY_HOST_REGISTER_SUPPORTED
@@ -224,7 +226,7 @@ impl Device {
             125 => 1,                                   // IPC_EVENT_SUPPORTED
             126 => 1,                                   // MEM_SYNC_DOMAIN_COUNT
             127 | 128 => 0,                             // TENSOR_MAP_ACCESS, HANDLE_TYPE_FABRIC
-            129 => 1,                                   // UNIFIED_FUNCTION_POINTERS
+            129 => 0,                                   // UNIFIED_FUNCTION_POINTERS
             130 => 0,                                   // NUMA_CONFIG: none
             131 => -1,                                  // NUMA_ID
             132 | 133 => 0,                             // MULTICAST, MPS

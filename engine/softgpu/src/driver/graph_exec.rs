@@ -256,8 +256,12 @@ impl Exec {
         let freed: HashSet<u64> = entries.iter().filter_map(|e| if let Body::Free(address) = e.body { Some(address) } else { None }).collect();
         let kept = || entries.iter().filter_map(|e| if let Body::Alloc(memory) = &e.body { Some(memory) } else { None });
         ensure(self.flags & AUTO_FREE_ON_LAUNCH != 0 || !kept().any(|memory| memory.is_allocated()), CUresult::INVALID_VALUE)?;
-        kept().for_each(|memory| drop(memory.allocate()));
-        freed.iter().for_each(|&address| drop(graph_memory::freed(address)));
+        for memory in kept() {
+            memory.allocate();
+        }
+        for &address in &freed {
+            graph_memory::freed(address);
+        }
         Ok(())
     }
 }
@@ -326,10 +330,10 @@ impl ExecList {
                     // A graph may have kernels of several contexts; each runs in its own.
                     let owner = launch.function.module.ctx;
                     if owner == ctx.handle {
-                        launch.run(ctx)?;
+                        launch.run(ctx, stream.priority())?;
                     } else {
                         let owner = CONTEXTS.find(owner).ok_or(CUresult::CONTEXT_IS_DESTROYED)?;
-                        launch.run(&owner).inspect_err(|&code| owner.poison(code))?;
+                        launch.run(&owner, stream.priority()).inspect_err(|&code| owner.poison(code))?;
                     }
                 }
                 Body::Memcpy(copy) => copy.run(),

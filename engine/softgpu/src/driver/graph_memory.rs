@@ -75,7 +75,8 @@ impl GraphMemory {
         if let Some(old) = space().remove(start, |a| matches!(a.kind, Kind::Pool | Kind::Device)) {
             memory::pool::forget(&old);
             device = old.device;
-            let new = space().insert(New { start, len, kind: Kind::Graph, device, ctx: 0, flags: 0, pool: 0 });
+            let new = New { start, len, kind: Kind::Graph, device, ctx: 0, flags: 0, pool: 0 };
+            let new = space().insert_backed(new, old.backing.clone());
             let visible = peers.iter().fold(old.visible.load(Ordering::Relaxed), |mask, peer| mask | 1 << peer);
             space().set_visible(&new, visible);
         }

@@ -11,11 +11,13 @@ use super::{journal, memory, report};
 use crate::exec::{self, DeviceHeap, DeviceView, FreeListHeap, Kernel, Launch, Limits};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The heap of kernels' malloc in one context (CU_LIMIT_MALLOC_HEAP_SIZE).
 pub struct Heap {
     heap: FreeListHeap,
+    start: u64,
+    used: AtomicBool,
 }
 
 /// A launch as data: what a stream or a graph node holds.
@@ -33,6 +35,8 @@ pub struct KernelLaunch {
     pub params: Vec<u8>,
     /// Whether all blocks run at once and may synchronise.
     pub cooperative: bool,
+    /// A priority of its own, in the place of the stream's.
+    pub priority: Option<i32>,
 }
 
 /// Where the caller put the parameters: one of two forms.
@@ -80,21 +84,34 @@ pub fn pack(kernel: &Kernel, source: ParamSource) -> R<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Refuses attributes that would change the meaning of a launch; returns whether it is cooperative.
-pub fn read_attributes(attributes: &[CUlaunchAttribute]) -> R<bool> {
-    let mut cooperative = false;
+/// What the attributes of a launch or of a kernel node say.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// All blocks run at once.
+    pub cooperative: bool,
+    /// CU_LAUNCH_ATTRIBUTE_PRIORITY.
+    pub priority: Option<i32>,
+}
+
+/// Reads the attributes of a launch; refuses those that would change its meaning in a way this device does not know.
+pub fn read_attributes(attributes: &[CUlaunchAttribute]) -> R<Attributes> {
+    let mut read = Attributes::default();
     for attribute in attributes {
         let word = |i: usize| u32::from_le_bytes(attribute.value[i * 4..i * 4 + 4].try_into().unwrap_or_default());
         match attribute.id {
-            2 => cooperative = word(0) != 0,
-            // Hints and orders that a device without overlap of dependent launches satisfies anyway.
-            0 | 1 | 3 | 5 | 6 | 8 | 9 | 10 | 14 => {}
+            2 => read.cooperative = word(0) != 0,
+            8 => read.priority = Some((word(0) as i32).clamp(super::stream::GREATEST_PRIORITY, 0)),
+            // Hints, and orders that a device without overlap of dependent launches satisfies anyway: ignored, access policy window,
+            // synchronisation policy, cluster scheduling, programmatic serialisation, memory synchronisation domains, carve-out.
+            0 | 1 | 3 | 5 | 6 | 9 | 10 | 14 => {}
+            // Clusters of one block are what every launch has.
             4 | 11 => ensure([word(0), word(1), word(2)].iter().all(|&n| n <= 1), CUresult::NOT_SUPPORTED)?,
+            // Events that blocks trigger, device-updatable nodes.
             7 | 12 | 13 => return Err(CUresult::NOT_SUPPORTED),
             _ => return Err(CUresult::INVALID_VALUE),
         }
     }
-    Ok(cooperative)
+    Ok(read)
 }
 
 /// Blocks of a kernel that fit on one multiprocessor at the same time.
@@ -158,11 +175,11 @@ impl KernelLaunch {
         });
     }
 
-    /// Runs the grid. A fault is reported and returned as its code.
-    pub fn run(&self, ctx: &Arc<Context>) -> R {
+    /// Runs the grid with its stream's priority. A fault is reported and returned as its code.
+    pub fn run(&self, ctx: &Arc<Context>, priority: i32) -> R {
         let device = ctx.device;
         let limits = *ctx.limits.lock();
-        let heap = ctx.heap.get_or_init(|| make_heap(ctx, limits[2] as u64)).as_ref().map_err(|&e| e)?;
+        let heap = ctx.heap(limits[2] as u64)?;
         let workspace = if self.cooperative { Workspace::new(ctx)? } else { Workspace(0) };
         let memory = space().snapshot(device.ordinal, ctx.reachable());
         let symbols = &self.function.module.symbols;
@@ -175,8 +192,12 @@ impl KernelLaunch {
             symbol: &|name| symbols.get(name).map(|&(start, _)| start),
             memory: &memory,
             print: &|text| ctx.print(text),
-            heap,
-            limits: Limits { max_back_edges: 0, stack_bytes: limits[0].clamp(1024, 512 << 10) as u32 },
+            heap: &*heap,
+            limits: Limits {
+                max_back_edges: 0,
+                stack_bytes: limits[0].clamp(1024, 512 << 10) as u32,
+                priority: self.priority.unwrap_or(priority),
+            },
             stop: &ctx.stop,
             cooperative: self.cooperative,
             deterministic: false,
@@ -232,14 +253,30 @@ fn describe_param(bytes: &[u8]) -> String {
     text
 }
 
-fn make_heap(ctx: &Context, len: u64) -> R<Heap> {
-    let start = ctx.device.arena.allocate(len, 4096)?;
-    space().insert(New { start, len, kind: Kind::Heap, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
-    Ok(Heap { heap: FreeListHeap::new(start, start + len) })
+impl Heap {
+    /// Takes `len` bytes of the device for it.
+    pub fn create(ctx: &Context, len: u64) -> R<Heap> {
+        let start = ctx.device.arena.allocate(len, 4096)?;
+        space().insert(New { start, len, kind: Kind::Heap, device: ctx.device.ordinal, ctx: ctx.handle, flags: 0, pool: 0 });
+        Ok(Heap { heap: FreeListHeap::new(start, start + len), start, used: AtomicBool::new(false) })
+    }
+
+    /// Whether a kernel has asked it for memory.
+    pub fn used(&self) -> bool {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Gives the memory back; no kernel may be running.
+    pub fn free(&self) {
+        if let Some(gone) = space().remove(self.start, |a| a.kind == Kind::Heap) {
+            memory::free_backing(&gone);
+        }
+    }
 }
 
 impl DeviceHeap for Heap {
     fn malloc(&self, bytes: u64) -> u64 {
+        self.used.store(true, Ordering::Release);
         self.heap.malloc(bytes)
     }
     fn free(&self, address: u64) -> bool {

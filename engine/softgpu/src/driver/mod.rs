@@ -17,6 +17,7 @@ pub mod graph_exec;
 pub mod graph_memory;
 pub mod image;
 pub mod ipc;
+pub mod jit;
 pub mod journal;
 pub mod launch;
 pub mod memory;

@@ -1,17 +1,20 @@
 //! Modules, libraries and their functions: PTX compiled by [`crate::exec`], with its variables placed in device memory.
 
-use super::abi::{Host, In, Out};
 use super::context::{CONTEXTS, Context};
 use super::image::{self, ImageError};
+use super::jit::{self, JitOptions};
 use super::memory::{self, Kind, New, space};
 use super::registry::Registry;
 use super::result::{CUresult, R, ensure};
+use super::settings::settings;
 use super::{device, journal, report};
 use crate::exec::{self, CompileErrorKind, CompileOptions, Kernel, Program};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 /// All live modules.
 pub static MODULES: Registry<Module> = Registry::new(6);
@@ -93,60 +96,6 @@ pub struct LibraryKernel {
     pub settable: Arc<Settable>,
 }
 
-/// The JIT option that bounds the registers of a thread.
-pub const CU_JIT_MAX_REGISTERS: u32 = 0;
-
-/// JIT options as the program gives them: numbers and values, of which some are buffers for logs.
-#[derive(Clone, Copy)]
-pub struct JitOptions {
-    /// How many.
-    pub count: u32,
-    /// Which.
-    pub options: In<u32>,
-    /// Their values; sizes of logs are written back.
-    pub values: Out<Host>,
-}
-
-impl JitOptions {
-    /// No options.
-    pub const NONE: JitOptions = JitOptions { count: 0, options: In::NULL, values: Out::NULL };
-
-    /// The value of an option that is a number.
-    pub fn number(&self, option: u32) -> Option<u32> {
-        let options = self.options.list((self.count as usize).min(64)).ok()?;
-        let at = options.iter().position(|&o| o == option)?;
-        Some(In(self.values.0.cast_const().wrapping_add(at)).opt()?.0 as u32)
-    }
-
-    fn log(&self, buffer: u32, text: &str) -> bool {
-        let Ok(options) = self.options.list((self.count as usize).min(64)) else { return false };
-        let value = |wanted: u32| {
-            let at = options.iter().position(|&o| o == wanted)?;
-            Some((at, In(self.values.0.cast_const().wrapping_add(at)).opt()?))
-        };
-        let (Some((_, place)), Some((at, size))) = (value(buffer), value(buffer + 1)) else { return false };
-        let room = size.0 as u32 as usize;
-        if place.0 == 0 || room == 0 {
-            return false;
-        }
-        let _ = Out(place.0 as *mut std::ffi::c_char).put_text(text, room);
-        self.values.put_at(at, Host(text.len().min(room - 1) as u64));
-        true
-    }
-
-    /// CU_JIT_ERROR_LOG_BUFFER; without one, the report's channel.
-    pub fn error(&self, text: &str) {
-        if !self.log(5, text) {
-            report::fault(text);
-        }
-    }
-
-    /// CU_JIT_INFO_LOG_BUFFER.
-    pub fn info(&self, text: &str) {
-        let _ = self.log(3, text);
-    }
-}
-
 fn code_of(kind: CompileErrorKind) -> CUresult {
     match kind {
         CompileErrorKind::InvalidPtx => CUresult::INVALID_PTX,
@@ -156,53 +105,75 @@ fn code_of(kind: CompileErrorKind) -> CUresult {
     }
 }
 
-fn compile_sources(sources: &[String], capability: u32) -> Result<Program, ImageError> {
+/// Modules of up to this many bytes of PTX are compiled as a whole when they are loaded, so that what is wrong with a kernel is said there.
+const EAGER_BYTES: usize = 256 << 10;
+
+/// Links the texts; `registers` (0: none) bounds what kernels say they use.
+fn compile_sources(sources: &[String], capability: u32, registers: u32) -> Result<Program, ImageError> {
     let options = CompileOptions { compute_capability: capability };
-    let compiled = match sources {
-        [one] => exec::compile_text(one, &options),
-        many => many
-            .iter()
-            .map(|s| crate::ptx::parse(s))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| exec::CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })
-            .and_then(|modules| exec::compile(&modules, &options)),
+    let parse = |(i, source): (usize, &String)| {
+        crate::ptx::parse(source).map_err(|e| {
+            let input = if sources.len() > 1 { format!("input {}, ", i + 1) } else { String::new() };
+            (CUresult::INVALID_PTX, format!("ptx: {input}line {}: {}", e.line, e.message))
+        })
     };
-    // A kernel with wrong PTX fails the module, as it does with a hardware driver; one that is only not supported here fails when it is asked for.
-    let program = compiled.and_then(|program| {
-        let wrong = program.kernels.values().filter_map(|k| k.as_ref().err()).find(|e| e.kind == CompileErrorKind::InvalidPtx).cloned();
-        wrong.map_or(Ok(program), Err)
-    });
-    program.map_err(|e| (code_of(e.kind), format!("ptx: {e}")))
+    let modules = sources.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let mut program = exec::compile(modules, &options).map_err(|e| (code_of(e.kind), format!("ptx: {e}")))?;
+    if registers > 0 {
+        program.kernels.bound_registers(registers);
+    }
+    if settings().eager_loading || sources.iter().map(String::len).sum::<usize>() <= EAGER_BYTES {
+        check_all(&program)?;
+    }
+    Ok(program)
 }
 
-/// A compiler for hardware keeps what does not fit into this many registers in local memory; here only the number that is reported changes.
-fn bound_registers(program: &mut Program, most: u32) {
-    for kernel in program.kernels.values_mut().flatten().filter_map(Arc::get_mut) {
-        kernel.registers = kernel.registers.min(most.max(1));
+/// A kernel with wrong PTX fails the module, as it does with a hardware driver; one that is only not supported here fails when it is asked for.
+fn check_all(program: &Program) -> Result<(), ImageError> {
+    let wrong = program.kernels.values().filter_map(|k| k.as_ref().err()).find(|e| e.kind == CompileErrorKind::InvalidPtx);
+    wrong.map_or(Ok(()), |e| Err((code_of(e.kind), format!("ptx: {e}"))))
+}
+
+/// What CU_JIT_LOG_VERBOSE asks for: a line for each kernel.
+fn describe(program: &Program) -> String {
+    let mut text = String::new();
+    for (name, kernel) in &program.kernels {
+        match kernel {
+            Ok(k) => {
+                let _ = writeln!(
+                    text,
+                    "ptx: kernel {name}: {} registers, {} bytes shared, {} bytes local, {} bytes constant memory",
+                    k.registers, k.static_shared_bytes, k.local_bytes, k.const_bytes
+                );
+            }
+            Err(e) => drop(writeln!(text, "ptx: kernel {name} cannot run: {e}")),
+        }
     }
+    text
 }
 
 /// Compiles an image for the devices of this process.
 pub fn compile(bytes: &[u8], jit: &JitOptions) -> R<Arc<Program>> {
+    let began = Instant::now();
+    jit.check()?;
     let capability = device::device(0)?.capability();
-    let compiled = image::sources(bytes, capability).and_then(|sources| {
+    let compiled = jit.target(capability).and_then(|target| image::sources(bytes, target)).and_then(|sources| {
         journal::note_bytes("image", sources.concat().as_bytes());
-        compile_sources(&sources, capability)
+        let registers = match image::register_bound(bytes) {
+            0 => jit.number(jit::MAX_REGISTERS).unwrap_or(0),
+            bound => bound,
+        };
+        compile_sources(&sources, capability, registers)
     });
-    let registers = match image::register_bound(bytes) {
-        0 => jit.number(CU_JIT_MAX_REGISTERS).unwrap_or(0),
-        bound => bound,
-    };
     match compiled {
-        Ok(mut program) => {
-            if registers > 0 {
-                bound_registers(&mut program, registers);
-            }
-            jit.info("");
+        Ok(program) => {
+            jit.logs(&if jit.verbose() { describe(&program) } else { String::new() }, "");
+            jit.time(began);
             Ok(Arc::new(program))
         }
         Err((code, text)) => {
-            jit.error(&text);
+            jit.logs("", &text);
+            jit.time(began);
             Err(code)
         }
     }

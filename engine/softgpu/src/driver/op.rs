@@ -91,7 +91,7 @@ impl Op {
     pub fn run(&self, stream: &Arc<Stream>, ctx: &Arc<Context>) -> R {
         match self {
             Op::Empty | Op::Keep(_) => {}
-            Op::Kernel(launch) => launch.run(ctx)?,
+            Op::Kernel(launch) => launch.run(ctx, stream.priority())?,
             Op::Copy(copy) => copy.run(),
             Op::Fill(fill) => fill.run(),
             Op::Host(function, data) => {

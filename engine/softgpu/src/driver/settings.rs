@@ -20,6 +20,8 @@ pub struct Settings {
     pub report: Option<String>,
     /// `RINGWAY_SOFTGPU_PRINTF`: a file for device printf output; unset is stdout.
     pub printf: Option<String>,
+    /// CUDA's own `CUDA_MODULE_LOADING=EAGER`: kernels are compiled when their module is loaded, not when they are first asked for.
+    pub eager_loading: bool,
     /// `RINGWAY_SOFTGPU_JOURNAL`: a file that gets one JSON line per driver call; `%p` stands for the process id.
     pub journal: Option<String>,
 }
@@ -75,6 +77,7 @@ pub fn settings() -> &'static Settings {
             },
             report: text("RINGWAY_SOFTGPU_REPORT"),
             printf: text("RINGWAY_SOFTGPU_PRINTF"),
+            eager_loading: text("CUDA_MODULE_LOADING").is_some_and(|mode| mode == "EAGER"),
             journal: text("RINGWAY_SOFTGPU_JOURNAL"),
         }
     })

@@ -13,13 +13,20 @@ use super::registry::Registry;
 use super::result::{CUresult, R};
 use super::settings::settings;
 use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// All created streams (default streams have no handle of their own).
 pub static STREAMS: Registry<Stream> = Registry::new(2);
+
+// Attributes of streams, by their `CUlaunchAttributeID`.
+const ACCESS_POLICY_WINDOW: u32 = 1;
+const SYNCHRONIZATION_POLICY: u32 = 3;
+const PRIORITY: u32 = 8;
+const MEM_SYNC_DOMAIN_MAP: u32 = 9;
+const MEM_SYNC_DOMAIN: u32 = 10;
 
 /// `CU_STREAM_NON_BLOCKING`.
 pub const NON_BLOCKING: u32 = 1;
@@ -35,11 +42,13 @@ pub struct Stream {
     /// Creation flags.
     pub flags: u32,
     /// Priority as given, clamped.
-    pub priority: i32,
+    priority: AtomicI32,
     /// Whether this is a legacy default stream.
     pub legacy: bool,
     /// The capture it takes part in.
     pub capture: Mutex<Option<StreamCapture>>,
+    /// What `cuStreamSetAttribute` left, by attribute.
+    attributes: Mutex<HashMap<u32, [u8; 64]>>,
     queue: Mutex<Queue>,
     changed: Condvar,
     done: AtomicU64,
@@ -108,9 +117,10 @@ impl Stream {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             ctx,
             flags,
-            priority,
+            priority: AtomicI32::new(priority),
             legacy,
             capture: Mutex::new(None),
+            attributes: Mutex::default(),
             queue: Mutex::default(),
             changed: Condvar::new(),
             done: AtomicU64::new(0),
@@ -121,6 +131,47 @@ impl Stream {
     pub fn mark(self: &Arc<Self>) -> Mark {
         let seq = self.queue.lock().submitted;
         Mark { stream: Arc::clone(self), seq }
+    }
+
+    /// Its priority: 0 (the lowest) to [`GREATEST_PRIORITY`].
+    pub fn priority(&self) -> i32 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
+    /// `cuStreamGetAttribute`: CUDA_ERROR_INVALID_VALUE for what is no attribute of streams.
+    pub fn attribute(&self, attribute: u32) -> R<[u8; 64]> {
+        let mut value = [0; 64];
+        match attribute {
+            ACCESS_POLICY_WINDOW | MEM_SYNC_DOMAIN => {}
+            SYNCHRONIZATION_POLICY => value[0] = 1,             // automatic
+            PRIORITY => value[..4].copy_from_slice(&self.priority().to_le_bytes()),
+            MEM_SYNC_DOMAIN_MAP => value[1] = 1,                // default 0, remote 1
+            _ => return Err(CUresult::INVALID_VALUE),
+        }
+        Ok(self.attributes.lock().get(&attribute).copied().unwrap_or(value))
+    }
+
+    /// `cuStreamSetAttribute`. Of these only the priority has an effect here.
+    pub fn set_attribute(&self, attribute: u32, value: [u8; 64]) -> R {
+        self.attribute(attribute)?;
+        let word = u32::from_le_bytes([value[0], value[1], value[2], value[3]]);
+        match attribute {
+            SYNCHRONIZATION_POLICY => super::result::ensure((1..=4).contains(&word), CUresult::INVALID_VALUE)?,
+            PRIORITY => {
+                self.priority.store((word as i32).clamp(GREATEST_PRIORITY, 0), Ordering::Relaxed);
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.attributes.lock().insert(attribute, value);
+        Ok(())
+    }
+
+    /// `cuStreamCopyAttributes`.
+    pub fn copy_attributes(&self, from: &Stream) {
+        let all = from.attributes.lock().clone();
+        *self.attributes.lock() = all;
+        self.priority.store(from.priority(), Ordering::Relaxed);
     }
 
     /// Whether all submitted work is done.

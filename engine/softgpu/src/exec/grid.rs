@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::block::{Block, Pass};
 use super::code::{Code, ConstValue, Inst};
 use super::pool;
+use super::turns::Turn;
 use super::warp::WarpFault;
 use super::{Fault, FaultKind, Launch, LaunchStats};
 
@@ -17,6 +18,8 @@ use super::{Fault, FaultKind, Launch, LaunchStats};
 const SPIN_PASSES_BEFORE_NEXT_BLOCK: u32 = 32;
 /// Blocks one thread keeps in flight in a launch that is not cooperative.
 const RESIDENT_BLOCKS_MAX: usize = 64;
+/// How long a thread sleeps while launches of higher priority have blocks to start.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 /// Largest local memory of one block, bytes.
 const LOCAL_BYTES_MAX: u64 = 1 << 32;
 
@@ -43,6 +46,7 @@ pub(super) struct LaunchState<'a> {
     /// Copy of the parameter buffer with the alignment that parameters may have.
     pub params: Vec<u128>,
     pub start: std::time::Instant,
+    turn: Turn,
     next_block: AtomicU64,
     finished: AtomicU64,
     back_edges: AtomicU64,
@@ -67,6 +71,11 @@ fn fault(args: &Launch<'_>, kind: FaultKind, message: String) -> Box<Fault> {
         nearest: None,
         message,
     })
+}
+
+/// A launch that ends before its time.
+fn stopped(message: &str) -> WarpFault {
+    WarpFault { kind: FaultKind::Timeout, inst: std::ptr::null(), lane: 0, address: None, message: message.into() }
 }
 
 impl LaunchState<'_> {
@@ -98,6 +107,9 @@ impl LaunchState<'_> {
 
     fn take_block(&self) -> Option<u64> {
         let b = self.next_block.fetch_add(1, Ordering::Relaxed);
+        if b + 1 >= self.blocks {
+            self.turn.all_started();
+        }
         (b < self.blocks).then_some(b)
     }
 
@@ -116,7 +128,15 @@ impl LaunchState<'_> {
                 return;
             }
             let want = resident.is_empty() || (spin_passes >= patience && resident.len() < limit);
-            if want && !exhausted {
+            let waits = want && !exhausted && !self.turn.may_start();
+            if waits && resident.is_empty() && !self.args.stop.load(Ordering::Relaxed) {
+                // Launches of higher priority go first: help them, or let them have the processor.
+                if !pool::help_above(self.turn.level()) {
+                    std::thread::sleep(PAUSE);
+                }
+                continue;
+            }
+            if want && !exhausted && !waits {
                 match self.take_block() {
                     Some(b) => {
                         let mut block = spare.pop().unwrap_or_else(|| Block::new(self));
@@ -129,6 +149,9 @@ impl LaunchState<'_> {
                 }
             }
             if resident.is_empty() {
+                if waits {
+                    self.record(&stopped("kernel was stopped"), 0, [0; 3]);
+                }
                 return;
             }
             turn %= resident.len();
@@ -167,14 +190,7 @@ impl LaunchState<'_> {
                     && block.passes * u64::from(super::warp::BACK_EDGE_BUDGET) > self.args.limits.max_back_edges;
             if limit_hit || self.args.stop.load(Ordering::Relaxed) {
                 let message = if limit_hit { "kernel ran past the limit set for runaway kernels" } else { "kernel was stopped" };
-                let f = WarpFault {
-                    kind: FaultKind::Timeout,
-                    inst: std::ptr::null(),
-                    lane: 0,
-                    address: None,
-                    message: message.into(),
-                };
-                self.record(&f, 0, block.shared.index);
+                self.record(&stopped(message), 0, block.shared.index);
                 return;
             }
             if idle_passes > 64 {
@@ -248,6 +264,7 @@ pub(super) fn run(args: &Launch<'_>, counting: bool) -> Result<LaunchStats, Box<
         consts,
         symbols,
         start: std::time::Instant::now(),
+        turn: Turn::new(args.limits.priority),
         next_block: AtomicU64::new(0),
         finished: AtomicU64::new(0),
         back_edges: AtomicU64::new(0),
@@ -262,7 +279,7 @@ pub(super) fn run(args: &Launch<'_>, counting: bool) -> Result<LaunchStats, Box<
     } else {
         (pool::thread_count() - 1).min(usize::try_from(blocks - 1).unwrap_or(usize::MAX))
     };
-    pool::run_on_many(helpers, &|| state.work());
+    pool::run_on_many(helpers, state.turn.level(), &|| state.work());
     if let Some(f) = state.fault.lock().unwrap_or_else(|e| e.into_inner()).take() {
         return Err(f);
     }

@@ -20,6 +20,7 @@ pub(crate) mod float;
 mod grid;
 mod heap;
 pub(crate) mod int;
+mod kernels;
 pub(crate) mod lane;
 pub(crate) mod matrix;
 pub(crate) mod mem;
@@ -29,6 +30,7 @@ mod pool;
 pub(crate) mod system;
 pub mod texture;
 pub(crate) mod texture_ops;
+mod turns;
 pub(crate) mod video;
 mod warp;
 pub(crate) mod warp_ops;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use heap::{DeviceHeap, FreeListHeap, NoHeap};
+pub use kernels::Kernels;
 pub use memory_map::{MemoryMap, MemoryRange};
 
 use crate::ptx;
@@ -176,11 +179,11 @@ pub struct Relocation {
     pub shift: u8,
 }
 
-/// A linked, compiled set of modules.
+/// A linked set of modules. Its kernels are compiled when they are asked for.
 #[derive(Debug)]
 pub struct Program {
     /// By entry name: the kernel, or why that one kernel cannot run here.
-    pub kernels: BTreeMap<String, Result<Arc<Kernel>, CompileError>>,
+    pub kernels: Kernels,
     /// Module-scope variables, in declaration order.
     pub globals: Vec<Global>,
     /// Texture and surface references (`.texref`, `.surfref`) among them: by name, whether a surface.
@@ -199,14 +202,14 @@ pub struct Program {
 pub fn compile_text(text: &str, options: &CompileOptions) -> Result<Program, CompileError> {
     let module = ptx::parse(text)
         .map_err(|e| CompileError { line: e.line, message: e.message, kind: CompileErrorKind::InvalidPtx })?;
-    compile(std::slice::from_ref(&module), options)
+    compile(vec![module], options)
 }
 
 /// Links and compiles parsed modules (one for cuModuleLoadData, several for cuLink).
 ///
 /// # Errors
 /// As [`compile_text`].
-pub fn compile(modules: &[ptx::Module], options: &CompileOptions) -> Result<Program, CompileError> {
+pub fn compile(modules: Vec<ptx::Module>, options: &CompileOptions) -> Result<Program, CompileError> {
     crate::ir::compile(modules, options)
 }
 
@@ -217,11 +220,13 @@ pub struct Limits {
     pub max_back_edges: u64,
     /// Stack (local memory) one thread may use for recursion and alloca, bytes (CU_LIMIT_STACK_SIZE).
     pub stack_bytes: u32,
+    /// Priority of the stream, 0 (the lowest) to -5: of blocks that wait to be started, those of the lower number go first.
+    pub priority: i32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_back_edges: 0, stack_bytes: 16 << 10 }
+        Limits { max_back_edges: 0, stack_bytes: 16 << 10, priority: 0 }
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 struct Job {
     /// The work; its borrows are valid while `state.open` or a helper is counted in `state.active`.
     work: &'static (dyn Fn() + Sync),
+    /// Jobs of a higher level are begun first.
+    level: usize,
     state: Mutex<JobState>,
     idle: Condvar,
 }
@@ -68,25 +70,44 @@ fn helper(pool: &'static Pool) {
                 q = pool.wake.wait(q).unwrap_or_else(|e| e.into_inner());
             }
         };
+        job.take_part();
+    }
+}
+
+impl Job {
+    fn take_part(&self) {
         {
-            let mut s = lock(&job.state);
+            let mut s = lock(&self.state);
             if !s.open {
-                continue;
+                return;
             }
             s.active += 1;
         }
         // The work reports its own errors; a panic must not take the helper thread with it.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)()));
-        let mut s = lock(&job.state);
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.work)()));
+        let mut s = lock(&self.state);
         s.active -= 1;
         if s.active == 0 {
-            job.idle.notify_all();
+            self.idle.notify_all();
         }
     }
 }
 
-/// Runs `work` on the calling thread and on up to `helpers` others; returns when every thread that began it is done.
-pub(super) fn run_on_many(helpers: usize, work: &(dyn Fn() + Sync)) {
+/// Takes part in a job of a level above `level`, if one waits for helpers.
+pub(super) fn help_above(level: usize) -> bool {
+    let job = {
+        let mut q = lock(&pool().queue);
+        q.pop_front_if(|job| job.level > level)
+    };
+    job.is_some_and(|job| {
+        job.take_part();
+        true
+    })
+}
+
+/// Runs `work` on the calling thread and on up to `helpers` others; returns when every thread that began it is done. Helpers take the
+/// job of the highest level first.
+pub(super) fn run_on_many(helpers: usize, level: usize, work: &(dyn Fn() + Sync)) {
     if helpers == 0 {
         work();
         return;
@@ -96,6 +117,7 @@ pub(super) fn run_on_many(helpers: usize, work: &(dyn Fn() + Sync)) {
     let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(work) };
     let job = Arc::new(Job {
         work: erased,
+        level,
         state: Mutex::new(JobState { open: true, active: 0 }),
         idle: Condvar::new(),
     });
@@ -112,8 +134,9 @@ pub(super) fn run_on_many(helpers: usize, work: &(dyn Fn() + Sync)) {
     let close = Close(job.clone());
     {
         let mut q = lock(&pool.queue);
+        let at = q.partition_point(|other| other.level >= level);
         for _ in 0..helpers.min(pool.threads) {
-            q.push_back(job.clone());
+            q.insert(at, job.clone());
         }
     }
     pool.wake.notify_all();

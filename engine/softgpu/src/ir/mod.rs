@@ -25,4 +25,4 @@ mod video;
 
 pub use opcode::{Family, OPCODES};
 
-pub(crate) use module::compile;
+pub(crate) use module::{Prepared, compile};

@@ -8,7 +8,7 @@ use super::link;
 use super::operand::{Entity, Result};
 use crate::exec::code::CallSite;
 use crate::exec::{
-    CODE_WINDOW, CompileError, CompileErrorKind, CompileOptions, Global, GlobalSpace, Kernel, Program, Relocation,
+    CODE_WINDOW, CompileError, CompileErrorKind, CompileOptions, Global, GlobalSpace, Kernel, Kernels, Program, Relocation,
 };
 use crate::ptx::{Function, InitValue, Linkage, Module, Operand, Space, Statement, Type, Variable};
 
@@ -345,8 +345,8 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
 }
 
 /// See [`crate::exec::compile`].
-pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Program> {
-    for m in modules {
+pub(crate) fn compile(modules: Vec<Module>, options: &CompileOptions) -> Result<Program> {
+    for m in &modules {
         if m.version > PTX_VERSION_MAX {
             return error(
                 1,
@@ -365,7 +365,8 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
             return error(1, CompileErrorKind::Unsupported, "32-bit addresses");
         }
     }
-    let index = index(modules)?;
+    let modules = modules.into_boxed_slice();
+    let index = index(&modules)?;
     let mut globals = Vec::new();
     let mut references = BTreeMap::new();
     let mut seen = HashSet::new();
@@ -384,19 +385,30 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
     }
     let const_bytes = globals.iter().filter(|g| g.space == GlobalSpace::Const).map(|g| g.size).sum::<u64>();
     let const_bytes = u32::try_from(const_bytes).unwrap_or(u32::MAX);
-    let mut kernels = BTreeMap::new();
-    for name in &index.function_order {
-        let f = index.functions[name];
-        if f.is_entry && f.body.is_some() {
-            kernels.insert(name.to_string(), kernel(f, &index, const_bytes).map(Arc::new));
+    let is_entry = |name: &&&str| index.functions.get(**name).is_some_and(|f| f.is_entry && f.body.is_some());
+    let names: Vec<String> = index.function_order.iter().filter(is_entry).map(|name| (*name).to_string()).collect();
+    let (ptx_version, target) = modules.first().map_or((0, 0), |m| (m.version, m.target));
+    // SAFETY: the index borrows from the boxed modules, whose place in memory is fixed, which nobody changes, and which `Prepared` drops after
+    // the index.
+    let index = unsafe { std::mem::transmute::<ModuleIndex<'_>, ModuleIndex<'static>>(index) };
+    let prepared = Prepared { index, _modules: modules, const_bytes };
+    Ok(Program { kernels: Kernels::new(prepared, names.into_iter()), globals, references, ptx_version, target })
+}
+
+/// Linked modules, of which one kernel after the other can be compiled.
+pub(crate) struct Prepared {
+    /// Borrows from the modules: declared before them, it is dropped before them.
+    index: ModuleIndex<'static>,
+    _modules: Box<[Module]>,
+    const_bytes: u32,
+}
+
+impl Prepared {
+    /// Compiles an entry.
+    pub fn kernel(&self, name: &str) -> Result<Kernel> {
+        match self.index.functions.get(name) {
+            Some(f) => kernel(f, &self.index, self.const_bytes),
+            None => error(0, CompileErrorKind::UnresolvedSymbol, format!("no kernel {name}")),
         }
     }
-    let first = modules.first();
-    Ok(Program {
-        kernels,
-        globals,
-        references,
-        ptx_version: first.map_or(0, |m| m.version),
-        target: first.map_or(0, |m| m.target),
-    })
 }

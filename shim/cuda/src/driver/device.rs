@@ -11,6 +11,7 @@ use ringway_wire::control::DeviceSnapshot;
 const OURS: &[(u32, i32)] = &[
     (19, 0),  // CAN_MAP_HOST_MEMORY
     (83, 0),  // MANAGED_MEMORY
+    (86, 0),  // HOST_NATIVE_ATOMIC_SUPPORTED
     (88, 0),  // PAGEABLE_MEMORY_ACCESS
     (89, 0),  // CONCURRENT_MANAGED_ACCESS
     (91, 0),  // CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM

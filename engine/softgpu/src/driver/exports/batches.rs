@@ -2,6 +2,7 @@
 
 use crate::driver::abi::*;
 use crate::driver::entry::export;
+use crate::driver::memory::array::ARRAYS;
 use crate::driver::memory::copy::{Copy3D, Order, submit_ordered};
 use crate::driver::result::{CUresult, R, ensure};
 use crate::driver::stream::{self, Stream};
@@ -111,27 +112,57 @@ fn submit_all(list: Vec<(Copy3D, Order)>, stream: &Arc<Stream>) -> Result<(), Fa
     Ok(())
 }
 
-/// A copy of a box between two operands.
+/// A copy of a box between two operands. Its extent counts elements: of the array, or bytes where there is none.
 fn boxed(op: &CUDA_MEMCPY3D_BATCH_OP) -> R<(Copy3D, Order)> {
     ensure(op.extent.iter().all(|&n| n > 0) && op.flags & !1 == 0, CUresult::INVALID_VALUE)?;
     let [width, height, depth] = op.extent;
-    let mut p = CUDA_MEMCPY3D { WidthInBytes: width, Height: height, Depth: depth, ..CUDA_MEMCPY3D::default() };
-    (p.srcMemoryType, p.srcDevice, p.srcPitch, p.srcHeight) = operand(&op.src, width, height)?;
-    (p.dstMemoryType, p.dstDevice, p.dstPitch, p.dstHeight) = operand(&op.dst, width, height)?;
+    let element = match (element_of(&op.src)?, element_of(&op.dst)?) {
+        (Some(a), Some(b)) if a != b => return Err(CUresult::INVALID_VALUE),
+        (a, b) => a.or(b).unwrap_or(1),
+    };
+    let bytes = |elements: usize| elements.checked_mul(element).ok_or(CUresult::INVALID_VALUE);
+    let mut p = CUDA_MEMCPY3D { WidthInBytes: bytes(width)?, Height: height, Depth: depth, ..CUDA_MEMCPY3D::default() };
+    let (src, dst) = (side(&op.src, width, height)?, side(&op.dst, width, height)?);
+    (p.srcMemoryType, p.srcDevice, p.srcArray, p.srcHeight) = (src.kind, src.address, src.array, src.layer);
+    (p.dstMemoryType, p.dstDevice, p.dstArray, p.dstHeight) = (dst.kind, dst.address, dst.array, dst.layer);
+    (p.srcPitch, p.dstPitch) = (bytes(src.row)?, bytes(dst.row)?);
+    (p.srcXInBytes, p.srcY, p.srcZ) = (bytes(src.at[0])?, src.at[1], src.at[2]);
+    (p.dstXInBytes, p.dstY, p.dstZ) = (bytes(dst.at[0])?, dst.at[1], dst.at[2]);
     let order = order_of(op.srcAccessOrder)?;
     Ok((checked(Copy3D::from_3d(&p)?)?, order))
 }
 
-/// A pointer operand: of unified memory, with the length of its rows and the height of its layers (0: as the extent).
-fn operand(operand: &CUmemcpy3DOperand, width: usize, height: usize) -> R<(u32, CUdeviceptr, usize, usize)> {
-    let [address, row, layer, _hint] = operand.words;
+/// `CU_MEMCPY_OPERAND_TYPE_POINTER` and `_ARRAY`.
+const POINTER: u32 = 1;
+const ARRAY: u32 = 2;
+
+/// Bytes of an element, if the operand is an array.
+fn element_of(operand: &CUmemcpy3DOperand) -> R<Option<usize>> {
     match operand.kind {
-        1 => {
-            let (row, layer) = (row as usize, layer as usize);
-            ensure((row == 0 || row >= width) && (layer == 0 || layer >= height), CUresult::INVALID_VALUE)?;
-            Ok((4, CUdeviceptr(address), row, layer))
-        }
-        2 => Err(CUresult::NOT_SUPPORTED),
+        POINTER => Ok(None),
+        ARRAY => Ok(Some(ARRAYS.get(operand.words[0])?.format.bytes() as usize)),
         _ => Err(CUresult::INVALID_VALUE),
     }
+}
+
+/// One operand in the terms of `cuMemcpy3D`, in elements.
+#[derive(Default)]
+struct Side {
+    kind: u32,
+    address: CUdeviceptr,
+    array: CUarray,
+    row: usize,
+    layer: usize,
+    at: [usize; 3],
+}
+
+/// A pointer has the length of its rows and the height of its layers (0: as the extent), an array an offset.
+fn side(operand: &CUmemcpy3DOperand, width: usize, height: usize) -> R<Side> {
+    let [first, x, y, z] = operand.words;
+    let [x, y, z] = [x, y, z].map(|word| word as usize);
+    if operand.kind == ARRAY {
+        return Ok(Side { kind: 3, array: CUarray(first), at: [x, y, z], ..Side::default() });
+    }
+    ensure((x == 0 || x >= width) && (y == 0 || y >= height), CUresult::INVALID_VALUE)?;
+    Ok(Side { kind: 4, address: CUdeviceptr(first), row: x, layer: y, ..Side::default() })
 }

@@ -85,16 +85,10 @@ export! {
     cuCtxGetId [cuCtxGetId] [] |_d| (ctx: CUcontext, ctxId: Out<u64>) { ctxId.put(of(ctx)?.id) }
     cuCtxSynchronize [cuCtxSynchronize] [] |_d| () { synchronize(&current()?) }
     cuCtxSynchronize_v2 [cuCtxSynchronize_v2] [] |_d| (ctx: CUcontext) { synchronize(&of(ctx)?) }
-    cuCtxSetLimit [cuCtxSetLimit] [] |_d| (limit: u32, value: usize) {
-        let ctx = current()?;
-        let mut limits = ctx.limits.lock();
-        *limits.get_mut(limit as usize).ok_or(CUresult::UNSUPPORTED_LIMIT)? = value;
-        Ok(())
-    }
+    cuCtxSetLimit [cuCtxSetLimit] [] |_d| (limit: u32, value: usize) { current()?.set_limit(limit, value) }
     cuCtxGetLimit [cuCtxGetLimit] [] |_d| (pvalue: Out<usize>, limit: u32) {
-        let ctx = current()?;
-        let value = ctx.limits.lock().get(limit as usize).copied();
-        pvalue.put(value.ok_or(CUresult::UNSUPPORTED_LIMIT)?)
+        pvalue.required()?;
+        pvalue.put(current()?.limit(limit)?)
     }
     cuCtxGetCacheConfig [cuCtxGetCacheConfig] [] |_d| (pconfig: Out<u32>) { pconfig.put(current()?.cache_config.load(Ordering::Relaxed)) }
     cuCtxSetCacheConfig [cuCtxSetCacheConfig] [] |_d| (config: u32) {

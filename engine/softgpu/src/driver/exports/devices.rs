@@ -98,6 +98,15 @@ export! {
             _ => return Err(CUresult::INVALID_VALUE),
         })
     }
+    cuDeviceGetP2PAtomicCapabilities [cuDeviceGetP2PAtomicCapabilities] [] |_d| (capabilities: List<u32>, operations: In<u32>, count: u32, srcDevice: CUdevice, dstDevice: CUdevice) {
+        let (a, b) = (device(srcDevice.0)?, device(dstDevice.0)?);
+        ensure(a.ordinal != b.ordinal, CUresult::INVALID_DEVICE)?;
+        atomic_capabilities(capabilities, operations, count)
+    }
+    cuDeviceGetHostAtomicCapabilities [cuDeviceGetHostAtomicCapabilities] [] |_d| (capabilities: List<u32>, operations: In<u32>, count: u32, dev: CUdevice) {
+        device(dev.0)?;
+        atomic_capabilities(capabilities, operations, count)
+    }
     cuDeviceGetExecAffinitySupport [cuDeviceGetExecAffinitySupport] [] |_d| (pi: Out<i32>, _kind: u32, dev: CUdevice) {
         device(dev.0)?;
         pi.put(0)
@@ -116,6 +125,28 @@ export! {
         }
         Err(CUresult::NOT_FOUND)
     }
+}
+
+/// What a `CUatomicOperation` does natively. Atomics of kernels are the processor's, on memory of every kind.
+fn atomic_capabilities(out: List<u32>, operations: In<u32>, count: u32) -> R {
+    const SIGNED: u32 = 1;
+    const UNSIGNED: u32 = 2;
+    const REDUCTION: u32 = 4;
+    const WORDS: u32 = 8 | 16;
+    ensure(count > 0 && count <= 1024, CUresult::INVALID_VALUE)?;
+    out.required()?;
+    for (i, operation) in operations.list(count as usize)?.into_iter().enumerate() {
+        out.put_at(i, match operation {
+            0..=2 => SIGNED | UNSIGNED | REDUCTION | WORDS,     // add, min, max
+            3 | 4 => UNSIGNED | REDUCTION | 8,                  // increment, decrement
+            5..=7 => UNSIGNED | REDUCTION | WORDS,              // and, or, exclusive or
+            8 | 9 => UNSIGNED | WORDS,                          // exchange, compare and swap
+            10 => SIGNED | REDUCTION | WORDS,                   // floating-point add
+            11 | 12 => 0,                                       // floating-point min and max
+            _ => return Err(CUresult::INVALID_VALUE),
+        });
+    }
+    Ok(())
 }
 
 fn pci_text(d: &device::Device) -> String {

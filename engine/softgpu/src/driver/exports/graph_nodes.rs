@@ -54,9 +54,13 @@ export! {
     }
     cuGraphKernelNodeSetAttribute [cuGraphKernelNodeSetAttribute] [] |_d| (hNode: CUgraphNode, attr: u32, value: In<CUattributeValue>) {
         let (n, value) = (node(hNode)?, value.get()?.bytes);
-        let cooperative = crate::driver::launch::read_attributes(&[CUlaunchAttribute { id: attr, pad: [0; 4], value }])?;
-        if attr == 2 && let Body::Kernel(launch) = &mut *n.body.lock() {
-            *launch = Arc::new(KernelLaunch { cooperative, ..(**launch).clone() });
+        let read = crate::driver::launch::read_attributes(&[CUlaunchAttribute { id: attr, pad: [0; 4], value }])?;
+        if let Body::Kernel(launch) = &mut *n.body.lock() {
+            match attr {
+                2 => *launch = Arc::new(KernelLaunch { cooperative: read.cooperative, ..(**launch).clone() }),
+                8 => *launch = Arc::new(KernelLaunch { priority: read.priority, ..(**launch).clone() }),
+                _ => {}
+            }
         }
         n.attributes.lock().insert(attr, value);
         Ok(())
@@ -271,6 +275,7 @@ fn kernel(p: &CUDA_KERNEL_NODE_PARAMS) -> R<Body> {
         shared: p.sharedMemBytes,
         params,
         cooperative: false,
+        priority: None,
     };
     launch.check(owner.device)?;
     launch.note();

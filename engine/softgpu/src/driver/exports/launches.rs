@@ -4,7 +4,7 @@ use crate::driver::abi::*;
 use crate::driver::context::current;
 use crate::driver::entry::export;
 use crate::driver::exports::modules::function;
-use crate::driver::launch::{KernelLaunch, ParamSource, occupancy, pack, read_attributes};
+use crate::driver::launch::{Attributes, KernelLaunch, ParamSource, occupancy, pack, read_attributes};
 use crate::driver::op::Op;
 use crate::driver::result::{CUresult, R, ensure};
 use crate::driver::{capture, journal, module, stream};
@@ -12,19 +12,19 @@ use crate::driver::{capture, journal, module, stream};
 export! {
     cuLaunchKernel [cuLaunchKernel] [cuLaunchKernel_ptsz] |d| (f: CUfunction, gridDimX: u32, gridDimY: u32, gridDimZ: u32, blockDimX: u32, blockDimY: u32, blockDimZ: u32,
         sharedMemBytes: u32, hStream: CUstream, kernelParams: In<Host>, extra: In<Host>) {
-        launch(f, [gridDimX, gridDimY, gridDimZ], [blockDimX, blockDimY, blockDimZ], sharedMemBytes, hStream, d, ParamSource { kernel_params: kernelParams, extra }, false)
+        launch(f, [gridDimX, gridDimY, gridDimZ], [blockDimX, blockDimY, blockDimZ], sharedMemBytes, hStream, d, ParamSource { kernel_params: kernelParams, extra }, Attributes::default())
     }
     cuLaunchCooperativeKernel [cuLaunchCooperativeKernel] [cuLaunchCooperativeKernel_ptsz] |d| (f: CUfunction, gridDimX: u32, gridDimY: u32, gridDimZ: u32,
         blockDimX: u32, blockDimY: u32, blockDimZ: u32, sharedMemBytes: u32, hStream: CUstream, kernelParams: In<Host>) {
         let source = ParamSource { kernel_params: kernelParams, extra: In::NULL };
-        launch(f, [gridDimX, gridDimY, gridDimZ], [blockDimX, blockDimY, blockDimZ], sharedMemBytes, hStream, d, source, true)
+        launch(f, [gridDimX, gridDimY, gridDimZ], [blockDimX, blockDimY, blockDimZ], sharedMemBytes, hStream, d, source, Attributes { cooperative: true, priority: None })
     }
     cuLaunchKernelEx [cuLaunchKernelEx] [cuLaunchKernelEx_ptsz] |d| (config: In<CUlaunchConfig>, f: CUfunction, kernelParams: In<Host>, extra: In<Host>) {
         let c = config.get()?;
         ensure(c.numAttrs <= 64, CUresult::INVALID_VALUE)?;
-        let cooperative = read_attributes(&c.attrs.list(c.numAttrs as usize)?)?;
+        let attributes = read_attributes(&c.attrs.list(c.numAttrs as usize)?)?;
         let (grid, block) = ([c.gridDimX, c.gridDimY, c.gridDimZ], [c.blockDimX, c.blockDimY, c.blockDimZ]);
-        launch(f, grid, block, c.sharedMemBytes, c.hStream, d, ParamSource { kernel_params: kernelParams, extra }, cooperative)
+        launch(f, grid, block, c.sharedMemBytes, c.hStream, d, ParamSource { kernel_params: kernelParams, extra }, attributes)
     }
     cuOccupancyMaxActiveBlocksPerMultiprocessor [cuOccupancyMaxActiveBlocksPerMultiprocessor] [] |_d| (numBlocks: Out<i32>, func: CUfunction, blockSize: i32, dynamicSMemSize: usize) {
         active_blocks(numBlocks, func, blockSize, dynamicSMemSize)
@@ -47,23 +47,29 @@ export! {
         let reserved = if ctx.device.cc.0 >= 8 { 1024 } else { 0 };
         dynamicSmemSize.put(share.min(ctx.device.shared_optin()).saturating_sub(f.kernel.static_shared_bytes + reserved) as usize)
     }
-    cuOccupancyMaxPotentialClusterSize [cuOccupancyMaxPotentialClusterSize] [] |_d| (clusterSize: Out<i32>, func: CUfunction, _config: In<CUlaunchConfig>) {
+    cuOccupancyMaxPotentialClusterSize [cuOccupancyMaxPotentialClusterSize] [] |_d| (clusterSize: Out<i32>, func: CUfunction, config: In<CUlaunchConfig>) {
         function(func)?;
+        config.get()?;
         clusterSize.put(1)
     }
-    cuOccupancyMaxActiveClusters [cuOccupancyMaxActiveClusters] [] |_d| (_numClusters: Out<i32>, func: CUfunction, _config: In<CUlaunchConfig>) {
-        function(func)?;
-        Err(CUresult::NOT_SUPPORTED)
+    cuOccupancyMaxActiveClusters [cuOccupancyMaxActiveClusters] [] |_d| (numClusters: Out<i32>, func: CUfunction, config: In<CUlaunchConfig>) {
+        let (ctx, f, c) = (current()?, function(func)?, config.get()?);
+        ensure(c.numAttrs <= 64, CUresult::INVALID_VALUE)?;
+        // Larger clusters than of one block are refused here as they are in a launch.
+        read_attributes(&c.attrs.list(c.numAttrs as usize)?)?;
+        let threads = [c.blockDimX, c.blockDimY, c.blockDimZ].iter().fold(1u32, |n, &d| n.saturating_mul(d));
+        ensure(threads > 0, CUresult::INVALID_VALUE)?;
+        numClusters.put((occupancy(ctx.device, &f.kernel, threads, u64::from(c.sharedMemBytes)) * crate::driver::device::MULTIPROCESSORS) as i32)
     }
 }
 
 #[allow(clippy::too_many_arguments)]
-fn launch(f: CUfunction, grid: [u32; 3], block: [u32; 3], shared: u32, handle: CUstream, default: CUstream, source: ParamSource, cooperative: bool) -> R {
+fn launch(f: CUfunction, grid: [u32; 3], block: [u32; 3], shared: u32, handle: CUstream, default: CUstream, source: ParamSource, attributes: Attributes) -> R {
     let (stream, ctx) = stream::resolve(handle, default)?;
     let function = module::function(f.0, &ctx)?;
     ensure(function.module.ctx == ctx.handle, CUresult::INVALID_CONTEXT)?;
     let params = pack(&function.kernel, source)?;
-    let launch = KernelLaunch { function, grid, block, shared, params, cooperative };
+    let launch = KernelLaunch { function, grid, block, shared, params, cooperative: attributes.cooperative, priority: attributes.priority };
     launch.check(ctx.device)?;
     launch.note();
     // cuLaunchKernelEx has it in a structure

@@ -5,7 +5,8 @@ use crate::driver::context::{Context, current};
 use crate::driver::entry::export;
 use crate::driver::exports::devices::StaticText;
 use crate::driver::image;
-use crate::driver::module::{self, CU_JIT_MAX_REGISTERS, FUNCTIONS, Function, JitOptions, KERNELS, LIBRARIES, LibraryKernel, MODULES};
+use crate::driver::jit::{self, JitOptions};
+use crate::driver::module::{self, FUNCTIONS, Function, KERNELS, LIBRARIES, LibraryKernel, MODULES};
 use crate::driver::objects;
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
@@ -29,7 +30,10 @@ export! {
         current()?;
         module::unload(hmod.0)
     }
-    cuModuleGetLoadingMode [cuModuleGetLoadingMode] [] |_d| (mode: Out<u32>) { mode.put(2) }
+    cuModuleGetLoadingMode [cuModuleGetLoadingMode] [] |_d| (mode: Out<u32>) {
+        // 1 eager, 2 lazy.
+        mode.put(if crate::driver::settings::settings().eager_loading { 1 } else { 2 })
+    }
     cuModuleGetFunction [cuModuleGetFunction] [] |_d| (hfunc: Out<CUfunction>, hmod: CUmodule, name: Text) {
         hfunc.required()?;
         current()?;
@@ -157,7 +161,8 @@ export! {
         current()?;
         let handle = LINKS.reserve();
         let jit = JitOptions { count: numOptions, options, values: *optionValues };
-        let registers = jit.number(CU_JIT_MAX_REGISTERS).unwrap_or(0);
+        jit.check()?;
+        let registers = jit.number(jit::MAX_REGISTERS).unwrap_or(0);
         LINKS.insert(handle, Arc::new(Link { jit: Mutex::new(Options(jit)), registers, sources: Mutex::default(), image: OnceLock::new() }));
         stateOut.put(CUlinkState(handle))
     }
@@ -220,7 +225,7 @@ fn add(link: &Link, kind: u32, bytes: &[u8]) -> R {
             Ok(())
         }
         Err((code, text)) => {
-            link.jit.lock().0.error(&text);
+            link.jit.lock().0.logs("", &text);
             Err(code)
         }
     }

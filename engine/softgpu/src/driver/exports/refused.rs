@@ -32,7 +32,7 @@ refused! {
     cuCoredumpRegisterStartCallback cuCoredumpRegisterCompleteCallback cuCoredumpDeregisterStartCallback
     cuCoredumpDeregisterCompleteCallback
     // devices
-    cuDeviceGetLuid cuDeviceGetHostAtomicCapabilities cuDeviceGetNvSciSyncAttributes cuDeviceTotalMem
+    cuDeviceGetLuid cuDeviceGetNvSciSyncAttributes cuDeviceTotalMem
     // egl-interop
     cuGraphicsEGLRegisterImage cuEGLStreamConsumerConnect cuEGLStreamConsumerConnectWithFlags cuEGLStreamConsumerDisconnect
     cuEGLStreamConsumerAcquireFrame cuEGLStreamConsumerReleaseFrame cuEGLStreamProducerConnect cuEGLStreamProducerDisconnect
@@ -84,8 +84,6 @@ refused! {
     // multicast
     cuMulticastCreate cuMulticastAddDevice cuMulticastBindMem cuMulticastBindMem_v2 cuMulticastBindAddr cuMulticastBindAddr_v2
     cuMulticastUnbind cuMulticastGetGranularity
-    // peer-access
-    cuDeviceGetP2PAtomicCapabilities
     // streams
     cuStreamBeginCaptureToCig_ptsz cuStreamEndCaptureToCig_ptsz cuStreamBeginRecaptureToGraph_ptsz cuStreamBeginRecaptureToGraph
     cuStreamBeginCaptureToCig cuStreamEndCaptureToCig

@@ -20,7 +20,7 @@ export! {
         phStream.put(CUstream(stream::create(flags, priority)?))
     }
     cuStreamDestroy [cuStreamDestroy cuStreamDestroy_v2] [] |_d| (hStream: CUstream) { stream::destroy(hStream.0) }
-    cuStreamGetPriority [cuStreamGetPriority] [cuStreamGetPriority_ptsz] |d| (hStream: CUstream, priority: Out<i32>) { priority.put(find(hStream, d)?.priority) }
+    cuStreamGetPriority [cuStreamGetPriority] [cuStreamGetPriority_ptsz] |d| (hStream: CUstream, priority: Out<i32>) { priority.put(find(hStream, d)?.priority()) }
     cuStreamGetFlags [cuStreamGetFlags] [cuStreamGetFlags_ptsz] |d| (hStream: CUstream, flags: Out<u32>) { flags.put(find(hStream, d)?.flags) }
     cuStreamGetId [cuStreamGetId] [cuStreamGetId_ptsz] |d| (hStream: CUstream, streamId: Out<u64>) { streamId.put(find(hStream, d)?.id) }
     cuStreamGetCtx [cuStreamGetCtx] [cuStreamGetCtx_ptsz] |d| (hStream: CUstream, pctx: Out<CUcontext>) {
@@ -91,26 +91,17 @@ export! {
         put(stream, d, &batch(&paramArray.list(count as usize)?)?)
     }
     cuStreamCopyAttributes [cuStreamCopyAttributes] [cuStreamCopyAttributes_ptsz] |d| (dst: CUstream, src: CUstream) {
-        find(dst, d)?;
-        find(src, d).map(drop)
+        let (to, from) = (find(dst, d)?, find(src, d)?);
+        if to.id != from.id {
+            to.copy_attributes(&from);
+        }
+        Ok(())
     }
     cuStreamGetAttribute [cuStreamGetAttribute] [cuStreamGetAttribute_ptsz] |d| (hStream: CUstream, attr: u32, value_out: Out<CUattributeValue>) {
-        let stream = find(hStream, d)?;
-        let mut value = CUattributeValue { bytes: [0; 64] };
-        match attr {
-            1 | 10 => {}                                                                // access policy window, memory synchronisation domain
-            3 => value.bytes[0] = 1,                                                    // synchronisation policy: automatic
-            8 => value.bytes[..4].copy_from_slice(&stream.priority.to_le_bytes()),
-            9 => value.bytes[..2].copy_from_slice(&[0, 1]),                             // memory synchronisation domain map
-            _ => return Err(CUresult::INVALID_VALUE),
-        }
-        value_out.put(value)
+        value_out.put(CUattributeValue { bytes: find(hStream, d)?.attribute(attr)? })
     }
     cuStreamSetAttribute [cuStreamSetAttribute] [cuStreamSetAttribute_ptsz] |d| (hStream: CUstream, attr: u32, value: In<CUattributeValue>) {
-        find(hStream, d)?;
-        value.get()?;
-        // Hints about caches and waiting: accepted, without effect here.
-        ensure(matches!(attr, 1 | 3 | 8 | 9 | 10), CUresult::INVALID_VALUE)
+        find(hStream, d)?.set_attribute(attr, value.get()?.bytes)
     }
 }
 

@@ -356,13 +356,14 @@ pub fn submit_ordered(mut copy: Copy3D, order: Order, stream: &Arc<Stream>) -> R
     if capture::add(stream, &Op::Copy(copy.clone().into()))? || copy.empty() {
         return Ok(());
     }
-    if journal::on() && space().find(copy.src).is_none_or(|a| a.on_host()) {
+    let on_host = |address: u64, array: &Option<End>| array.is_none() && space().find(address).is_none_or(|a| a.on_host());
+    if journal::on() && on_host(copy.src, &copy.arrays[0]) {
         journal::note_bytes("htod", &gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
     if order == Order::DuringCall {
         copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
-    if journal::on() && space().find(copy.dst).is_none_or(|a| a.on_host()) {
+    if journal::on() && on_host(copy.dst, &copy.arrays[1]) {
         copy.seq = Some(journal::current_seq());
     }
     stream.submit(Op::Copy(copy.into()), Vec::new());

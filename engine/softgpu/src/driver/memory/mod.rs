@@ -77,7 +77,7 @@ pub struct Allocation {
 }
 
 /// What the addresses of a range lead to, as far as it is not said by [`Kind`].
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub enum Backing {
     /// The usual: the device's own memory, the host's, or whatever `cuMemMap` put there.
     #[default]
