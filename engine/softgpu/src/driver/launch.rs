@@ -175,6 +175,7 @@ impl KernelLaunch {
             symbol: &|name| symbols.get(name).map(|&(start, _)| start),
             memory: &memory,
             print: &|text| ctx.print(text),
+            races: &|race| report::fault(&race.to_string()),
             heap,
             limits: Limits { max_back_edges: 0, stack_bytes: limits[0].clamp(1024, 512 << 10) as u32 },
             stop: &ctx.stop,

@@ -157,7 +157,7 @@ fn code_of(kind: CompileErrorKind) -> CUresult {
 }
 
 fn compile_sources(sources: &[String], capability: u32) -> Result<Program, ImageError> {
-    let options = CompileOptions { compute_capability: capability };
+    let options = CompileOptions { compute_capability: capability, races: super::settings::settings().races };
     let compiled = match sources {
         [one] => exec::compile_text(one, &options),
         many => many

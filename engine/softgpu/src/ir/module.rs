@@ -37,6 +37,11 @@ impl<'m> ModuleIndex<'m> {
     }
 }
 
+/// Instructions that all kernels of a program may have together; functions count once for each kernel that reaches them.
+const INSTRUCTIONS_MAX: usize = 8 << 20;
+/// Registers times labels of one function: the size of its tables of live registers, bits.
+const LIVENESS_BITS_MAX: u64 = 1 << 31;
+
 /// Variables in shared memory are aligned to this at most, bytes.
 const SHARED_ALIGN_MAX: u32 = 1024;
 
@@ -56,6 +61,10 @@ pub(super) struct KernelBuild<'m> {
     /// Functions in the program that indirect calls of this kernel may reach have been added.
     pub dynamic_stack: bool,
     pub param_bytes: u32,
+    /// Notes for the race checker are wanted.
+    pub races: bool,
+    /// Shared variables: name, offset, size.
+    pub shared_names: Vec<(String, u32, u32)>,
 }
 
 impl KernelBuild<'_> {
@@ -116,6 +125,9 @@ impl KernelBuild<'_> {
         let size = u32::try_from(v.size()).unwrap_or(u32::MAX);
         self.shared_bytes = at.saturating_add(size).min(1 << 30);
         self.shared.insert(key, at);
+        if self.races {
+            self.shared_names.push((v.name.clone(), at, size));
+        }
         Entity::Shared(at)
     }
 }
@@ -289,7 +301,10 @@ fn global(v: &Variable, index: &ModuleIndex<'_>) -> Result<Global> {
     })
 }
 
-fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Kernel> {
+fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32, races: bool, instructions: &mut usize) -> Result<Kernel> {
+    if f.cluster.iter().any(|n| *n > 1) {
+        return error(f.line, CompileErrorKind::Unsupported, format!("kernel {}: clusters of several blocks", f.name));
+    }
     let mut build = KernelBuild {
         module: index,
         names: Vec::new(),
@@ -302,6 +317,8 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
         edges: Vec::new(),
         has_indirect: false,
         dynamic_stack: false,
+        races,
+        shared_names: Vec::new(),
         param_bytes: f.params.iter().take(1024).fold(0u32, |at, p| {
             // Lowering refuses what exceeds a mebibyte; the bound here keeps the sum in range.
             at.next_multiple_of(p.align.clamp(1, 256)) + u32::try_from(p.size()).unwrap_or(u32::MAX).min(2 << 20)
@@ -315,6 +332,13 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
             return error(f.line, CompileErrorKind::UnresolvedSymbol, format!("function {name} is not defined"));
         };
         let l = Lowerer::lower(&mut build, g)?;
+        if l.classes.len() as u64 * (l.labels as u64 + 1) > LIVENESS_BITS_MAX {
+            return error(g.line, CompileErrorKind::Unsupported, format!("function {name} is too large"));
+        }
+        *instructions = instructions.saturating_add(l.code.len());
+        if *instructions > INSTRUCTIONS_MAX {
+            return error(f.line, CompileErrorKind::Unsupported, "the kernels of this module are too large together");
+        }
         lowered.push(l);
     }
     let taken: Vec<(u32, u32)> = if build.has_indirect {
@@ -385,10 +409,11 @@ pub(crate) fn compile(modules: &[Module], options: &CompileOptions) -> Result<Pr
     let const_bytes = globals.iter().filter(|g| g.space == GlobalSpace::Const).map(|g| g.size).sum::<u64>();
     let const_bytes = u32::try_from(const_bytes).unwrap_or(u32::MAX);
     let mut kernels = BTreeMap::new();
+    let mut instructions = 0;
     for name in &index.function_order {
         let f = index.functions[name];
         if f.is_entry && f.body.is_some() {
-            kernels.insert(name.to_string(), kernel(f, &index, const_bytes).map(Arc::new));
+            kernels.insert(name.to_string(), kernel(f, &index, const_bytes, options.races, &mut instructions).map(Arc::new));
         }
     }
     let first = modules.first();
