@@ -3,7 +3,7 @@
 use ringway_softgpu::exec::{CompileOptions, compile_text};
 
 fn main() {
-    let options = CompileOptions { compute_capability: 121 };
+    let options = CompileOptions { compute_capability: 121, ..CompileOptions::default() };
     let (mut good, mut bad) = (0, 0);
     for path in std::env::args().skip(1) {
         let text = match std::fs::read(&path) {

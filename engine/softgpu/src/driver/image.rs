@@ -20,8 +20,12 @@ const ELF: u32 = 0x464c_457f;
 const LINKED: u64 = u64::from_le_bytes(*b"RWGLINK\x01");
 /// Length of what precedes the texts: magic, length of the whole, bound on registers (0: none).
 const LINKED_HEADER: usize = 24;
-/// No image part may be larger than this.
+/// No image may be larger than this, bytes.
 const MAX: u64 = 1 << 30;
+/// No PTX text may be larger than this when it is unpacked, bytes.
+const TEXT_MAX: u64 = 1 << 28;
+/// LZ4 cannot shrink further than to one byte of this many.
+const LZ4_RATIO_MAX: u64 = 255;
 
 const KIND_PTX: u16 = 1;
 const FLAG_LZ4: u64 = 0x2000;
@@ -67,7 +71,10 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
         WRAPPER => {
             // SAFETY: a wrapper is 24 bytes; the container's address is at offset 8.
             let inner = unsafe { ((address + 8) as *const u64).read_unaligned() };
-            ensure(inner != 0 && inner != address, CUresult::INVALID_IMAGE)?;
+            ensure(inner != 0, CUresult::INVALID_IMAGE)?;
+            // SAFETY: the wrapper points to a container by its format, which begins with its magic.
+            let magic = unsafe { (inner as *const u32).read_unaligned() };
+            ensure(magic != WRAPPER, CUresult::INVALID_IMAGE)?;
             // SAFETY: the wrapper points to a container by its format; `bytes_at` checks its magic.
             unsafe { bytes_at(inner) }
         }
@@ -164,18 +171,26 @@ fn best(bytes: &[u8], capability: u32) -> Result<String, ImageError> {
 }
 
 fn unpack(entry: &Entry<'_>) -> Result<Vec<u8>, ImageError> {
-    if entry.unpacked_len > MAX {
+    if entry.unpacked_len >= TEXT_MAX {
         return Err(bad("a fatbin entry is too long"));
     }
     let len = entry.unpacked_len as usize;
+    let short = || bad("a fatbin entry does not hold what its header states");
     if entry.flags & FLAG_LZ4 != 0 {
+        if entry.unpacked_len > entry.payload.len() as u64 * LZ4_RATIO_MAX {
+            return Err(short());
+        }
         return lz4_flex::block::decompress(entry.payload, len).map_err(|e| bad(format!("a fatbin entry's LZ4 data is damaged: {e}")));
     }
     if entry.flags & FLAG_ZSTD != 0 {
         let damaged = |e: &dyn std::fmt::Display| bad(format!("a fatbin entry's zstd data is damaged: {e}"));
         let mut out = Vec::new();
         let reader = ruzstd::decoding::StreamingDecoder::new(entry.payload).map_err(|e| damaged(&e))?;
-        reader.take(MAX).read_to_end(&mut out).map_err(|e| damaged(&e))?;
+        // One byte more than stated is enough to see that there is more.
+        reader.take(entry.unpacked_len + 1).read_to_end(&mut out).map_err(|e| damaged(&e))?;
+        if out.len() != len {
+            return Err(short());
+        }
         return Ok(out);
     }
     Ok(entry.payload.to_vec())

@@ -192,6 +192,7 @@ impl KernelLaunch {
             symbol: &|name| symbols.get(name).map(|&(start, _)| start),
             memory: &memory,
             print: &|text| ctx.print(text),
+            races: &|race| report::fault(&race.to_string()),
             heap: &*heap,
             limits: Limits {
                 max_back_edges: 0,

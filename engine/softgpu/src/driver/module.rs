@@ -110,7 +110,7 @@ const EAGER_BYTES: usize = 256 << 10;
 
 /// Links the texts; `registers` (0: none) bounds what kernels say they use.
 fn compile_sources(sources: &[String], capability: u32, registers: u32) -> Result<Program, ImageError> {
-    let options = CompileOptions { compute_capability: capability };
+    let options = CompileOptions { compute_capability: capability, races: settings().races };
     let parse = |(i, source): (usize, &String)| {
         crate::ptx::parse(source).map_err(|e| {
             let input = if sources.len() > 1 { format!("input {}, ", i + 1) } else { String::new() };

@@ -16,6 +16,8 @@ pub struct Settings {
     pub latency: Duration,
     /// `RINGWAY_SOFTGPU_TIMEOUT_S`: a kernel that runs longer ends with CUDA_ERROR_LAUNCH_TIMEOUT (default 0: never).
     pub kernel_timeout: Option<Duration>,
+    /// `RINGWAY_SOFTGPU_RACES`: `1`: kernels check their accesses to shared memory for races.
+    pub races: bool,
     /// `RINGWAY_SOFTGPU_REPORT`: where the memory checker's report goes: unset is stderr, `quiet` is nowhere, else a file.
     pub report: Option<String>,
     /// `RINGWAY_SOFTGPU_PRINTF`: a file for device printf output; unset is stdout.
@@ -75,6 +77,7 @@ pub fn settings() -> &'static Settings {
                 0 => None,
                 seconds => Some(Duration::from_secs(seconds)),
             },
+            races: text("RINGWAY_SOFTGPU_RACES").as_deref() == Some("1"),
             report: text("RINGWAY_SOFTGPU_REPORT"),
             printf: text("RINGWAY_SOFTGPU_PRINTF"),
             eager_loading: text("CUDA_MODULE_LOADING").is_some_and(|mode| mode == "EAGER"),

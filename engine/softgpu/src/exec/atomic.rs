@@ -31,11 +31,17 @@ pub(crate) enum AtomicOp {
     AddBf2,
     MinH,
     MaxH,
+    MinBf,
+    MaxBf,
+    MinH2,
+    MaxH2,
+    MinBf2,
+    MaxBf2,
 }
 
-const OPS: [AtomicOp; 19] = {
+const OPS: [AtomicOp; 25] = {
     use AtomicOp::*;
-    [And, Or, Xor, Exch, Cas, Add, Inc, Dec, MinU, MaxU, MinS, MaxS, AddF, AddH, AddBf, AddH2, AddBf2, MinH, MaxH]
+    [And, Or, Xor, Exch, Cas, Add, Inc, Dec, MinU, MaxU, MinS, MaxS, AddF, AddH, AddBf, AddH2, AddBf2, MinH, MaxH, MinBf, MaxBf, MinH2, MaxH2, MinBf2, MaxBf2]
 };
 
 /// The `e` field: operation, size in bytes, space, and how many elements the alignment is that of (a power of two).
@@ -45,6 +51,17 @@ pub(crate) fn pack(op: AtomicOp, size: u32, elements: u32, space: u8) -> u32 {
 
 fn half_sum(a: u16, b: u16, bf: bool) -> u16 {
     to_half(from_half(a, bf) + from_half(b, bf), bf)
+}
+
+/// min or max of halves: a NaN loses, -0 is below +0.
+fn extreme_half(a: u16, b: u16, max: bool, bf: bool) -> u16 {
+    let (x, y) = (from_half(a, bf), from_half(b, bf));
+    match (x.is_nan(), y.is_nan()) {
+        (true, true) => 0x7fff,
+        (true, false) => b,
+        (false, true) => a,
+        _ => if x.total_cmp(&y).is_lt() != max { a } else { b },
+    }
 }
 
 fn apply32(op: AtomicOp, old: u32, b: u32, c: u32) -> u32 {
@@ -63,12 +80,19 @@ fn apply32(op: AtomicOp, old: u32, b: u32, c: u32) -> u32 {
         MinS => (old as i32).min(b as i32) as u32,
         MaxS => (old as i32).max(b as i32) as u32,
         AddF => (f32::from_bits(old) + f32::from_bits(b)).to_bits(),
-        AddH2 | AddBf2 => {
-            let bf = op == AddBf2;
-            let part = |s: u32| u32::from(half_sum((old >> s) as u16, (b >> s) as u16, bf));
+        AddH2 | AddBf2 | MinH2 | MaxH2 | MinBf2 | MaxBf2 => {
+            let one = match op {
+                AddH2 => AddH,
+                AddBf2 => AddBf,
+                MinH2 => MinH,
+                MaxH2 => MaxH,
+                MinBf2 => MinBf,
+                _ => MaxBf,
+            };
+            let part = |s: u32| u32::from(apply16(one, (old >> s) as u16, (b >> s) as u16, 0));
             part(0) | part(16) << 16
         }
-        AddH | AddBf | MinH | MaxH => u32::from(apply16(op, old as u16, b as u16, c as u16)),
+        AddH | AddBf | MinH | MaxH | MinBf | MaxBf => u32::from(apply16(op, old as u16, b as u16, c as u16)),
     }
 }
 
@@ -77,6 +101,8 @@ fn apply16(op: AtomicOp, old: u16, b: u16, c: u16) -> u16 {
     match op {
         AddH => half_sum(old, b, false),
         AddBf => half_sum(old, b, true),
+        MinH | MaxH => extreme_half(old, b, op == MaxH, false),
+        MinBf | MaxBf => extreme_half(old, b, op == MaxBf, true),
         Exch => b,
         Cas => if old == b { c } else { old },
         _ => old,

@@ -3,18 +3,24 @@
 use super::grid::LaunchState;
 use super::warp::{Aligned, Stop, Wait, Warp, WarpFault};
 use super::FaultKind;
+use super::races::Races;
+
+/// Barriers of a block: those with numbers, and the cluster's.
+const BARRIERS: usize = 17;
 
 /// What the warps of a block share besides memory.
 pub(super) struct BlockShared {
     pub index: [u32; 3],
     /// Threads that have not exited.
     pub live: u32,
-    arrived: [u32; 16],
-    threads: [u32; 16],
-    expected: [u32; 16],
-    ones: [u32; 16],
+    arrived: [u32; BARRIERS],
+    threads: [u32; BARRIERS],
+    expected: [u32; BARRIERS],
+    ones: [u32; BARRIERS],
     /// Barriers at which somebody has arrived.
     active: u32,
+    /// The race checker's state, where the kernel was compiled for it.
+    pub races: Option<Box<Races>>,
 }
 
 impl BlockShared {
@@ -59,11 +65,12 @@ impl Block {
         let mut shared = Box::new(BlockShared {
             index: [0; 3],
             live: 0,
-            arrived: [0; 16],
-            threads: [0; 16],
-            expected: [0; 16],
-            ones: [0; 16],
+            arrived: [0; BARRIERS],
+            threads: [0; BARRIERS],
+            expected: [0; BARRIERS],
+            ones: [0; BARRIERS],
             active: 0,
+            races: state.code.races.then(|| Box::new(Races::new(state.shared_size, warp_count))),
         });
         let mut warps = Vec::with_capacity(warp_count as usize);
         for k in 0..warp_count {
@@ -92,7 +99,10 @@ impl Block {
         let s = &mut *self.shared;
         s.index = [(linear % gx) as u32, (linear / gx % gy) as u32, (linear / gx / gy) as u32];
         s.live = state.threads;
-        (s.arrived, s.threads, s.expected, s.ones, s.active) = ([0; 16], [0; 16], [0; 16], [0; 16], 0);
+        (s.arrived, s.threads, s.expected, s.ones, s.active) = ([0; BARRIERS], [0; BARRIERS], [0; BARRIERS], [0; BARRIERS], 0);
+        if let Some(r) = &mut s.races {
+            r.reset();
+        }
         self.done = 0;
         self.back_edges = 0;
         self.passes = 0;
@@ -119,6 +129,9 @@ impl Block {
                 continue;
             }
             let (ones, threads) = (s.ones[k], s.threads[k]);
+            if let Some(r) = &mut s.races {
+                r.completed(k, s.expected[k] == 0);
+            }
             (s.arrived[k], s.threads[k], s.expected[k], s.ones[k]) = (0, 0, 0, 0);
             s.active &= !(1 << k);
             for w in &mut self.warps {

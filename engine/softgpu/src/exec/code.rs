@@ -123,6 +123,10 @@ pub(crate) struct Code {
     pub static_shared_bytes: u32,
     /// Where dynamic shared memory begins.
     pub dynamic_shared_at: u32,
+    /// The race checker's notes are in the code.
+    pub races: bool,
+    /// Shared variables: name, offset, size; for the race checker's reports.
+    pub shared_names: Vec<(String, u32, u32)>,
 }
 
 // SAFETY: function pointers and plain data; nothing is mutated after construction.

@@ -259,6 +259,9 @@ impl Op for Sleep {
     }
 }
 
+/// Number of the barrier of a cluster, which only `barrier.cluster` names (flags 1).
+pub(crate) const CLUSTER_BARRIER: u32 = 16;
+
 /// bar/barrier: a = barrier id register, b = thread count register or NONE; imm bits 0..8 the kind (0 sync, 1 arrive),
 /// bits 8.. the reduction (0 none, 1 popc, 2 and, 3 or) with predicate c (e = 1: negated), result in d.
 pub(super) struct Barrier;
@@ -268,7 +271,7 @@ impl Op for Barrier {
         unsafe {
             let lane = w.leader();
             let id = lane32(w, i.a, lane);
-            if id >= 16 {
+            if id >= CLUSTER_BARRIER && i.flags == 0 {
                 return w.fail(FaultKind::IllegalInstruction, i, lane, format!("barrier {id}; there are 16"));
             }
             let expected = if i.b == NONE { 0 } else { lane32(w, i.b, lane) };

@@ -37,14 +37,14 @@ pub(super) fn ftz<const F: bool>(x: f32) -> f32 {
 macro_rules! min_max {
     ($min:ident, $max:ident, $t:ty) => {
         #[inline(always)]
-        fn $min(a: $t, b: $t) -> $t {
+        pub(super) fn $min(a: $t, b: $t) -> $t {
             let r = if a < b { a } else { b };
             let r = if a == b { <$t>::from_bits(a.to_bits() | b.to_bits()) } else { r };
             let r = if b.is_nan() { a } else { r };
             if a.is_nan() { b } else { r }
         }
         #[inline(always)]
-        fn $max(a: $t, b: $t) -> $t {
+        pub(super) fn $max(a: $t, b: $t) -> $t {
             let r = if a > b { a } else { b };
             let r = if a == b { <$t>::from_bits(a.to_bits() & b.to_bits()) } else { r };
             let r = if b.is_nan() { a } else { r };

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::block::{Block, Pass};
 use super::code::{Code, ConstValue, Inst};
 use super::pool;
+use super::races::Reported;
 use super::turns::Turn;
 use super::warp::WarpFault;
 use super::{Fault, FaultKind, Launch, LaunchStats};
@@ -55,6 +56,7 @@ pub(super) struct LaunchState<'a> {
     instructions: AtomicU64,
     failed: AtomicBool,
     fault: Mutex<Option<Box<Fault>>>,
+    pub reported: Reported,
 }
 
 // SAFETY: shared read-only apart from atomics and the mutex; the code pointer stays valid for the launch.
@@ -272,6 +274,7 @@ pub(super) fn run(args: &Launch<'_>, counting: bool) -> Result<LaunchStats, Box<
         instructions: AtomicU64::new(0),
         failed: AtomicBool::new(false),
         fault: Mutex::new(None),
+        reported: Reported::default(),
     };
     let deterministic = args.deterministic || std::env::var_os("RINGWAY_SOFTGPU_DETERMINISTIC").is_some_and(|v| v == "1");
     let helpers = if deterministic {

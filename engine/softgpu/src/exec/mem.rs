@@ -24,7 +24,7 @@ pub(crate) mod space {
 }
 
 /// Bits that select a window of generic addresses.
-const WINDOW_MASK: u64 = !0xfff_ffff_ffff;
+pub(super) const WINDOW_MASK: u64 = !0xfff_ffff_ffff;
 
 /// Address of a lane: register a plus the immediate.
 ///

@@ -12,6 +12,7 @@
 pub(crate) mod access;
 pub(crate) mod asynchronous;
 pub(crate) mod atomic;
+pub(crate) mod atomic128;
 mod block;
 pub(crate) mod code;
 pub(crate) mod control;
@@ -23,10 +24,12 @@ pub(crate) mod int;
 mod kernels;
 pub(crate) mod lane;
 pub(crate) mod matrix;
+pub(crate) mod matrix_bits;
 pub(crate) mod mem;
 mod memory_map;
 pub(crate) mod packed;
 mod pool;
+pub(crate) mod races;
 pub(crate) mod system;
 pub mod texture;
 pub(crate) mod texture_ops;
@@ -43,6 +46,7 @@ use std::sync::atomic::AtomicBool;
 pub use heap::{DeviceHeap, FreeListHeap, NoHeap};
 pub use kernels::Kernels;
 pub use memory_map::{MemoryMap, MemoryRange};
+pub use races::Race;
 
 use crate::ptx;
 
@@ -60,11 +64,13 @@ pub const CODE_WINDOW: u64 = 0xf000_0000_0000;
 pub struct CompileOptions {
     /// Compute capability as major * 10 + minor (80 for 8.0); a module whose `.target` is newer is refused.
     pub compute_capability: u32,
+    /// Kernels check their accesses to shared memory for races ([`Race`]).
+    pub races: bool,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        CompileOptions { compute_capability: 80 }
+        CompileOptions { compute_capability: 80, races: false }
     }
 }
 
@@ -268,6 +274,8 @@ pub struct Launch<'a> {
     pub memory: &'a MemoryMap,
     /// Receives the text of each printf call.
     pub print: &'a (dyn Fn(&str) + Sync),
+    /// Receives each race that a kernel compiled with [`CompileOptions::races`] has.
+    pub races: &'a (dyn Fn(&Race) + Sync),
     /// Serves malloc and free of kernels.
     pub heap: &'a dyn DeviceHeap,
     /// Bounds.

@@ -1,6 +1,7 @@
 //! Operations between the lanes of a warp (PTX ISA 9.7.9.5 and 9.7.13).
 
 use super::code::{Inst, NONE, OpFn, flag};
+use super::float::{max32, min32};
 use super::lane::{Lanes, Op, lane32, lane64, next, pick, pred, set_lane, set_pred};
 use super::warp::{Wait, Warp};
 
@@ -191,9 +192,9 @@ impl Op for Redux {
                             if nan && (a.is_nan() || b.is_nan()) {
                                 0x7fff_ffff
                             } else if k == 8 {
-                                a.min(b).to_bits()
+                                min32(a, b).to_bits()
                             } else {
-                                a.max(b).to_bits()
+                                max32(a, b).to_bits()
                             }
                         }
                     });

@@ -69,7 +69,16 @@ impl Lowerer<'_, '_> {
 
     fn barrier(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
         if op.has("cluster") {
-            return self.unsupported("cluster barriers");
+            // A cluster is one block; its barrier is one that the block's own numbers do not name.
+            if op.has("wait") {
+                let mut i = Lowered::new(control::op("bar"));
+                i.a = self.bits(Class::W32, control::CLUSTER_BARRIER.into()).into();
+                i.flags = 1;
+                self.emit(i);
+            } else if !op.has("arrive") {
+                return self.invalid("arrive or wait missing");
+            }
+            return Ok(());
         }
         if op.has("warp") {
             let mut i = Lowered::new(control::op("bar.warp"));

@@ -39,7 +39,7 @@ pub(super) struct Opcode<'a> {
 }
 
 impl<'a> Opcode<'a> {
-    fn new(text: &'a str) -> Self {
+    pub fn new(text: &'a str) -> Self {
         let mut parts = text.split('.');
         let base = parts.next().unwrap_or("");
         let mods: Vec<&str> = parts.collect();
@@ -425,11 +425,22 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     fn instruction(&mut self, i: &Instruction) -> Result<()> {
         self.guard = match &i.guard {
             None => None,
-            Some((name, not)) => Some((self.source(&Operand::Name(name.clone(), None), Type::Pred)?, *not)),
+            Some((name, not)) => {
+                let mut p = self.source(&Operand::Name(name.clone(), None), Type::Pred)?;
+                if self.kernel.races {
+                    // What is noted after the instruction has the guard it began with.
+                    let kept = self.temp(Class::P);
+                    self.logic(4, kept, p, None, 0);
+                    p = kept;
+                }
+                Some((p, *not))
+            }
         };
         let op = Opcode::new(&i.opcode);
         let o = &i.operands;
         let first = self.code.len();
+        let after = self.note_before(&op, o)?;
+        let guard = self.guard;
         let result = match family(op.base) {
             // Conditional branches are instructions of their own.
             Some(Family::Branch) => self.bra(&op, o),
@@ -445,6 +456,8 @@ impl<'k, 'm> Lowerer<'k, 'm> {
             Some(Family::Video) => self.video(&op, o),
             None => self.unsupported("this instruction is not implemented"),
         };
+        self.guard = guard;
+        self.note_after(after);
         self.guard = None;
         if let Some(last) = self.code[first..].iter_mut().rfind(|l| !matches!(l.flow, Flow::Label(_))) {
             last.counted = true;
@@ -466,10 +479,16 @@ impl<'k, 'm> Lowerer<'k, 'm> {
 
     /// Advice: nothing but a policy, which only advice takes, has a result.
     fn hint(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
-        if op.base == "createpolicy" {
-            let d = self.destination(self.operand(o, 0)?, Type::B64)?;
-            let zero = self.bits(Class::W64, 0);
-            self.copy(d, zero);
+        match op.base {
+            "createpolicy" => {
+                let d = self.destination(self.operand(o, 0)?, Type::B64)?;
+                let zero = self.bits(Class::W64, 0);
+                self.copy(d, zero);
+            }
+            "prefetch" | "prefetchu" | "applypriority" | "discard" if !op.has("tensormap") => {
+                self.resolve_place(op, self.operand(o, 0)?)?;
+            }
+            _ => {}
         }
         Ok(())
     }

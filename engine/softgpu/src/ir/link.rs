@@ -12,26 +12,35 @@ fn no_scalar(_: &[u64; 4], _: u64) -> u64 {
     0
 }
 
-/// Local memory of the deepest chain of calls; None if there is a cycle.
-fn deepest(at: usize, functions: &[FunctionInfo], edges: &[(u32, u32)], path: &mut Vec<bool>, memo: &mut [Option<u32>]) -> Option<u32> {
-    if path[at] {
-        return None;
-    }
-    if let Some(m) = memo[at] {
-        return Some(m);
-    }
-    path[at] = true;
-    let own = functions[at].local_bytes.next_multiple_of(16);
-    let mut most = 0;
+/// Local memory of the deepest chain of calls from function 0; None if there is a cycle. Without recursion, as chains
+/// of calls may be as long as the text.
+fn deepest(functions: &[FunctionInfo], edges: &[(u32, u32)]) -> Option<u32> {
+    let mut callees: Vec<Vec<usize>> = vec![Vec::new(); functions.len()];
     for (a, b) in edges {
-        if *a as usize == at {
+        callees[*a as usize].push(*b as usize);
+    }
+    const OPEN: u64 = u64::MAX;
+    let mut memo: Vec<Option<u64>> = vec![None; functions.len()];
+    // Functions being looked at, with how many of their callees have been.
+    let mut path = vec![(0usize, 0usize, 0u64)];
+    memo[0] = Some(OPEN);
+    while let Some((at, next, most)) = path.pop() {
+        let Some(callee) = callees[at].get(next) else {
+            memo[at] = Some(u64::from(functions[at].local_bytes.next_multiple_of(16)) + most);
+            continue;
+        };
+        match memo[*callee] {
+            Some(OPEN) => return None,
             // 32 bytes per activation, as calls are charged at run time.
-            most = most.max(deepest(*b as usize, functions, edges, path, memo)? + 32);
+            Some(bytes) => path.push((at, next + 1, most.max(bytes + 32))),
+            None => {
+                memo[*callee] = Some(OPEN);
+                path.push((at, next, most));
+                path.push((*callee, 0, 0));
+            }
         }
     }
-    path[at] = false;
-    memo[at] = Some(own + most);
-    memo[at]
+    memo[0].map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
 /// The code, and an estimate of the registers a thread uses.
@@ -59,6 +68,8 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         has_alloca: build.dynamic_stack || lowered.iter().any(|f| f.uses_alloca),
         static_shared_bytes,
         dynamic_shared_at,
+        races: build.races,
+        shared_names: build.shared_names,
     };
     let mut pressure = 0;
     let mut prologue = Vec::new();
@@ -135,13 +146,12 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         code.lines.push(line);
         code.counted.push((false, 0));
     }
-    let n = code.functions.len();
-    let known = deepest(0, &code.functions, &edges, &mut vec![false; n], &mut vec![None; n]);
+    let known = deepest(&code.functions, &edges);
     match known {
         Some(bytes) => code.local_bytes = bytes,
         None => {
             code.dynamic_stack = true;
-            code.local_bytes = code.functions.iter().map(|f| f.local_bytes.next_multiple_of(16) + 32).sum();
+            code.local_bytes = code.functions.iter().fold(0u32, |sum, f| sum.saturating_add(f.local_bytes.next_multiple_of(16) + 32));
         }
     }
     (code, pressure.clamp(8, 255))

@@ -126,6 +126,9 @@ impl Lowerer<'_, '_> {
     }
 
     pub(super) fn matrix_instruction(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        if self.small_matrix_instruction(op, o)? {
+            return Ok(());
+        }
         match op.base {
             "mma" => self.mma(op, o),
             "wmma" => self.wmma(op, o),

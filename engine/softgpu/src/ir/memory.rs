@@ -6,7 +6,7 @@ use super::operand::{Place, Result, class_of};
 use crate::exec::atomic::{self, AtomicOp};
 use crate::exec::code::{ConstValue, flag};
 use crate::exec::mem::{self, Access, space};
-use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, access, int};
+use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, access, atomic128, int};
 use crate::ptx::{Operand, Space, Type};
 
 /// The state space an opcode names; None for generic addresses.
@@ -97,6 +97,24 @@ impl Lowerer<'_, '_> {
                 i.flags = if class_of(ty) == Class::W64 { flag::A64 } else { 0 };
                 i.imm = 1;
                 self.emit(i);
+                Ok(())
+            }
+            // A cluster is one block: its addresses are their own, and its rank is 0.
+            "mapa" => {
+                let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
+                let d = self.destination(self.operand(o, 0)?, ty)?;
+                if *self.operand(o, 2)? != Operand::Int(0) {
+                    self.source(self.operand(o, 2)?, Type::U32)?;
+                }
+                let a = self.source(self.operand(o, 1)?, ty)?;
+                self.copy(d, a);
+                Ok(())
+            }
+            "getctarank" => {
+                let d = self.destination(self.operand(o, 0)?, Type::U32)?;
+                self.source_any(self.operand(o, 1)?, Type::U64)?;
+                let zero = self.bits(Class::W32, 0);
+                self.copy(d, zero);
                 Ok(())
             }
             _ => self.unsupported("this operation is not implemented"),
@@ -254,10 +272,52 @@ impl Lowerer<'_, '_> {
         Ok(())
     }
 
+    /// atom.exch.b128, atom.cas.b128.
+    fn atomic128(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
+        let cas = op.has("cas");
+        if !cas && !op.has("exch") || op.base == "red" {
+            return self.invalid("128-bit atomics are exch and cas");
+        }
+        if !atomic128::available() {
+            return self.unsupported("128-bit atomics on this processor");
+        }
+        let mut side = Vec::new();
+        for k in [0, 2, 3] {
+            let list = match o.get(k) {
+                Some(Operand::Sink) | None if k != 2 => vec![(None, Type::B64); 2],
+                Some(x) => self.register_list(x)?,
+                None => return self.invalid("too few operands"),
+            };
+            if list.len() != 2 || list.iter().any(|(v, t)| v.is_some() && class_of(*t) != Class::W64 && *t != Type::B128) {
+                return self.invalid("a 128-bit register belongs here");
+            }
+            if k > 0 && (k == 2 || cas) && list.iter().any(|(v, _)| v.is_none()) {
+                return self.invalid("too few operands");
+            }
+            side.extend(list.into_iter().map(|(v, _)| v));
+        }
+        let (space, base, offset) = self.resolve_place(op, self.operand(o, 1)?)?;
+        let mut i = Lowered::new(atomic128::op());
+        i.a = base.map_or(Field::None, Field::Reg);
+        i.imm = offset;
+        if base.is_some_and(|v| self.classes[v.0 as usize] == Class::W64) {
+            i.flags |= flag::A64;
+        }
+        i.e = Field::Raw(u32::from(space) | u32::from(cas) << 8);
+        i.side_def = true;
+        i.side_defs = 2;
+        i.side = side;
+        self.emit(i);
+        Ok(())
+    }
+
     fn atomic(&mut self, op: &Opcode<'_>, o: &[Operand]) -> Result<()> {
         use AtomicOp::*;
         let red = op.base == "red";
         let Some(ty) = op.types.last().copied() else { return self.invalid("type missing") };
+        if ty == Type::B128 {
+            return self.atomic128(op, o);
+        }
         let name = op.one_of(&["and", "or", "xor", "exch", "cas", "add", "inc", "dec", "min", "max"]);
         let signed = ty.is_signed();
         let kind = match (name, ty) {
@@ -266,6 +326,14 @@ impl Lowerer<'_, '_> {
             (Some("add"), Type::F16x2) => AddH2,
             (Some("add"), Type::Bf16x2) => AddBf2,
             (Some("add"), Type::F32 | Type::F64) => AddF,
+            (Some("min"), Type::F16) => MinH,
+            (Some("max"), Type::F16) => MaxH,
+            (Some("min"), Type::Bf16) => MinBf,
+            (Some("max"), Type::Bf16) => MaxBf,
+            (Some("min"), Type::F16x2) => MinH2,
+            (Some("max"), Type::F16x2) => MaxH2,
+            (Some("min"), Type::Bf16x2) => MinBf2,
+            (Some("max"), Type::Bf16x2) => MaxBf2,
             (Some("exch"), _) => Exch,
             (Some("cas"), _) => Cas,
             (Some(_), t) if t.is_float() || t.size() < 4 => return self.unsupported("type of this atomic"),
@@ -294,7 +362,7 @@ impl Lowerer<'_, '_> {
             i.flags |= flag::D64;
         }
         if let Some(vector) = op.one_of(&["v2", "v4", "v8"]) {
-            if name != Some("add") || !ty.is_float() {
+            if !matches!(name, Some("add" | "min" | "max")) || !ty.is_float() {
                 return self.unsupported("this vector atomic");
             }
             return self.atomic_vector(&i, (kind, ty, space), if vector == "v2" { 2 } else if vector == "v4" { 4 } else { 8 }, red, o);

@@ -16,10 +16,12 @@ mod inst;
 mod invariant;
 mod link;
 mod matrices;
+mod matrix_bits;
 mod memory;
 mod module;
 mod opcode;
 mod operand;
+mod races;
 mod texture;
 mod video;
 

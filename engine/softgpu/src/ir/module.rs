@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::function::{LoweredFunction, Lowerer};
 use super::link;
@@ -37,6 +38,11 @@ impl<'m> ModuleIndex<'m> {
     }
 }
 
+/// Instructions that all kernels of a program may have together; functions count once for each kernel that reaches them.
+const INSTRUCTIONS_MAX: usize = 8 << 20;
+/// Registers times labels of one function: the size of its tables of live registers, bits.
+const LIVENESS_BITS_MAX: u64 = 1 << 31;
+
 /// Variables in shared memory are aligned to this at most, bytes.
 const SHARED_ALIGN_MAX: u32 = 1024;
 
@@ -56,6 +62,10 @@ pub(super) struct KernelBuild<'m> {
     /// Functions in the program that indirect calls of this kernel may reach have been added.
     pub dynamic_stack: bool,
     pub param_bytes: u32,
+    /// Notes for the race checker are wanted.
+    pub races: bool,
+    /// Shared variables: name, offset, size.
+    pub shared_names: Vec<(String, u32, u32)>,
 }
 
 impl KernelBuild<'_> {
@@ -116,6 +126,9 @@ impl KernelBuild<'_> {
         let size = u32::try_from(v.size()).unwrap_or(u32::MAX);
         self.shared_bytes = at.saturating_add(size).min(1 << 30);
         self.shared.insert(key, at);
+        if self.races {
+            self.shared_names.push((v.name.clone(), at, size));
+        }
         Entity::Shared(at)
     }
 }
@@ -289,7 +302,10 @@ fn global(v: &Variable, index: &ModuleIndex<'_>) -> Result<Global> {
     })
 }
 
-fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Kernel> {
+fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32, races: bool, instructions: &mut usize) -> Result<Kernel> {
+    if f.cluster.iter().any(|n| *n > 1) {
+        return error(f.line, CompileErrorKind::Unsupported, format!("kernel {}: clusters of several blocks", f.name));
+    }
     let mut build = KernelBuild {
         module: index,
         names: Vec::new(),
@@ -302,6 +318,8 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
         edges: Vec::new(),
         has_indirect: false,
         dynamic_stack: false,
+        races,
+        shared_names: Vec::new(),
         param_bytes: f.params.iter().take(1024).fold(0u32, |at, p| {
             // Lowering refuses what exceeds a mebibyte; the bound here keeps the sum in range.
             at.next_multiple_of(p.align.clamp(1, 256)) + u32::try_from(p.size()).unwrap_or(u32::MAX).min(2 << 20)
@@ -315,6 +333,13 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32) -> Result<Ker
             return error(f.line, CompileErrorKind::UnresolvedSymbol, format!("function {name} is not defined"));
         };
         let l = Lowerer::lower(&mut build, g)?;
+        if l.classes.len() as u64 * (l.labels as u64 + 1) > LIVENESS_BITS_MAX {
+            return error(g.line, CompileErrorKind::Unsupported, format!("function {name} is too large"));
+        }
+        *instructions = instructions.saturating_add(l.code.len());
+        if *instructions > INSTRUCTIONS_MAX {
+            return error(f.line, CompileErrorKind::Unsupported, "the kernels of this module are too large together");
+        }
         lowered.push(l);
     }
     let taken: Vec<(u32, u32)> = if build.has_indirect {
@@ -391,7 +416,7 @@ pub(crate) fn compile(modules: Vec<Module>, options: &CompileOptions) -> Result<
     // SAFETY: the index borrows from the boxed modules, whose place in memory is fixed, which nobody changes, and which `Prepared` drops after
     // the index.
     let index = unsafe { std::mem::transmute::<ModuleIndex<'_>, ModuleIndex<'static>>(index) };
-    let prepared = Prepared { index, _modules: modules, const_bytes };
+    let prepared = Prepared { index, _modules: modules, const_bytes, races: options.races, instructions: AtomicUsize::new(0) };
     Ok(Program { kernels: Kernels::new(prepared, names.into_iter()), globals, references, ptx_version, target })
 }
 
@@ -401,13 +426,22 @@ pub(crate) struct Prepared {
     index: ModuleIndex<'static>,
     _modules: Box<[Module]>,
     const_bytes: u32,
+    races: bool,
+    /// Of all kernels compiled so far.
+    instructions: AtomicUsize,
 }
 
 impl Prepared {
     /// Compiles an entry.
     pub fn kernel(&self, name: &str) -> Result<Kernel> {
         match self.index.functions.get(name) {
-            Some(f) => kernel(f, &self.index, self.const_bytes),
+            Some(f) => {
+                let before = self.instructions.load(Ordering::Relaxed);
+                let mut after = before;
+                let compiled = kernel(f, &self.index, self.const_bytes, self.races, &mut after);
+                self.instructions.fetch_add(after - before, Ordering::Relaxed);
+                compiled
+            }
             None => error(0, CompileErrorKind::UnresolvedSymbol, format!("no kernel {name}")),
         }
     }

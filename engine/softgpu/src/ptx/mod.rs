@@ -234,6 +234,8 @@ pub struct Function {
     pub max_threads: Option<[u32; 3]>,
     /// `.reqntid`.
     pub required_threads: Option<[u32; 3]>,
+    /// `.reqnctapercluster`: blocks of a cluster; ones if it says nothing.
+    pub cluster: [u32; 3],
     /// Line of the name.
     pub line: u32,
 }

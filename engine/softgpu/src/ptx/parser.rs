@@ -189,6 +189,7 @@ impl<'a> Parser<'a> {
             body: None,
             max_threads: None,
             required_threads: None,
+            cluster: [1; 3],
             line: 0,
         };
         self.skip_attribute()?;
@@ -204,6 +205,7 @@ impl<'a> Parser<'a> {
             match self.token {
                 Token::Dot("maxntid") => f.max_threads = Some(self.triple()?),
                 Token::Dot("reqntid") => f.required_threads = Some(self.triple()?),
+                Token::Dot("reqnctapercluster") => f.cluster = self.triple()?,
                 Token::Dot("pragma") => self.skip_statement()?,
                 Token::Dot("file" | "loc") => {
                     self.lexer.skip_line();
@@ -707,11 +709,11 @@ impl<'a> Parser<'a> {
             Token::Punct('(') => Ok(Operand::List(self.operand_list(')')?)),
             Token::Punct('!') => {
                 self.bump()?;
-                Ok(Operand::Not(Box::new(self.operand_single()?)))
+                Ok(Operand::Not(Box::new(self.nested(Self::operand_single)?)))
             }
             Token::Punct('[') => {
                 self.bump()?;
-                let base = self.operand_single()?;
+                let base = self.nested(Self::operand_single)?;
                 let (base, offset) = match base {
                     Operand::NameOffset(n, o) => (Operand::Name(n, None), o),
                     b => {
@@ -782,7 +784,7 @@ impl<'a> Parser<'a> {
                         self.bump()?;
                         Ok(Operand::F64(b ^ 1 << 63))
                     }
-                    Token::Ident(name) if name != "WARP_SZ" => Ok(Operand::Negative(Box::new(self.operand_single()?))),
+                    Token::Ident(name) if name != "WARP_SZ" => Ok(Operand::Negative(Box::new(self.nested(Self::operand_single)?))),
                     _ => Ok(Operand::Int(self.unary()?.wrapping_neg())),
                 }
             }

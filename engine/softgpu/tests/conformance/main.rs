@@ -7,6 +7,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod atomics;
+mod control;
 mod convert;
 mod exact;
 mod float;
@@ -14,6 +16,8 @@ mod half_precision;
 mod harness;
 mod integer;
 mod logic;
+mod memory;
+mod tensor;
 mod video;
 
 /// Makes one test of each function, and a list of them all; each runs once, whoever asks first.
@@ -38,6 +42,10 @@ families! {
     half_precision: arithmetic, signs_and_extremes, functions, compare, mixed;
     convert: integers_to_integers, integers_to_floats, floats_to_integers, floats_to_floats, narrow_forms, pack;
     video: scalar_arithmetic, scalar_comparison, multiply_add, packed_arithmetic;
+    memory: every_type_and_space, vectors, qualifiers, constants_and_parameters, address_spaces, stack;
+    atomics: integers_alone, floats_alone, compare_and_swap, vectors, contended;
+    control: shuffles, votes, matches, reductions, branches, calls, traps, barriers, special_registers;
+    tensor: products, small_elements, matrix_moves, products_through_memory, asynchronous_copies;
 }
 
 /// Runs a case unless it ran before; other callers wait for the one that does.

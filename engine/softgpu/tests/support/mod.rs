@@ -93,14 +93,20 @@ impl Default for Run<'_> {
 pub struct Loaded {
     pub program: Program,
     pub globals: Vec<Buffer>,
+    /// What the race checker reported of all launches.
+    pub races: Mutex<Vec<Race>>,
 }
 
 pub fn options() -> CompileOptions {
-    CompileOptions { compute_capability: 121 }
+    CompileOptions { compute_capability: 121, ..CompileOptions::default() }
 }
 
 pub fn load(text: &str) -> Loaded {
-    let program = compile_text(text, &options()).unwrap_or_else(|e| panic!("{e}"));
+    load_with(text, &options())
+}
+
+pub fn load_with(text: &str, options: &CompileOptions) -> Loaded {
+    let program = compile_text(text, options).unwrap_or_else(|e| panic!("{e}"));
     let mut globals: Vec<Buffer> = program.globals.iter().map(|g| Buffer::new(g.size as usize)).collect();
     let addresses: Vec<u64> = globals.iter().map(Buffer::address).collect();
     for (k, g) in program.globals.iter().enumerate() {
@@ -114,7 +120,7 @@ pub fn load(text: &str) -> Loaded {
         }
         globals[k].write(&bytes);
     }
-    Loaded { program, globals }
+    Loaded { program, globals, races: Mutex::default() }
 }
 
 impl Loaded {
@@ -142,6 +148,7 @@ impl Loaded {
             },
             memory: &memory,
             print: &|s| printed.lock().unwrap().push_str(s),
+            races: &|race| self.races.lock().unwrap().push(race.clone()),
             heap: run.heap,
             limits: run.limits,
             stop: &stop,
