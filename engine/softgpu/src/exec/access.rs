@@ -356,6 +356,7 @@ fn all_inside(all: &[u64; 32], win: &Window, bytes: u64) -> bool {
 pub(super) struct Load<M, P, const KIND: u8, const EXACT: bool, const AVX2: bool>(PhantomData<(M, P)>);
 
 impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op for Load<M, P, KIND, EXACT, AVX2> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: operand slots of the classes of P and M::D; host ranges are checked before use.
@@ -437,6 +438,7 @@ unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Ins
 pub(super) struct Store<M, P, const KIND: u8, const EXACT: bool, const AVX2: bool>(PhantomData<(M, P)>);
 
 impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op for Store<M, P, KIND, EXACT, AVX2> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Load.
@@ -616,38 +618,51 @@ pub(super) unsafe fn load_words<const AVX2: bool>(w: &mut Warp, i: &Inst, k: Acc
             }
             return true;
         }
-        let mut host = [std::ptr::null::<u8>(); 32];
-        if let Some((first, _)) = regular {
-            for l in 0..32 {
-                host[l] = first[l / HALF].add(l % HALF * bytes as usize);
-            }
-        } else {
-            let Some((all, win)) = places(w, i, k.space, bytes, false) else { return false };
-            for l in 0..32 {
-                host[l] = win.host.add(all[l].wrapping_sub(win.first) as usize);
-            }
-        }
         // Registers not wanted are read into a place that nobody reads.
         let mut sink = [0u32; 32];
         let to: [*mut u32; 4] = std::array::from_fn(|n| match if n < count { *regs.add(n) } else { NONE } {
             NONE => sink.as_mut_ptr(),
             r => w.base.add(r as usize).cast::<u32>(),
         });
+        if let Some((first, _)) = regular {
+            for half in 0..2 {
+                let to = to.map(|p| if p == sink.as_mut_ptr() { p } else { p.add(half * HALF) });
+                words_of_half(count, to, |l| first[half].add(l * bytes as usize));
+            }
+            return true;
+        }
+        let Some((all, win)) = places(w, i, k.space, bytes, false) else { return false };
+        for half in 0..2 {
+            let to = to.map(|p| if p == sink.as_mut_ptr() { p } else { p.add(half * HALF) });
+            words_of_half(count, to, |l| win.host.add(all[half * HALF + l].wrapping_sub(win.first) as usize));
+        }
+        true
+    }
+}
+
+/// Copies two or four words from each of sixteen places to the lanes of two or four registers.
+///
+/// # Safety
+/// The words are readable, sixteen lanes writable.
+#[inline(always)]
+unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
+    // SAFETY: caller.
+    unsafe {
         if count == 4 {
-            for g in (0..32).step_by(4) {
-                let rows = transpose(std::array::from_fn(|l| host[g + l].cast::<[u32; 4]>().read_unaligned()));
+            for g in (0..HALF).step_by(4) {
+                let row = |l: usize| from(g + l).cast::<[u32; 4]>().read_unaligned();
+                let rows = transpose([row(0), row(1), row(2), row(3)]);
                 for n in 0..4 {
-                    to[n].add(g).cast::<[u32; 4]>().write(rows[n]);
+                    to[n].add(g).cast::<[u32; 4]>().write_unaligned(rows[n]);
                 }
             }
         } else {
-            for l in 0..32 {
-                let q = host[l].cast::<[u32; 2]>().read_unaligned();
+            for l in 0..HALF {
+                let q = from(l).cast::<[u32; 2]>().read_unaligned();
                 to[0].add(l).write(q[0]);
                 to[1].add(l).write(q[1]);
             }
         }
-        true
     }
 }
 

@@ -42,6 +42,7 @@ unsafe fn read<P: Place, const AVX2: bool>(w: &mut Warp, i: &Inst) -> Option<Lan
 struct LoadLoadFma<P, const FTZ: bool, const AVX2: bool>(PhantomData<P>);
 
 impl<P: Place, const FTZ: bool, const AVX2: bool> Op for LoadLoadFma<P, FTZ, AVX2> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: the three instructions follow each other (linking).

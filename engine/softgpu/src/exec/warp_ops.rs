@@ -95,6 +95,64 @@ impl<const AVX2: bool> Op for Shuffle<AVX2> {
     }
 }
 
+/// shfl with a constant lane or offset (bits 8 to 15 of imm) and segments of the whole warp.
+struct ShuffleWhole<const AVX2: bool>;
+impl<const AVX2: bool> Op for ShuffleWhole<AVX2> {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: 32-bit slots, e a predicate slot.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let (mode, b) = ((i.imm & 3) as usize, (i.imm >> 8 & 31) as usize);
+            let a = w.base.add(i.a as usize).cast::<[u32; 32]>().read();
+            let from = WHOLE[mode][b].map(u32::from);
+            let r = take_lanes::<AVX2>(&a, &from);
+            if w.full() {
+                w.base.add(i.d as usize).cast::<[u32; 32]>().write(r);
+            } else {
+                for l in Lanes(w.mask) {
+                    set_lane(w, i.d, false, l, u64::from(r[l]));
+                }
+            }
+            let valid = match mode {
+                0 => !0u32 << b,
+                1 => !0u32 >> b,
+                _ => !0,
+            };
+            set_pred(w, i.e, valid);
+            next(i)
+        }
+    }
+}
+
+/// By mode and constant: the lane that each lane reads.
+static WHOLE: [[[u8; 32]; 32]; 4] = {
+    let mut table = [[[0; 32]; 32]; 4];
+    let mut b = 0;
+    while b < 32 {
+        let mut lane = 0;
+        while lane < 32 {
+            table[0][b][lane] = if lane >= b { lane - b } else { lane } as u8;
+            table[1][b][lane] = if lane + b < 32 { lane + b } else { lane } as u8;
+            table[2][b][lane] = (lane ^ b) as u8;
+            table[3][b][lane] = b as u8;
+            lane += 1;
+        }
+        b += 1;
+    }
+    table
+};
+
+/// shfl in mode `imm` with constant operands b and c, if there is a form for them; and its immediate.
+pub(crate) fn shuffle_whole(mode: u64, b: u64, c: u64) -> Option<(OpFn, u64)> {
+    // Segments of 32 lanes, and the clamp that compilers write.
+    let usual = if mode == 0 { 0 } else { 31 };
+    let op = if has_avx2() { pick::<ShuffleWhole<true>>() } else { pick::<ShuffleWhole<false>>() };
+    (mode < 4 && c & 0x1f1f == usual).then_some((op, mode | (b & 31) << 8))
+}
+
 /// a[from[l] % 32] for each lane l.
 #[inline(always)]
 fn take_lanes<const AVX2: bool>(a: &[u32; 32], from: &[u32; 32]) -> [u32; 32] {
