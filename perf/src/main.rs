@@ -60,7 +60,11 @@ enum What {
     /// CPU time and memory of a session that does nothing.
     Idle,
     /// Speed of the software GPU's interpreter, beside the same computations compiled.
-    Softgpu,
+    Softgpu {
+        /// Only cases whose name contains TEXT.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        case: String,
+    },
     /// Everything.
     All,
     #[command(hide = true)]
@@ -107,7 +111,7 @@ fn main() -> ExitCode {
                 Some(What::Call) => (&[Suite::Call], true),
                 Some(What::Copy) => (&[Suite::Copy], true),
                 Some(What::Idle) => (&[Suite::Idle], true),
-                Some(What::Softgpu) => (&[], true),
+                Some(What::Softgpu { .. }) => (&[], true),
                 Some(What::All | What::Child { .. }) => (&Suite::ALL, true),
             };
             measure(&cli, suites, full)
@@ -159,8 +163,13 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
             }));
         }
     }
-    if matches!(cli.what, Some(What::Softgpu | What::All)) {
-        rows.extend(softgpu::run(|case| {
+    let softgpu = match &cli.what {
+        Some(What::Softgpu { case }) => Some(case.as_str()),
+        Some(What::All) => Some(""),
+        _ => None,
+    };
+    if let Some(only) = softgpu {
+        rows.extend(softgpu::run(only, |case| {
             if std::io::stderr().is_terminal() {
                 eprint!("\r{:60}\rmeasuring {case} ...", "");
             }

@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use super::code::{Inst, NONE, OpFn, flag};
-use super::lane::{CHUNK, Elem, Lanes, Op, has_avx2, lane64, load, next, pick, store};
+use super::lane::{CHUNK, Elem, Lanes, Op, has_avx2, lane64, load, next, pick, pred, store};
 use super::mem::{Access, Window, address, resolve, space, window};
 use super::warp::Warp;
 
@@ -222,19 +222,44 @@ unsafe fn halves_regular_avx2<R: Raw>(p: *const R, step: u64) -> bool {
 }
 
 /// What a regular access touches: the first address of each half, and whether its lanes share one place.
-struct Halves {
-    first: [u64; 2],
-    equal: bool,
+pub(super) struct Halves {
+    pub first: [u64; 2],
+    pub equal: bool,
 }
+
+/// Patterns of [`Classify`].
+const IRREGULAR: u32 = 0;
+const EQUAL: u32 = 1;
+const CONSECUTIVE: u32 = 2;
 
 /// Reads the addresses of a full warp, if they are regular.
 ///
 /// # Safety
 /// As [`Place::base`]; all lanes are active.
 #[inline(always)]
-unsafe fn halves<M: Mem, P: Place, const AVX2: bool>(w: &Warp, i: &Inst) -> Option<Halves> {
+pub(super) unsafe fn halves<M: Mem, P: Place, const AVX2: bool>(w: &Warp, i: &Inst) -> Option<Halves> {
+    // SAFETY: caller.
+    unsafe { halves_of::<P, AVX2>(w, i, M::SIZE) }
+}
+
+/// As [`halves`] for elements of `size` bytes.
+///
+/// # Safety
+/// As [`halves`].
+#[inline(always)]
+unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -> Option<Halves> {
     // SAFETY: a is a slot of the class of P::R.
     unsafe {
+        if i.flags & flag::PATTERN != 0 {
+            // The prologue has looked.
+            let p = w.base.add(i.a as usize).cast::<P::R>();
+            let base = P::base(w, i);
+            let first = [P::address(i, base, p.read()), P::address(i, base, p.add(HALF).read())];
+            return match pred(w, i.c) {
+                IRREGULAR => None,
+                k => Some(Halves { first, equal: k == EQUAL }),
+            };
+        }
         let p = w.base.add(i.a as usize).cast::<P::R>();
         let (r0, r1, r16) = (p.read(), p.add(1).read(), p.add(HALF).read());
         let base = P::base(w, i);
@@ -242,13 +267,52 @@ unsafe fn halves<M: Mem, P: Place, const AVX2: bool>(w: &Warp, i: &Inst) -> Opti
         if !differ(r0, r1) {
             return halves_regular::<P::R, AVX2>(p, 0).then_some(Halves { first, equal: true });
         }
-        let step = P::step(M::SIZE);
+        let step = P::step(size);
         let consecutive = !differ(r0.plus(P::R::from_u64(step)), r1) && P::straight(r0) && P::straight(r16);
         if consecutive && halves_regular::<P::R, AVX2>(p, step) {
             return Some(Halves { first, equal: false });
         }
         None
     }
+}
+
+/// d = how the addresses in register a lie, for elements of the size of `M`; in the prologue.
+struct Classify<M, P, const AVX2: bool>(PhantomData<(M, P)>);
+
+impl<M: Mem, P: Place, const AVX2: bool> Op for Classify<M, P, AVX2> {
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: a is a slot of the class of P::R, d a predicate slot; in the prologue all lanes are active.
+        unsafe {
+            let pattern = match halves::<M, P, AVX2>(w, i) {
+                None => IRREGULAR,
+                Some(h) if h.equal => EQUAL,
+                Some(_) => CONSECUTIVE,
+            };
+            w.base.add(i.d as usize).cast::<u32>().write(pattern);
+            next(i)
+        }
+    }
+}
+
+/// Finds out in the prologue how the addresses of accesses of `size` bytes through a register lie.
+pub(crate) fn classify(size: u32, wide_address: bool) -> Option<OpFn> {
+    macro_rules! form {
+        ($m:ty) => {
+            match (wide_address, has_avx2()) {
+                (false, false) => pick::<Classify<$m, Plain<u32>, false>>(),
+                (false, true) => pick::<Classify<$m, Plain<u32>, true>>(),
+                (true, false) => pick::<Classify<$m, Plain<u64>, false>>(),
+                (true, true) => pick::<Classify<$m, Plain<u64>, true>>(),
+            }
+        };
+    }
+    Some(match size {
+        1 => form!(u8),
+        2 => form!(u16),
+        4 => form!(u32),
+        8 => form!(u64),
+        _ => return None,
+    })
 }
 
 /// The addresses of all lanes, active or not.
@@ -292,6 +356,7 @@ fn all_inside(all: &[u64; 32], win: &Window, bytes: u64) -> bool {
 pub(super) struct Load<M, P, const KIND: u8, const EXACT: bool, const AVX2: bool>(PhantomData<(M, P)>);
 
 impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op for Load<M, P, KIND, EXACT, AVX2> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: operand slots of the classes of P and M::D; host ranges are checked before use.
@@ -373,6 +438,7 @@ unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Ins
 pub(super) struct Store<M, P, const KIND: u8, const EXACT: bool, const AVX2: bool>(PhantomData<(M, P)>);
 
 impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op for Store<M, P, KIND, EXACT, AVX2> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Load.
@@ -437,6 +503,29 @@ unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &In
     }
 }
 
+/// Rows to columns.
+#[inline(always)]
+fn transpose(rows: [[u32; 4]; 4]) -> [[u32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::*;
+        // SAFETY: SSE2 is part of x86-64; arrays and vectors have the same size and no invalid values.
+        unsafe {
+            let [a, b, c, d]: [__m128i; 4] = std::mem::transmute(rows);
+            let (ab, cd) = (_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d));
+            std::mem::transmute([
+                _mm_unpacklo_epi64(ab, cd),
+                _mm_unpackhi_epi64(ab, cd),
+                _mm_unpacklo_epi64(ab_high, cd_high),
+                _mm_unpackhi_epi64(ab_high, cd_high),
+            ])
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::array::from_fn(|n| std::array::from_fn(|l| rows[l][n]))
+}
+
 /// Host addresses of `bytes` for each of 32 active lanes that lie in one window; None if they do not.
 ///
 /// # Safety
@@ -468,60 +557,112 @@ unsafe fn places(w: &mut Warp, i: &Inst, kind: u8, bytes: u64, write: bool) -> O
     }
 }
 
+/// The first host addresses of both halves, for `bytes` in each of 32 active lanes that lie regularly, and whether the
+/// lanes of a half share one place.
+///
+/// # Safety
+/// `i` is an access of space `kind`.
+#[inline(always)]
+unsafe fn regular_places<const AVX2: bool>(w: &mut Warp, i: &Inst, kind: u8, bytes: u64) -> Option<([*mut u8; 2], bool)> {
+    // SAFETY: caller.
+    unsafe {
+        let h = if i.flags & flag::INDEXED != 0 {
+            let h = if i.flags & flag::INDEX_SIGNED != 0 {
+                halves_of::<Indexed<true>, AVX2>(w, i, bytes)
+            } else {
+                halves_of::<Indexed<false>, AVX2>(w, i, bytes)
+            }?;
+            if !h.equal && 1 << (i.flags >> flag::INDEX_SHIFT & 15) != bytes {
+                return None;
+            }
+            h
+        } else if i.a == NONE {
+            return None;
+        } else if i.flags & flag::A64 != 0 {
+            halves_of::<Plain<u64>, AVX2>(w, i, bytes)?
+        } else {
+            halves_of::<Plain<u32>, AVX2>(w, i, bytes)?
+        };
+        let win = match kind {
+            space::SHARED => window::<{ space::SHARED }>(w, i, h.first[0], false),
+            space::GLOBAL => window::<{ space::GLOBAL }>(w, i, h.first[0], false),
+            space::GENERIC => window::<{ space::GENERIC }>(w, i, h.first[0], false),
+            _ => None,
+        }?;
+        let len = if h.equal { bytes } else { HALF as u64 * bytes };
+        Some(([win.at(h.first[0], len, bytes)?, win.at(h.first[1], len, bytes)?], h.equal))
+    }
+}
+
 /// Loads two or four words for each of 32 active lanes; false if it could not (nothing is written then).
 ///
 /// # Safety
 /// `i` is the current instruction, described by `k`; `regs` holds its registers, 32-bit slots.
 #[inline(always)]
-pub(super) unsafe fn load_words(w: &mut Warp, i: &Inst, k: Access, regs: *const u32) -> bool {
+pub(super) unsafe fn load_words<const AVX2: bool>(w: &mut Warp, i: &Inst, k: Access, regs: *const u32) -> bool {
     // SAFETY: caller; addresses are checked.
     unsafe {
         let bytes = u64::from(k.count) * 4;
-        let Some((all, win)) = places(w, i, k.space, bytes, false) else { return false };
         let count = k.count as usize;
-        let host = |l: usize| win.host.add(all[l].wrapping_sub(win.first) as usize).cast::<u32>();
-        if all.iter().fold(0, |m, a| m | (a ^ all[0])) == 0 {
+        let regular = regular_places::<AVX2>(w, i, k.space, bytes);
+        if let Some(([low, high], true)) = regular {
+            let (low, high) = (low.cast::<u32>(), high.cast::<u32>());
             for n in 0..count {
                 let r = *regs.add(n);
                 if r != NONE {
-                    let v = host(0).add(n).read();
+                    let v = [low.add(n).read(), high.add(n).read()];
                     for c in 0..32 / CHUNK {
-                        store(w, r, c, [v; CHUNK]);
+                        store(w, r, c, [v[c / 2]; CHUNK]);
                     }
                 }
             }
             return true;
         }
-        if count == 4 {
-            let mut column = [[0u32; 32]; 4];
-            for g in 0..8 {
-                let q: [[u32; 4]; 4] = std::array::from_fn(|l| host(g * 4 + l).cast::<[u32; 4]>().read_unaligned());
-                for n in 0..4 {
-                    for l in 0..4 {
-                        column[n][g * 4 + l] = q[l][n];
-                    }
-                }
-            }
-            for n in 0..4 {
-                let r = *regs.add(n);
-                if r != NONE {
-                    w.base.add(r as usize).cast::<[u32; 32]>().write(column[n]);
-                }
+        // Registers not wanted are read into a place that nobody reads.
+        let mut sink = [0u32; 32];
+        let to: [*mut u32; 4] = std::array::from_fn(|n| match if n < count { *regs.add(n) } else { NONE } {
+            NONE => sink.as_mut_ptr(),
+            r => w.base.add(r as usize).cast::<u32>(),
+        });
+        if let Some((first, _)) = regular {
+            for half in 0..2 {
+                let to = to.map(|p| if p == sink.as_mut_ptr() { p } else { p.add(half * HALF) });
+                words_of_half(count, to, |l| first[half].add(l * bytes as usize));
             }
             return true;
         }
-        let mut column = [[0u32; 32]; 2];
-        for l in 0..32 {
-            let q = host(l).cast::<[u32; 2]>().read_unaligned();
-            (column[0][l], column[1][l]) = (q[0], q[1]);
-        }
-        for n in 0..2 {
-            let r = *regs.add(n);
-            if r != NONE {
-                w.base.add(r as usize).cast::<[u32; 32]>().write(column[n]);
-            }
+        let Some((all, win)) = places(w, i, k.space, bytes, false) else { return false };
+        for half in 0..2 {
+            let to = to.map(|p| if p == sink.as_mut_ptr() { p } else { p.add(half * HALF) });
+            words_of_half(count, to, |l| win.host.add(all[half * HALF + l].wrapping_sub(win.first) as usize));
         }
         true
+    }
+}
+
+/// Copies two or four words from each of sixteen places to the lanes of two or four registers.
+///
+/// # Safety
+/// The words are readable, sixteen lanes writable.
+#[inline(always)]
+unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
+    // SAFETY: caller.
+    unsafe {
+        if count == 4 {
+            for g in (0..HALF).step_by(4) {
+                let row = |l: usize| from(g + l).cast::<[u32; 4]>().read_unaligned();
+                let rows = transpose([row(0), row(1), row(2), row(3)]);
+                for n in 0..4 {
+                    to[n].add(g).cast::<[u32; 4]>().write_unaligned(rows[n]);
+                }
+            }
+        } else {
+            for l in 0..HALF {
+                let q = from(l).cast::<[u32; 2]>().read_unaligned();
+                to[0].add(l).write(q[0]);
+                to[1].add(l).write(q[1]);
+            }
+        }
     }
 }
 
@@ -539,11 +680,10 @@ pub(super) unsafe fn store_words(w: &mut Warp, i: &Inst, k: Access, regs: *const
         let slot = |n: usize| w.base.add(*regs.add(n) as usize).cast::<u32>().cast_const();
         if k.count == 4 {
             let from = [slot(0), slot(1), slot(2), slot(3)];
-            for g in 0..8 {
-                let q: [[u32; 4]; 4] = std::array::from_fn(|n| from[n].add(g * 4).cast::<[u32; 4]>().read());
+            for g in (0..32).step_by(4) {
+                let rows = transpose(std::array::from_fn(|n| from[n].add(g).cast::<[u32; 4]>().read()));
                 for l in 0..4 {
-                    let v: [u32; 4] = std::array::from_fn(|n| q[n][l]);
-                    host(g * 4 + l).cast::<[u32; 4]>().write_unaligned(v);
+                    host(g + l).cast::<[u32; 4]>().write_unaligned(rows[l]);
                 }
             }
         } else {

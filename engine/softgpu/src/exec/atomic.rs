@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use super::code::{Inst, NONE, flag};
 use super::float::{from_half, to_half};
 use super::lane::{Lanes, Op, lane32, lane64, next, set_lane};
-use super::mem::{address, resolve_aligned};
+use super::mem::{address, resolve, resolve_aligned, space, window};
 use super::warp::Warp;
 
 /// What an atomic does; the immediate offset lives in `imm`, so this is packed into `e`.
@@ -182,6 +182,9 @@ impl Op for Atomic {
             let kind = (i.e >> 16) as u8;
             let align = size << (i.e >> 24);
             let wide = size == 8;
+            if kind == space::SHARED && op == AtomicOp::Add && size == 4 && align == 4 {
+                return add_shared(w, i);
+            }
             for lane in Lanes(w.mask) {
                 let addr = address(w, i, lane);
                 let p = resolve_aligned(w, i, kind, lane, addr, size, align, true);
@@ -204,6 +207,36 @@ impl Op for Atomic {
             }
             next(i)
         }
+    }
+}
+
+/// 32-bit addition in shared memory, which only the thread that runs the block accesses.
+///
+/// # Safety
+/// As [`Atomic::run`].
+#[inline(always)]
+unsafe fn add_shared(w: &mut Warp, i: &Inst) -> *const Inst {
+    // SAFETY: 32-bit slots; addresses are checked.
+    unsafe {
+        let lead = address(w, i, w.leader());
+        let win = window::<{ space::SHARED }>(w, i, lead, true);
+        for lane in Lanes(w.mask) {
+            let addr = address(w, i, lane);
+            let p = match win.and_then(|win| win.at(addr, 4, 4)) {
+                Some(p) => p,
+                None => resolve(w, i, space::SHARED, lane, addr, 4, true),
+            };
+            if p.is_null() {
+                return std::ptr::null();
+            }
+            let p = p.cast::<u32>();
+            let old = p.read();
+            p.write(old.wrapping_add(lane32(w, i.b, lane)));
+            if i.d != NONE {
+                set_lane(w, i.d, false, lane, u64::from(old));
+            }
+        }
+        next(i)
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) mod flag {
     pub const INDEXED: u32 = 1 << 10;
     /// That register a is signed.
     pub const INDEX_SIGNED: u32 = 1 << 11;
+    /// Register c says how the addresses of an access without index lie (the prologue has looked).
+    pub const PATTERN: u32 = 1 << 16;
     /// Where the exponent of that power lies; four bits.
     pub const INDEX_SHIFT: u32 = 12;
 }
@@ -49,7 +51,7 @@ pub(crate) struct Inst {
     pub guard: u32,
     /// Branch target (instruction index) or index into [`Code::side`].
     pub x: u32,
-    /// The operation proper, when `f` is `guarded`.
+    /// The operation proper, when `f` is `guarded` or does the following instructions as well.
     pub g: OpFn,
     pub s: ScalarFn,
     pub e: u32,

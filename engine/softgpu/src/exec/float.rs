@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use half::{bf16, f16};
 
+use super::approx;
 use super::code::{OpFn, ScalarFn};
 use super::lane::*;
 use crate::ptx::Type;
@@ -82,9 +83,10 @@ single!(Neg, F1, (a), -a);
 single!(Abs, F1, (a), a.abs());
 single!(Sqrt, F1, (a), a.sqrt());
 single!(Rcp, F1, (a), 1.0 / a);
-single!(Rsqrt, F1, (a), (1.0 / f64::from(a).sqrt()) as f32);
-single!(Ex2, F1, (a), a.exp2());
-single!(Lg2, F1, (a), a.log2());
+// Two roundings: within the 2^-22.9 that the PTX ISA allows.
+single!(Rsqrt, F1, (a), 1.0 / a.sqrt());
+single!(Ex2, F1, (a), approx::exp2(a));
+single!(Lg2, F1, (a), approx::log2(a));
 single!(Sin, F1, (a), a.sin());
 single!(Cos, F1, (a), a.cos());
 single!(Tanh, F1, (a), a.tanh());

@@ -232,6 +232,7 @@ impl<const WRAP: bool> F3 for ShfR<WRAP> {
 /// lop3: imm is the look-up table.
 struct Lop3;
 impl Op for Lop3 {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: four 32-bit slots.
@@ -258,6 +259,7 @@ impl Op for Lop3 {
 /// Boolean operations on predicates: imm 0 and, 1 or, 2 xor, 3 not a, 4 copy a; bit 8 negates a, bit 9 negates b.
 struct PredLogic;
 impl Op for PredLogic {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: predicate slots; b exists for the binary operations.

@@ -12,9 +12,39 @@ use super::warp::Warp;
 pub(super) const CHUNK: usize = 8;
 
 /// Storage of a register slot lane.
-pub(super) trait Slot: Copy + Default + 'static {}
-impl Slot for u32 {}
-impl Slot for u64 {}
+pub(super) trait Slot: Copy + Default + 'static {
+    /// `new` where `mask` is all ones, `old` where it is zero.
+    fn blend(new: Self, old: Self, mask: u32) -> Self;
+}
+impl Slot for u32 {
+    #[inline(always)]
+    fn blend(new: u32, old: u32, mask: u32) -> u32 {
+        new & mask | old & !mask
+    }
+}
+impl Slot for u64 {
+    #[inline(always)]
+    fn blend(new: u64, old: u64, mask: u32) -> u64 {
+        let mask = mask as i32 as u64;
+        new & mask | old & !mask
+    }
+}
+
+/// By eight bits of a mask: all ones for each lane whose bit is set. A table, because what the compiler makes of a
+/// comparison here is the processor's masked store, which takes many times as long as reading, blending and writing.
+static LANE_MASKS: [[u32; CHUNK]; 256] = {
+    let mut table = [[0; CHUNK]; 256];
+    let mut m = 0;
+    while m < 256 {
+        let mut l = 0;
+        while l < CHUNK {
+            table[m][l] = if m >> l & 1 != 0 { !0 } else { 0 };
+            l += 1;
+        }
+        m += 1;
+    }
+    table
+};
 
 /// A lane value and how it lies in its slot. Values of fewer than 32 bits are stored zero-extended.
 pub(super) trait Elem: Copy + Default + 'static {
@@ -91,8 +121,9 @@ pub(super) unsafe fn store_masked<T: Elem>(w: &Warp, off: u32, c: usize, v: [T; 
     let p = unsafe { w.base.add(off as usize).cast::<[T::S; CHUNK]>().add(c) };
     // SAFETY: as load.
     let mut raw = unsafe { p.read() };
+    let mask = &LANE_MASKS[m as usize & 255];
     for l in 0..CHUNK {
-        raw[l] = if m >> l & 1 != 0 { v[l].put() } else { raw[l] };
+        raw[l] = T::S::blend(v[l].put(), raw[l], mask[l]);
     }
     // SAFETY: as load.
     unsafe { p.write(raw) }
@@ -219,8 +250,17 @@ fn mask_of_16(r: &[i32; 16]) -> u32 {
     }
 }
 
+/// Bit per lane of 32 all-ones or zero words.
+#[inline(always)]
+pub(super) fn mask_of_32(r: &[u32; 32]) -> u32 {
+    let half = |k: usize| -> [i32; 16] { std::array::from_fn(|l| r[k * 16 + l] as i32) };
+    mask_of_16(&half(0)) | mask_of_16(&half(1)) << 16
+}
+
 /// An operation on a warp.
 pub(super) trait Op {
+    /// Goes straight to the next instruction instead of through the loop of [`Warp::run`].
+    const CHAINS: bool = false;
     /// # Safety
     /// As [`OpFn`].
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst;
@@ -230,7 +270,13 @@ pub(super) trait Op {
 /// As [`OpFn`].
 unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: caller.
-    unsafe { O::run(w, &*i) }
+    unsafe {
+        let n = O::run(w, &*i);
+        if O::CHAINS && n as usize & w.chain != 0 {
+            return ((*n).f)(w, n);
+        }
+        n
+    }
 }
 
 /// # Safety
@@ -239,7 +285,13 @@ unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn entry_avx2<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: caller.
-    unsafe { O::run(w, &*i) }
+    unsafe {
+        let n = O::run(w, &*i);
+        if O::CHAINS && n as usize & w.chain != 0 {
+            return ((*n).f)(w, n);
+        }
+        n
+    }
 }
 
 /// Whether the AVX2+FMA forms are used on this machine.
@@ -317,64 +369,112 @@ pub(super) struct Op3<F>(PhantomData<F>);
 /// setp without combination: d = predicate, e = its complement or NONE.
 pub(super) struct OpCompare<F>(PhantomData<F>);
 
+/// An operation that makes each lane of d from the same lane of its operands.
+///
+/// A trait and not a closure: its code must become part of the caller, or it would not be compiled for AVX2.
+trait Lanewise {
+    type D: Elem;
+    /// Chunk `c` of the result; operands as in [`Inst`].
+    ///
+    /// # Safety
+    /// The places are slots of the classes of the operation.
+    unsafe fn chunk(w: &Warp, places: [u32; 3], c: usize) -> [Self::D; CHUNK];
+}
+
+/// Runs a lanewise operation.
+///
+/// # Safety
+/// Operand slots are of the classes of the operation (instruction selection).
+#[inline(always)]
+unsafe fn lanewise<L: Lanewise>(w: &mut Warp, i: &Inst) -> *const Inst {
+    // Operand places are read once: the compiler cannot know that registers and code do not overlap.
+    let (places, d) = ([i.a, i.b, i.c], i.d);
+    // SAFETY: caller.
+    unsafe {
+        if w.full() {
+            for c in 0..32 / CHUNK {
+                let r = L::chunk(w, places, c);
+                store(w, d, c, r);
+            }
+        } else {
+            for c in 0..32 / CHUNK {
+                let m = w.mask >> (c * CHUNK) & 255;
+                if m != 0 {
+                    let r = L::chunk(w, places, c);
+                    store_masked(w, d, c, r, m);
+                }
+            }
+        }
+        next(i)
+    }
+}
+
+impl<F: F1> Lanewise for Op1<F> {
+    type D = F::D;
+    #[inline(always)]
+    unsafe fn chunk(w: &Warp, [a, ..]: [u32; 3], c: usize) -> [F::D; CHUNK] {
+        // SAFETY: caller.
+        let a = unsafe { load::<F::A>(w, a, c) };
+        let mut r = [F::D::default(); CHUNK];
+        for l in 0..CHUNK {
+            r[l] = F::f(a[l]);
+        }
+        r
+    }
+}
+
+impl<F: F2> Lanewise for Op2<F> {
+    type D = F::D;
+    #[inline(always)]
+    unsafe fn chunk(w: &Warp, [a, b, _]: [u32; 3], c: usize) -> [F::D; CHUNK] {
+        // SAFETY: caller.
+        let (a, b) = unsafe { (load::<F::A>(w, a, c), load::<F::B>(w, b, c)) };
+        let mut r = [F::D::default(); CHUNK];
+        for l in 0..CHUNK {
+            r[l] = F::f(a[l], b[l]);
+        }
+        r
+    }
+}
+
+impl<F: F3> Lanewise for Op3<F> {
+    type D = F::D;
+    #[inline(always)]
+    unsafe fn chunk(w: &Warp, [a, b, x]: [u32; 3], c: usize) -> [F::D; CHUNK] {
+        // SAFETY: caller.
+        let (a, b, x) = unsafe { (load::<F::A>(w, a, c), load::<F::B>(w, b, c), load::<F::C>(w, x, c)) };
+        let mut r = [F::D::default(); CHUNK];
+        for l in 0..CHUNK {
+            r[l] = F::f(a[l], b[l], x[l]);
+        }
+        r
+    }
+}
+
 impl<F: F1> Op for Op1<F> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: operand slots are of the classes of F (instruction selection).
-        unsafe {
-            // Operand places are read once: the compiler cannot know that registers and code do not overlap.
-            let (at, d) = (i.a, i.d);
-            for_chunks::<F::D>(w, d, |w, c| {
-                let a = load::<F::A>(w, at, c);
-                let mut r = [F::D::default(); CHUNK];
-                for l in 0..CHUNK {
-                    r[l] = F::f(a[l]);
-                }
-                r
-            });
-            next(i)
-        }
+        // SAFETY: caller.
+        unsafe { lanewise::<Self>(w, i) }
     }
 }
 
 impl<F: F2> Op for Op2<F> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: as Op1.
-        unsafe {
-            let (at, bt, d) = (i.a, i.b, i.d);
-            for_chunks::<F::D>(w, d, |w, c| {
-                let a = load::<F::A>(w, at, c);
-                let b = load::<F::B>(w, bt, c);
-                let mut r = [F::D::default(); CHUNK];
-                for l in 0..CHUNK {
-                    r[l] = F::f(a[l], b[l]);
-                }
-                r
-            });
-            next(i)
-        }
+        // SAFETY: caller.
+        unsafe { lanewise::<Self>(w, i) }
     }
 }
 
 impl<F: F3> Op for Op3<F> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
-        // SAFETY: as Op1.
-        unsafe {
-            let (at, bt, ct, d) = (i.a, i.b, i.c, i.d);
-            for_chunks::<F::D>(w, d, |w, c| {
-                let a = load::<F::A>(w, at, c);
-                let b = load::<F::B>(w, bt, c);
-                let x = load::<F::C>(w, ct, c);
-                let mut r = [F::D::default(); CHUNK];
-                for l in 0..CHUNK {
-                    r[l] = F::f(a[l], b[l], x[l]);
-                }
-                r
-            });
-            next(i)
-        }
+        // SAFETY: caller.
+        unsafe { lanewise::<Self>(w, i) }
     }
 }
 
@@ -401,6 +501,7 @@ unsafe fn compare<F: Compare>(w: &Warp, a: u32, b: u32) -> u32 {
 }
 
 impl<F: Compare> Op for OpCompare<F> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Op1; d and e are predicate slots.
@@ -440,6 +541,7 @@ impl<F: Compare> Op for OpCompareCombine<F> {
 pub(super) struct Select<T>(PhantomData<T>);
 
 impl<T: Elem> Op for Select<T> {
+    const CHAINS: bool = true;
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Op1; c is a predicate slot.
@@ -513,7 +615,10 @@ impl Op for Guarded {
                 return next(i);
             }
             w.mask = m;
+            // The instruction alone: the next one has another mask.
+            let chain = std::mem::take(&mut w.chain);
             let r = (i.g)(w, i);
+            w.chain = chain;
             w.mask = outer;
             r
         }

@@ -324,8 +324,8 @@ impl Access {
 }
 
 /// Any load: registers at side[x..], NONE for `_`. 16-byte elements take two 64-bit registers.
-pub(super) struct LoadAny;
-impl Op for LoadAny {
+pub(super) struct LoadAny<const AVX2: bool>;
+impl<const AVX2: bool> Op for LoadAny<AVX2> {
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: as Load; side holds `count` register slots.
@@ -333,7 +333,7 @@ impl Op for LoadAny {
             let k = Access::unpack(i.e);
             let regs = w.launch().code.side.as_ptr().add(i.x as usize);
             let bytes = k.count * k.size;
-            if w.mask == !0 && k.size == 4 && !k.wide && matches!(k.count, 2 | 4) && access::load_words(w, i, k, regs) {
+            if w.mask == !0 && k.size == 4 && !k.wide && matches!(k.count, 2 | 4) && access::load_words::<AVX2>(w, i, k, regs) {
                 return next(i);
             }
             // Addresses first: a destination may be the address register.
@@ -523,7 +523,7 @@ pub(crate) fn param(size: u32, wide: bool) -> Option<super::code::OpFn> {
 pub(crate) fn op(name: &str) -> super::code::OpFn {
     use super::lane::pick;
     match name {
-        "load" => pick::<LoadAny>(),
+        "load" => if super::lane::has_avx2() { pick::<LoadAny<true>>() } else { pick::<LoadAny<false>>() },
         "store" => pick::<StoreAny>(),
         "frame" => pick::<FrameAddress>(),
         "alloca" => pick::<Alloca>(),

@@ -10,6 +10,7 @@
 //! address of the host ([`SHARED_WINDOW`], [`LOCAL_WINDOW`], [`PARAM_WINDOW`]).
 
 pub(crate) mod access;
+mod approx;
 pub(crate) mod asynchronous;
 pub(crate) mod atomic;
 pub(crate) mod atomic128;
@@ -18,6 +19,7 @@ pub(crate) mod code;
 pub(crate) mod control;
 pub(crate) mod convert;
 pub(crate) mod float;
+pub(crate) mod fused;
 mod grid;
 mod heap;
 pub(crate) mod int;

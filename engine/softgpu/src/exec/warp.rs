@@ -15,6 +15,9 @@ use super::{FaultKind, MemoryRange};
 pub(super) const BACK_EDGE_BUDGET: u32 = 512;
 /// Allocations a warp remembers.
 pub(super) const RANGES: usize = 8;
+/// Where the chain of calls from instruction to instruction goes on: not at every 64th. So its depth is bounded even
+/// where the compiler does not make jumps of those calls.
+const CHAIN: usize = 63 * size_of::<Inst>();
 /// Registers of all frames of one warp may take this many bytes.
 const REGISTER_STACK_BYTES_MAX: usize = 64 << 20;
 
@@ -117,6 +120,8 @@ impl Drop for Aligned {
 pub(crate) struct Warp {
     /// Registers of the current frame.
     pub base: *mut u8,
+    /// Instructions at an address with any of these bits set may be reached without returning to the loop.
+    pub chain: usize,
     /// Active lanes.
     pub mask: u32,
     /// Lanes that do not exist or have exited.
@@ -158,6 +163,7 @@ impl Warp {
         let registers = Aligned::new(frame);
         let w = Warp {
             base: registers.ptr(),
+            chain: if state.counting { 0 } else { CHAIN },
             mask: 0,
             dead: !0,
             switch_at: std::ptr::null(),
@@ -302,7 +308,9 @@ impl Warp {
                 };
                 self.instructions += u64::from((self.mask & holds).count_ones());
             }
-            ((*ip).f)(self, ip)
+            // Joined instructions one by one.
+            let f = if (*ip).guard == NONE { (*ip).g } else { (*ip).f };
+            f(self, ip)
         }
     }
 
@@ -362,6 +370,16 @@ impl Warp {
     pub fn pick(&mut self) -> *const Inst {
         if self.groups.iter().any(|g| matches!(g.wait, Wait::Sync(_) | Wait::WarpBarrier(_))) {
             self.release_synchronised();
+        }
+        if let [g] = self.groups[..]
+            && g.wait == Wait::Ready
+        {
+            self.groups.clear();
+            self.switch_at = usize::MAX as *const Inst;
+            self.mask = g.mask;
+            self.epoch = 0;
+            self.enter(g.node);
+            return g.pc;
         }
         let mut k = 0;
         while k < self.groups.len() {

@@ -2,7 +2,7 @@
 
 use super::code::{Inst, NONE, OpFn, flag};
 use super::float::{max32, min32};
-use super::lane::{Lanes, Op, lane32, lane64, next, pick, pred, set_lane, set_pred};
+use super::lane::{Lanes, Op, has_avx2, lane32, lane64, mask_of_32, next, pick, pred, set_lane, set_pred};
 use super::warp::{Wait, Warp};
 
 /// Member mask of every active lane together; register x, NONE for the forms without `.sync`.
@@ -45,8 +45,8 @@ unsafe fn lane_members(w: &Warp, i: &Inst, lane: usize) -> u32 {
 }
 
 /// shfl: d = value, e = predicate or NONE, a value, b lane or offset, c clamp; imm 0 up, 1 down, 2 bfly, 3 idx.
-struct Shuffle;
-impl Op for Shuffle {
+struct Shuffle<const AVX2: bool>;
+impl<const AVX2: bool> Op for Shuffle<AVX2> {
     #[inline(always)]
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
         // SAFETY: 32-bit slots, e a predicate slot.
@@ -56,25 +56,31 @@ impl Op for Shuffle {
             }
             let slot = |w: &Warp, off: u32| w.base.add(off as usize).cast::<[u32; 32]>().read();
             let (a, b, c) = (slot(w, i.a), slot(w, i.b), slot(w, i.c));
-            let mut valid = 0u32;
-            let mut r = [0u32; 32];
-            for lane in 0..32u32 {
-                let (bv, cv) = (b[lane as usize] & 31, c[lane as usize]);
-                let segment = cv >> 8 & 31;
-                let max = lane & segment | cv & 31 & !segment;
-                let (j, ok) = match i.imm {
-                    0 => (lane.wrapping_sub(bv), lane as i32 - bv as i32 >= max as i32),
-                    1 => (lane + bv, lane + bv <= max),
-                    2 => (lane ^ bv, lane ^ bv <= max),
-                    _ => {
-                        let j = lane & segment | bv & !segment;
-                        (j, j <= max)
+            // Lanes as signed numbers: `up` goes below zero.
+            let mut from = [0u32; 32];
+            let mut good = [0u32; 32];
+            macro_rules! every {
+                (|$lane:ident, $b:ident, $segment:ident, $max:ident| $f:expr) => {
+                    for l in 0..32 {
+                        let ($b, clamp, $lane) = ((b[l] & 31) as i32, c[l] as i32, l as i32);
+                        let $segment = clamp >> 8 & 31;
+                        let $max = $lane & $segment | clamp & 31 & !$segment;
+                        let (j, ok) = $f;
+                        from[l] = if ok { j } else { $lane } as u32;
+                        good[l] = u32::from(ok).wrapping_neg();
                     }
                 };
-                let from = if ok { j } else { lane };
-                valid |= u32::from(ok) << lane;
-                r[lane as usize] = a[from as usize & 31];
             }
+            match i.imm {
+                0 => every!(|lane, b, _segment, max| (lane - b, lane - b >= max)),
+                1 => every!(|lane, b, _segment, max| (lane + b, lane + b <= max)),
+                2 => every!(|lane, b, _segment, max| (lane ^ b, lane ^ b <= max)),
+                _ => every!(|lane, b, segment, max| {
+                    let j = lane & segment | b & !segment;
+                    (j, j <= max)
+                }),
+            }
+            let r = take_lanes::<AVX2>(&a, &from);
             if w.full() {
                 w.base.add(i.d as usize).cast::<[u32; 32]>().write(r);
             } else {
@@ -82,10 +88,108 @@ impl Op for Shuffle {
                     set_lane(w, i.d, false, l, u64::from(r[l]));
                 }
             }
+            if i.e != NONE {
+                set_pred(w, i.e, mask_of_32(&good));
+            }
+            next(i)
+        }
+    }
+}
+
+/// shfl with a constant lane or offset (bits 8 to 15 of imm) and segments of the whole warp.
+struct ShuffleWhole<const AVX2: bool>;
+impl<const AVX2: bool> Op for ShuffleWhole<AVX2> {
+    #[inline(always)]
+    unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst {
+        // SAFETY: 32-bit slots, e a predicate slot.
+        unsafe {
+            if let Some(p) = gather(w, i) {
+                return p;
+            }
+            let (mode, b) = ((i.imm & 3) as usize, (i.imm >> 8 & 31) as usize);
+            let a = w.base.add(i.a as usize).cast::<[u32; 32]>().read();
+            let from = WHOLE[mode][b].map(u32::from);
+            let r = take_lanes::<AVX2>(&a, &from);
+            if w.full() {
+                w.base.add(i.d as usize).cast::<[u32; 32]>().write(r);
+            } else {
+                for l in Lanes(w.mask) {
+                    set_lane(w, i.d, false, l, u64::from(r[l]));
+                }
+            }
+            let valid = match mode {
+                0 => !0u32 << b,
+                1 => !0u32 >> b,
+                _ => !0,
+            };
             set_pred(w, i.e, valid);
             next(i)
         }
     }
+}
+
+/// By mode and constant: the lane that each lane reads.
+static WHOLE: [[[u8; 32]; 32]; 4] = {
+    let mut table = [[[0; 32]; 32]; 4];
+    let mut b = 0;
+    while b < 32 {
+        let mut lane = 0;
+        while lane < 32 {
+            table[0][b][lane] = if lane >= b { lane - b } else { lane } as u8;
+            table[1][b][lane] = if lane + b < 32 { lane + b } else { lane } as u8;
+            table[2][b][lane] = (lane ^ b) as u8;
+            table[3][b][lane] = b as u8;
+            lane += 1;
+        }
+        b += 1;
+    }
+    table
+};
+
+/// shfl in mode `imm` with constant operands b and c, if there is a form for them; and its immediate.
+pub(crate) fn shuffle_whole(mode: u64, b: u64, c: u64) -> Option<(OpFn, u64)> {
+    // Segments of 32 lanes, and the clamp that compilers write.
+    let usual = if mode == 0 { 0 } else { 31 };
+    let op = if has_avx2() { pick::<ShuffleWhole<true>>() } else { pick::<ShuffleWhole<false>>() };
+    (mode < 4 && c & 0x1f1f == usual).then_some((op, mode | (b & 31) << 8))
+}
+
+/// a[from[l] % 32] for each lane l.
+#[inline(always)]
+fn take_lanes<const AVX2: bool>(a: &[u32; 32], from: &[u32; 32]) -> [u32; 32] {
+    #[cfg(target_arch = "x86_64")]
+    if AVX2 {
+        // SAFETY: this form is only selected on processors with AVX2.
+        return unsafe { take_lanes_avx2(a, from) };
+    }
+    std::array::from_fn(|l| a[from[l] as usize & 31])
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn take_lanes_avx2(a: &[u32; 32], from: &[u32; 32]) -> [u32; 32] {
+    use std::arch::x86_64::*;
+    let mut r = [0u32; 32];
+    // SAFETY: reads and writes of 32 bytes inside the arrays.
+    unsafe {
+        let part = |k: usize| _mm256_loadu_si256(a.as_ptr().cast::<__m256i>().add(k));
+        let parts = [part(0), part(1), part(2), part(3)];
+        for k in 0..4 {
+            let at = _mm256_loadu_si256(from.as_ptr().cast::<__m256i>().add(k));
+            let pick = |n: usize| _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(parts[n], at));
+            // Bits 3 and 4 of the lane say which part, as signs for the blends.
+            let odd = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(at));
+            let high = _mm256_castsi256_ps(_mm256_slli_epi32::<27>(at));
+            let low = _mm256_blendv_ps(pick(0), pick(1), odd);
+            let up = _mm256_blendv_ps(pick(2), pick(3), odd);
+            let v = _mm256_castps_si256(_mm256_blendv_ps(low, up, high));
+            _mm256_storeu_si256(r.as_mut_ptr().cast::<__m256i>().add(k), v);
+        }
+    }
+    r
 }
 
 /// vote: a predicate (e 1: negated); imm 0 all, 1 any, 2 uni, 3 ballot.
@@ -246,7 +350,7 @@ impl Op for ActiveMask {
 /// Warp operations by opcode.
 pub(crate) fn op(name: &str) -> Option<OpFn> {
     Some(match name {
-        "shfl" => pick::<Shuffle>(),
+        "shfl" => if has_avx2() { pick::<Shuffle<true>>() } else { pick::<Shuffle<false>>() },
         "vote" => pick::<Vote>(),
         "match" => pick::<Match>(),
         "redux" => pick::<Redux>(),

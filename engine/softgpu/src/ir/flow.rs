@@ -155,6 +155,11 @@ impl Lowerer<'_, '_> {
                 i.b = self.source(self.operand(o, 2)?, Type::U32)?.into();
                 i.c = self.source(self.operand(o, 3)?, Type::U32)?.into();
                 i.x = member(self, 4)?;
+                if let (Operand::Int(b), Operand::Int(c)) = (self.operand(o, 2)?, self.operand(o, 3)?)
+                    && let Some((f, imm)) = warp_ops::shuffle_whole(i.imm, *b, *c)
+                {
+                    (i.f, i.imm) = (f, imm);
+                }
             }
             "vote" => {
                 i.imm = match op.one_of(&["all", "any", "uni", "ballot"]) {

@@ -81,6 +81,8 @@ pub(super) enum Meaning {
     MulWide { signed: bool },
     /// As `Pure`: 64-bit d = a * b + c, a and b of 32 bits.
     MadWide { signed: bool },
+    /// As `Pure`: single-precision d = a * b + c, rounded to nearest.
+    Fma32 { ftz: bool },
     /// Load to d or the side list, or store, at [a + imm]; bytes of an element, whether registers have 64 bits.
     Access { store: bool, size: u32, wide: bool, space: u8 },
 }
@@ -122,6 +124,8 @@ pub(super) struct Lowered {
     /// Instructions of the PTX before it that need not be executed any more.
     pub carried: u32,
     pub meaning: Meaning,
+    /// Does this instruction and following ones together.
+    pub joined: Option<OpFn>,
 }
 
 impl Lowered {
@@ -148,6 +152,7 @@ impl Lowered {
             counted: false,
             carried: 0,
             meaning: Meaning::Opaque,
+            joined: None,
         }
     }
 
@@ -187,7 +192,7 @@ impl Lowered {
             Field::Reg(v) => slot(v),
         };
         Inst {
-            f: if self.guard.is_some() { guarded } else { self.f },
+            f: if self.guard.is_some() { guarded } else { self.joined.unwrap_or(self.f) },
             d: field(self.d),
             a: field(self.a),
             b: field(self.b),

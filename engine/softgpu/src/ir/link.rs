@@ -3,7 +3,7 @@
 use super::allocate::{Frame, allocate};
 use super::function::LoweredFunction;
 use super::inst::{Class, Field, Flow, Lowered, Patch, V};
-use super::{addresses, invariant};
+use super::{addresses, fusion, invariant};
 use super::module::KernelBuild;
 use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
 use crate::exec::{control, lane};
@@ -78,6 +78,8 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         let mut known = invariant::hoist(f);
         addresses::fuse(f, &mut known);
         invariant::remove_unused(f, &mut known);
+        fusion::look_ahead(f, &mut known);
+        fusion::join(f);
         known
     });
     for f in &lowered {

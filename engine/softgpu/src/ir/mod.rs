@@ -2,8 +2,8 @@
 //!
 //! Each kernel is compiled together with the functions it can reach: [`function`] resolves names and turns statements
 //! into [`inst::Lowered`] instructions over virtual registers ([`arithmetic`], [`memory`], [`flow`] choose the
-//! operations), [`invariant`] and [`addresses`] move and join what need not be done again and
-//! again, [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
+//! operations), [`invariant`], [`addresses`] and [`fusion`] move and join what need not be done
+//! again and again, [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
 //! code that [`crate::exec`] runs.
 
 mod addresses;
@@ -12,6 +12,7 @@ mod arithmetic;
 mod asynchronous;
 mod flow;
 mod function;
+mod fusion;
 mod inst;
 mod invariant;
 mod link;
