@@ -161,6 +161,7 @@ impl Kernel {
             params,
             symbol: &|_| None,
             memory: &map,
+            races: &|_| (),
             print: &|_| {},
             heap: &NoHeap,
             limits: Limits::default(),

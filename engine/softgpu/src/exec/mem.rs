@@ -174,7 +174,6 @@ fn verb(write: bool) -> &'static str {
 pub(super) trait Mem: Copy + Default + 'static {
     type D: Elem;
     fn widen(self) -> Self::D;
-    fn narrow(d: Self::D) -> Self;
 }
 macro_rules! mem {
     ($m:ty, $d:ty) => {
@@ -184,10 +183,6 @@ macro_rules! mem {
             fn widen(self) -> $d {
                 self as $d
             }
-            #[inline(always)]
-            fn narrow(d: $d) -> $m {
-                d as $m
-            }
         }
     };
 }
@@ -195,33 +190,6 @@ mem!(u8, u32);
 mem!(u16, u32);
 mem!(u32, u32);
 mem!(u64, u64);
-
-/// Register type of an address.
-pub(super) trait Address: Elem {
-    fn from_u64(v: u64) -> Self;
-    fn to_u64(self) -> u64;
-    fn add(self, b: Self) -> Self;
-}
-macro_rules! address {
-    ($t:ty) => {
-        impl Address for $t {
-            #[inline(always)]
-            fn from_u64(v: u64) -> Self {
-                v as $t
-            }
-            #[inline(always)]
-            fn to_u64(self) -> u64 {
-                self as u64
-            }
-            #[inline(always)]
-            fn add(self, b: Self) -> Self {
-                self.wrapping_add(b)
-            }
-        }
-    };
-}
-address!(u32);
-address!(u64);
 
 /// Contiguous memory that addresses `first..first + len` name.
 #[derive(Clone, Copy)]

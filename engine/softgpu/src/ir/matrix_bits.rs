@@ -17,7 +17,7 @@ fn shape(op: &Opcode<'_>) -> Option<(u32, u32, u32)> {
 }
 
 impl Lowerer<'_, '_> {
-    fn words(&mut self, o: &Operand, count: u32) -> Result<Vec<Option<V>>> {
+    fn fragment_words(&mut self, o: &Operand, count: u32) -> Result<Vec<Option<V>>> {
         let single = [o.clone()];
         let items = match o {
             Operand::Vector(items) => &items[..],
@@ -71,7 +71,7 @@ impl Lowerer<'_, '_> {
             if !right {
                 return self.invalid("layout");
             }
-            let d = self.words(self.operand(o, 0)?, 1)?;
+            let d = self.fragment_words(self.operand(o, 0)?, 1)?;
             let (space, base, offset) = self.resolve_place(op, self.operand(o, 1)?)?;
             let mut i = Lowered::new(matrix_bits::load_words());
             i.a = base.map_or(Field::None, Field::Reg);
@@ -101,11 +101,11 @@ impl Lowerer<'_, '_> {
         }
         let p = SmallProduct { m, k, a, b, and: op.has("and"), saturate: op.has("satfinite"), linear: op.base == "wmma" };
         let (na, nb) = p.words();
-        let d = self.words(self.operand(o, 0)?, m / 4)?;
+        let d = self.fragment_words(self.operand(o, 0)?, m / 4)?;
         let mut side = d.clone();
-        side.extend(self.words(self.operand(o, 1)?, na)?);
-        side.extend(self.words(self.operand(o, 2)?, nb)?);
-        side.extend(self.words(self.operand(o, 3)?, m / 4)?);
+        side.extend(self.fragment_words(self.operand(o, 1)?, na)?);
+        side.extend(self.fragment_words(self.operand(o, 2)?, nb)?);
+        side.extend(self.fragment_words(self.operand(o, 3)?, m / 4)?);
         let mut i = Lowered::new(matrix_bits::multiply());
         i.imm = p.pack();
         i.side_defs = d.len();
