@@ -172,7 +172,7 @@ fn faults_name_the_first_lane_its_address_and_line() {
     for ahead in [true, false] {
         for (factor, first) in [(1u32, 5u64), (2, 3), (0, 0)] {
             // Lane t reads element 95 + factor * t of 100; with factor 0 all lanes read element 100.
-            let start = if factor == 0 { 100 } else { 95 };
+            let start: u32 = if factor == 0 { 100 } else { 95 };
             let hide = if ahead { "" } else { "xor.b64 %a, %a, 0;" };
             let l = load(&format!(
                 "{HEAD}.visible .entry k(.param .u64 px) {{
