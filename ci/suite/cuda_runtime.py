@@ -9,9 +9,8 @@ from .runner import ROOT, TARGET, last_line, require, test
 
 FOLDER = ROOT / "ci/clients/cpp/runtime"
 PROGRAMS = ["devices", "symbols", "copies", "streams", "callbacks", "occupancy", "errors", "cooperative", "default_stream",
-            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms"]
-# refused in words by a GPU in another machine; directly, everything but a copy by the variable's symbol works
-REMOTE = [*PROGRAMS, "managed"]
+            # the last one: refused in words by a GPU in another machine
+            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms", "managed"]
 
 
 @functools.cache
@@ -19,7 +18,7 @@ def built():
     """The folder of the programs, built by nvcc from PyPI."""
     setup("need_cxx")
     out = TARGET / "ci-cpp-runtime"
-    result = subprocess.run([FOLDER / "run.sh", out, "--build", *REMOTE], env={**os.environ, **venv_env()}, stdin=subprocess.DEVNULL,
+    result = subprocess.run([FOLDER / "run.sh", out, "--build", *PROGRAMS], env={**os.environ, **venv_env()}, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     require(result.returncode == 0, f"nvcc: {last_line(result.stdout)}")
     return out
@@ -42,10 +41,10 @@ def direct(t):
 
 @test("CUDA runtime, shm", 600)
 def shm(t):
-    return run_all(t, Embedded(t, "shm"), REMOTE)
+    return run_all(t, Embedded(t, "shm"), PROGRAMS)
 
 
 @test("CUDA runtime, tcp", 600)
 def tcp(t):
     with over_tcp(t) as (place, note):
-        return run_all(t, place, REMOTE, note)
+        return run_all(t, place, PROGRAMS, note)
