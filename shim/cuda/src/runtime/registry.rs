@@ -284,6 +284,12 @@ impl FatBinary {
                 }
                 host.0.cast::<u64>().write(address);
             }
+            // The program's name for the variable is the place that the pointer leads to: as a symbol it hands that over.
+            if let Some(variables) = VARIABLES.write().as_mut()
+                && let Some(&variable) = variables.get(&(host.0 as usize))
+            {
+                variables.insert(address as usize, variable);
+            }
         }
         Ok(())
     }
