@@ -9,7 +9,7 @@ from .runner import ROOT, TARGET, last_line, require, test
 
 FOLDER = ROOT / "ci/clients/cpp/runtime"
 PROGRAMS = ["devices", "symbols", "copies", "streams", "callbacks", "occupancy", "errors", "cooperative", "default_stream",
-            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms"]
+            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms", "textures", "arrays"]
 # refused in words by a GPU in another machine; the software GPU itself does not place managed variables yet
 REMOTE = [*PROGRAMS, "managed"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 from checks import Checks  # noqa: E402
-from driver import AFFINE, CudaError, Device  # noqa: E402
+from driver import AFFINE, PTX_HEADER, CudaError, Device, launch  # noqa: E402
 
 INVALID_VALUE, INVALID_HANDLE, NOT_FOUND, NOT_SUPPORTED = 1, 400, 500, 801
 # What CUDA says of a handle that is not of a living object differs by function and version.
@@ -222,6 +222,180 @@ def virtual_memory(device):
     checks.true("nothing is left behind", 0 < free <= total)
 
 
+SAMPLE = PTX_HEADER + """
+.visible .entry sample(.param .u64 texture, .param .u64 surface, .param .u64 out)
+{
+    .reg .b32 %t<6>;
+    .reg .f32 %x, %y, %v<4>;
+    .reg .b64 %a, %s, %o, %p;
+    ld.param.u64 %a, [texture];
+    ld.param.u64 %s, [surface];
+    ld.param.u64 %o, [out];
+    mov.u32 %t0, %tid.x;
+    mov.u32 %t1, %ctaid.x;
+    cvt.rn.f32.u32 %x, %t0;
+    cvt.rn.f32.u32 %y, %t1;
+    add.f32 %x, %x, 0f3F800000;
+    add.f32 %y, %y, 0f3F000000;
+    tex.2d.v4.f32.f32 {%v0, %v1, %v2, %v3}, [%a, {%x, %y}];
+    mov.u32 %t2, %ntid.x;
+    mad.lo.u32 %t3, %t1, %t2, %t0;
+    mul.wide.u32 %p, %t3, 4;
+    add.u64 %o, %o, %p;
+    st.global.f32 [%o], %v0;
+    shl.b32 %t4, %t0, 2;
+    suld.b.2d.b32.trap {%t5}, [%s, {%t4, %t1}];
+    add.u32 %t5, %t5, %t3;
+    sust.b.2d.b32.trap [%s, {%t4, %t1}], {%t5};
+    ret;
+}
+"""
+FLOAT, UINT = 0x20, 3
+HOST, DEVICE, ARRAY = 1, 2, 3
+
+
+def box(source, target, size, at=(0, 0, 0), to=(0, 0, 0)):
+    """A CUDA_MEMCPY3D; a side is its kind, its address or handle, and for memory its pitch and height."""
+    def side(where, start):
+        kind, base, pitch, height = (*where, 0, 0)[:4]
+        places = [base if kind == k else 0 for k in (HOST, DEVICE, ARRAY)]
+        return struct.pack("<4QI4x3Q8x2Q", *start, 0, kind, *places, pitch, height)
+    return side(source, at) + side(target, to) + struct.pack("<3Q", *size)
+
+
+def arrays(device):
+    # The first launch of a context may take memory for itself.
+    word = device.alloc(4)
+    launch(device.function(device.module(AFFINE), "affine"), 1, 1, [c_uint64(word), c_uint(1), c_uint(1)])
+    call("cuCtxSynchronize")
+    device.free(word)
+    free = device.memory_info()[0]
+    width, height = 300, 70
+    flat = out(c_uint64, "cuArrayCreate_v2", struct.pack("<QQII", width, height, FLOAT, 1))
+    canvas = out(c_uint64, "cuArray3DCreate_v2", struct.pack("<QQQIII4x", width, height, 0, UINT, 1, 2))
+    line = out(c_uint64, "cuArray3DCreate_v2", struct.pack("<QQQIII4x", 1000, 0, 0, UINT, 1, 0))
+    volume = out(c_uint64, "cuArray3DCreate_v2", struct.pack("<QQQIII4x", 40, 30, 20, UINT, 1, 0))
+    charged = free - device.memory_info()[0]
+    checks.true("arrays count", 4 * (2 * width * height + 1000 + 24000) <= charged < 1 << 20, f"{charged} bytes")
+    read = (c_ubyte * 40)()
+    call("cuArray3DGetDescriptor_v2", read, volume)
+    checks.equal("a descriptor comes back", struct.unpack("<QQQIII4x", bytes(read)), (40, 30, 20, UINT, 1, 0))
+
+    # One dimension, by offsets in bytes; host memory is read when the call is made.
+    numbers = np.arange(1000, dtype=np.uint32)
+    call("cuMemcpyHtoA_v2", line, 0, numbers.ctypes.data, 4000)
+    memory = device.alloc(1 << 20)
+    call("cuMemcpyAtoD_v2", memory, line, 400, 3600)
+    checks.equal("array to device", words(device, memory, 900), numbers[100:])
+    call("cuMemcpyDtoA_v2", line, 0, memory, 2000)
+    got = np.zeros(1000, np.uint32)
+    call("cuMemcpyAtoH_v2", got.ctypes.data, line, 0, 4000)
+    want = np.concatenate([numbers[100:600], numbers[500:]])
+    checks.equal("device to array, array to host", got, want)
+    stream = device.stream()
+    pinned = device.pinned(4000)
+    call("cuMemcpyHtoAAsync_v2", line, 8, numbers.ctypes.data, 800, stream)
+    call("cuMemcpyAtoHAsync_v2", pinned.ctypes.data, line, 0, 4000, stream)
+    call("cuStreamSynchronize", stream)
+    want[2:202] = numbers[:200]
+    checks.equal("the same in a stream", pinned.view(np.uint32), want)
+    call("cuMemcpyAtoA_v2", line, 2000, line, 0, 2000)
+    call("cuMemcpyAtoH_v2", got.ctypes.data, line, 2000, 2000)
+    checks.equal("array to array", got[:500], want[:500])
+    rejected("beyond an array", INVALID_VALUE, "cuMemcpyHtoA_v2", line, 4, numbers.ctypes.data, 4000)
+
+    # Boxes: host rows with gaps in, device memory with gaps, host rows with gaps out.
+    picture = np.arange(width * height, dtype=np.float32).reshape(height, width) * np.float32(0.25)
+    wide = np.full((height, width + 7), -1, np.float32)
+    wide[:, :width] = picture
+    call("cuMemcpy3D_v2", box((HOST, wide.ctypes.data, wide.strides[0], height), (ARRAY, flat), (width * 4, height, 1)))
+    back = np.full((50, 123), -2, np.float32)
+    call("cuMemcpy3D_v2", box((ARRAY, flat), (HOST, back.ctypes.data, back.strides[0], 50), (400, 50, 1), at=(40, 3, 0)))
+    want = np.full((50, 123), -2, np.float32)
+    want[:, :100] = picture[3:53, 10:110]
+    checks.equal("a box out of an array", back, want)
+    cube = np.arange(24000, dtype=np.uint32).reshape(20, 30, 40)
+    call("cuMemcpy3DAsync_v2", box((HOST, cube.ctypes.data, 160, 30), (ARRAY, volume), (160, 30, 20)), stream)
+    call("cuMemcpy3DAsync_v2", box((ARRAY, volume), (DEVICE, memory, 256, 16), (64, 10, 5), at=(16, 2, 3)), stream)
+    call("cuStreamSynchronize", stream)
+    got = words(device, memory, 64 * 16 * 5).reshape(5, 16, 64)[:, :10, :16]
+    checks.equal("a box to device memory", got, cube[3:8, 2:12, 4:20])
+    got = np.zeros((20, 30, 40), np.uint32)
+    call("cuMemcpy3D_v2", box((ARRAY, volume), (HOST, got.ctypes.data, 160, 30), (160, 30, 20)))
+    checks.equal("a volume there and back", got, cube)
+    rejected("a box beyond its array", INVALID_VALUE, "cuMemcpy3D_v2",
+             box((ARRAY, volume), (HOST, got.ctypes.data, 160, 30), (160, 30, 20), at=(0, 0, 1)))
+
+    # A node of a graph, from array to array and on to device memory.
+    graph = out(c_uint64, "cuGraphCreate", 0)
+    twin = out(c_uint64, "cuArray3DCreate_v2", struct.pack("<QQQIII4x", 40, 30, 20, UINT, 1, 0))
+    first = out(c_uint64, "cuGraphAddMemcpyNode", graph, None, 0, box((ARRAY, volume), (ARRAY, twin), (160, 30, 20)), device.context)
+    out(c_uint64, "cuGraphAddMemcpyNode", graph, (c_uint64 * 1)(first), 1,
+        box((ARRAY, twin), (DEVICE, memory, 160, 30), (160, 30, 2), at=(0, 0, 18)), device.context)
+    run = out(c_uint64, "cuGraphInstantiateWithFlags", graph, 0)
+    call("cuGraphLaunch", run, stream)
+    call("cuStreamSynchronize", stream)
+    checks.equal("arrays in a graph", words(device, memory, 2400).reshape(2, 30, 40), cube[18:])
+    call("cuGraphExecDestroy", run)
+    call("cuGraphDestroy", graph)
+    call("cuArrayDestroy", twin)
+
+    # A large one, in many pieces.
+    big = out(c_uint64, "cuArrayCreate_v2", struct.pack("<QQII", 1 << 10, 1 << 10, FLOAT, 4))
+    data = np.arange(1 << 22, dtype=np.float32)
+    rows = box((HOST, data.ctypes.data, 1 << 14, 1 << 10), (ARRAY, big), (1 << 14, 1 << 10, 1))
+    call("cuMemcpy3D_v2", rows)
+    got = np.zeros(1 << 22, np.float32)
+    call("cuMemcpy3D_v2", box((ARRAY, big), (HOST, got.ctypes.data, 1 << 14, 1 << 10), (1 << 14, 1 << 10, 1)))
+    checks.true("16 MiB there and back", np.array_equal(got, data))
+    call("cuArrayDestroy", big)
+
+    # Objects.
+    module = device.module(SAMPLE)
+    kernel = device.function(module, "sample")
+    resource = lambda array: struct.pack("<QQ128x", 0, array)
+    sampling = bytearray(104)
+    struct.pack_into("<IIII", sampling, 0, 1, 1, 1, 1)  # clamped, filtered
+    sampling = (c_ubyte * 104).from_buffer(sampling)
+    texture = out(c_uint64, "cuTexObjectCreate", resource(flat), sampling, None)
+    surface = out(c_uint64, "cuSurfObjectCreate", resource(canvas))
+    described = (c_ubyte * 144)()
+    call("cuTexObjectGetResourceDesc", described, texture)
+    same("a texture's resource comes back", bytes(described)[:16], resource(flat)[:16])
+    call("cuSurfObjectGetResourceDesc", described, surface)
+    same("a surface's resource comes back", bytes(described)[:16], resource(canvas)[:16])
+    launch(kernel, height, width, [c_uint64(texture), c_uint64(surface), c_uint64(memory)])
+    call("cuTexObjectDestroy", texture)
+    call("cuSurfObjectDestroy", surface)
+    got = device.download(memory, (height, width), np.float32)
+    right = np.concatenate([picture[:, 1:], picture[:, -1:]], axis=1)
+    checks.equal("a filtered texture", got, (picture + right) / 2)
+    painted = np.zeros((height, width), np.uint32)
+    call("cuMemcpy3D_v2", box((ARRAY, canvas), (HOST, painted.ctypes.data, width * 4, height), (width * 4, height, 1)))
+    checks.equal("a painted surface", painted, np.arange(width * height, dtype=np.uint32).reshape(height, width))
+    rejected("a texture that is gone", INVALID_VALUE, "cuTexObjectDestroy", texture)
+
+    # Mipmaps end with all their levels.
+    mipmap = out(c_uint64, "cuMipmappedArrayCreate", struct.pack("<QQQIII4x", 64, 64, 0, FLOAT, 1, 0), 7)
+    level = out(c_uint64, "cuMipmappedArrayGetLevel", mipmap, 2)
+    call("cuArray3DGetDescriptor_v2", read, level)
+    checks.equal("a level", struct.unpack("<QQQIII4x", bytes(read))[:2], (16, 16))
+    call("cuMemcpy3D_v2", box((HOST, picture.ctypes.data, width * 4, height), (ARRAY, level), (64, 16, 1)))
+    rejected("beyond a level", INVALID_VALUE, "cuMemcpy3D_v2",
+             box((HOST, picture.ctypes.data, width * 4, height), (ARRAY, level), (68, 16, 1)))
+    call("cuMipmappedArrayDestroy", mipmap)
+    rejected("a level of what is gone", DEAD, "cuArray3DGetDescriptor_v2", read, level)
+
+    for array in flat, canvas, line, volume:
+        call("cuArrayDestroy", array)
+    rejected("an array that is gone", DEAD, "cuArrayDestroy", flat)
+    device.free(memory)
+    same("arrays give their memory back", device.memory_info()[0], free)
+    rejected("an array of no format", INVALID_VALUE, "cuArrayCreate_v2", byref(c_uint64()), struct.pack("<QQII", 4, 4, 0x44, 1))
+    rejected("an array larger than the device", 2, "cuArray3DCreate_v2", byref(c_uint64()),
+             struct.pack("<QQQIII4x", 8192, 8192, 2000, FLOAT, 4, 0))
+
+
 def graph_nodes(function, graph):
     count = c_size_t()
     call(function, graph, None, byref(count))
@@ -406,7 +580,6 @@ def refusals(_device):
         ("cuMulticastCreate", (byref(c_uint64()), None)),
         ("cuImportExternalMemory", (byref(c_uint64()), None)),
         ("cuGraphicsGLRegisterBuffer", (byref(c_uint64()), 1, 0)),
-        ("cuTexRefCreate", (byref(c_uint64()),)),
         ("cuMemAlloc", (byref(c_uint()), 16)),  # the form of CUDA 3.1, with 32-bit addresses
     ]:
         rejected(f"{function} is refused", NOT_SUPPORTED, function, *arguments)
@@ -414,7 +587,7 @@ def refusals(_device):
 
 def main():
     device = Device()
-    for part in (streams, events, memory_sets, pools, virtual_memory, graphs, contexts, functions, memory_operations,
+    for part in (streams, events, memory_sets, pools, virtual_memory, arrays, graphs, contexts, functions, memory_operations,
                  entry_points, refusals):
         try:
             part(device)

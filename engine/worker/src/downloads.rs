@@ -123,7 +123,8 @@ impl Downloads {
         state.staging_bytes = state.staging.iter().map(|kept| kept.bytes).sum();
     }
 
-    /// Asks the driver to copy `bytes` at `source` in stream order; the context (the driver's handle) is current.
+    /// Asks the driver to copy `bytes` into staging memory in stream order: `copy` gets the offset, the length and the address of each
+    /// piece, the first of which has the offset 0. The context (the driver's handle) is current.
     ///
     /// # Errors
     /// What the driver says; then nothing is under way.
@@ -132,9 +133,9 @@ impl Downloads {
         driver: &Driver,
         context: u64,
         id: u64,
-        source: u64,
         bytes: usize,
         stream: u64,
+        mut copy: impl FnMut(usize, usize, u64) -> Result<(), CudaError>,
     ) -> Result<Arc<Download>, CudaError> {
         let staging = self.staging(driver, context, bytes)?;
         let mut events = Vec::with_capacity(bytes.div_ceil(STRIDE));
@@ -142,15 +143,7 @@ impl Downloads {
         let mut result = Ok(());
         while offset < bytes && result.is_ok() {
             let piece = (bytes - offset).min(STRIDE);
-            result = driver_call!(
-                driver,
-                cuMemcpyDtoHAsync(
-                    (staging.at + offset as u64) as *mut c_void,
-                    source + offset as u64,
-                    piece,
-                    stream
-                )
-            )
+            result = copy(offset, piece, staging.at + offset as u64)
             .and_then(|()| self.event(driver, context))
             .and_then(|event| {
                 events.push(event);

@@ -2,6 +2,7 @@
 
 use crate::downloads::Downloads;
 use crate::generated::Driver;
+use crate::handlers::array::Levels;
 use crate::handlers::virtual_memory::Mapped;
 use crate::handles::Handles;
 use crate::output::Output;
@@ -102,6 +103,8 @@ pub struct Session {
     pub captures: AtomicU32,
     /// Physical memory and where it is mapped.
     pub mapped: Mapped,
+    /// Levels of mipmapped arrays.
+    pub levels: Levels,
     host_functions: Mutex<HashMap<u64, bool>>,
     host_function_done: Condvar,
     over: Mutex<bool>,
@@ -134,6 +137,7 @@ impl Session {
             output,
             captures: AtomicU32::new(0),
             mapped: Mapped::default(),
+            levels: Levels::default(),
             host_functions: Mutex::default(),
             host_function_done: Condvar::new(),
             over: Mutex::new(false),

@@ -25,7 +25,7 @@ build() { # PROGRAM SOURCE FLAGS...
 programs=("$@")
 if [ ${#programs[@]} = 0 ]; then
   programs=(devices symbols copies streams callbacks occupancy errors cooperative default_stream default_stream_per_thread threads graphs
-    device_printf pools algorithms)
+    device_printf pools algorithms textures arrays)
 fi
 failed=()
 for program in "${programs[@]}"; do

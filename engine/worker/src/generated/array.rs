@@ -20,17 +20,6 @@ use crate::translate::Aligned;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{Reader, Writer as _};
 
-pub(super) fn cuArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let pHandle_id = r.u64()?;
-    let mut pAllocateArray = Aligned(crate::cx::aligned::<3>(r.take(24)?));
-    r.end()?;
-    let mut pHandle = 0u64;
-    let call = cx.driver.cuArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.0.as_ptr().cast()) })?;
-    cx.insert(Kind::Array, pHandle_id, pHandle)?;
-    Ok(())
-}
-
 pub(super) fn cuArrayGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
@@ -95,27 +84,6 @@ pub(super) fn cuArrayGetPlane(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn cuArrayDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hArray_id = r.u64()?;
-    let hArray = cx.handle(Kind::Array, hArray_id)?;
-    r.end()?;
-    let call = cx.driver.cuArrayDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hArray) })?;
-    cx.remove(Kind::Array, hArray_id);
-    Ok(())
-}
-
-pub(super) fn cuArray3DCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let pHandle_id = r.u64()?;
-    let mut pAllocateArray = Aligned(crate::cx::aligned::<5>(r.take(40)?));
-    r.end()?;
-    let mut pHandle = 0u64;
-    let call = cx.driver.cuArray3DCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pAllocateArray.0.as_ptr().cast()) })?;
-    cx.insert(Kind::Array, pHandle_id, pHandle)?;
-    Ok(())
-}
-
 pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hArray = cx.handle(Kind::Array, r.u64()?)?;
     r.end()?;
@@ -123,39 +91,5 @@ pub(super) fn cuArray3DGetDescriptor(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
     let call = cx.driver.cuArray3DGetDescriptor.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(pArrayDescriptor.0.as_mut_ptr().cast(), hArray) })?;
     cx.reply.put(crate::cx::bytes_of(&pArrayDescriptor.0).get(..40).unwrap_or_default());
-    Ok(())
-}
-
-pub(super) fn cuMipmappedArrayCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let pHandle_id = r.u64()?;
-    let mut pMipmappedArrayDesc = Aligned(crate::cx::aligned::<5>(r.take(40)?));
-    let numMipmapLevels = r.u32()?;
-    r.end()?;
-    let mut pHandle = 0u64;
-    let call = cx.driver.cuMipmappedArrayCreate.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pHandle, pMipmappedArrayDesc.0.as_ptr().cast(), numMipmapLevels) })?;
-    cx.insert(Kind::MipmappedArray, pHandle_id, pHandle)?;
-    Ok(())
-}
-
-pub(super) fn cuMipmappedArrayGetLevel(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hMipmappedArray = cx.handle(Kind::MipmappedArray, r.u64()?)?;
-    let level = r.u32()?;
-    r.end()?;
-    let mut pLevelArray = 0u64;
-    let call = cx.driver.cuMipmappedArrayGetLevel.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(&mut pLevelArray, hMipmappedArray, level) })?;
-    let pLevelArray = if pLevelArray == 0 { 0 } else { cx.found(Kind::Array, pLevelArray)? };
-    cx.reply.u64(pLevelArray);
-    Ok(())
-}
-
-pub(super) fn cuMipmappedArrayDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hMipmappedArray_id = r.u64()?;
-    let hMipmappedArray = cx.handle(Kind::MipmappedArray, hMipmappedArray_id)?;
-    r.end()?;
-    let call = cx.driver.cuMipmappedArrayDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hMipmappedArray) })?;
-    cx.remove(Kind::MipmappedArray, hMipmappedArray_id);
     Ok(())
 }

@@ -675,6 +675,8 @@ pub struct Driver {
     pub cuTexObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void, *const c_void, *const c_void) -> u32>,
     /// `cuTexObjectDestroy`.
     pub cuTexObjectDestroy: Option<unsafe extern "C" fn(u64) -> u32>,
+    /// `cuTexObjectGetResourceDesc`.
+    pub cuTexObjectGetResourceDesc: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuTexObjectGetTextureDesc`.
     pub cuTexObjectGetTextureDesc: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuTexObjectGetResourceViewDesc`.
@@ -683,6 +685,8 @@ pub struct Driver {
     pub cuSurfObjectCreate: Option<unsafe extern "C" fn(*mut u64, *const c_void) -> u32>,
     /// `cuSurfObjectDestroy`.
     pub cuSurfObjectDestroy: Option<unsafe extern "C" fn(u64) -> u32>,
+    /// `cuSurfObjectGetResourceDesc`.
+    pub cuSurfObjectGetResourceDesc: Option<unsafe extern "C" fn(*mut c_void, u64) -> u32>,
     /// `cuPointerGetAttribute`.
     pub cuPointerGetAttribute: Option<unsafe extern "C" fn(*const c_void, u32, u64) -> u32>,
     /// `cuMemPrefetchAsync`.
@@ -1066,10 +1070,12 @@ impl Driver {
                 cuTensorMapReplaceAddress: get("cuTensorMapReplaceAddress").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuTexObjectCreate: get("cuTexObjectCreate").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _) -> u32>(p)),
                 cuTexObjectDestroy: get("cuTexObjectDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),
+                cuTexObjectGetResourceDesc: get("cuTexObjectGetResourceDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuTexObjectGetTextureDesc: get("cuTexObjectGetTextureDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuTexObjectGetResourceViewDesc: get("cuTexObjectGetResourceViewDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuSurfObjectCreate: get("cuSurfObjectCreate").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuSurfObjectDestroy: get("cuSurfObjectDestroy").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_) -> u32>(p)),
+                cuSurfObjectGetResourceDesc: get("cuSurfObjectGetResourceDesc").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _) -> u32>(p)),
                 cuPointerGetAttribute: get("cuPointerGetAttribute").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _) -> u32>(p)),
                 cuMemPrefetchAsync: get("cuMemPrefetchAsync").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _) -> u32>(p)),
                 cuMemPrefetchAsync_v2: get("cuMemPrefetchAsync_v2").map(|p| core::mem::transmute::<*const c_void, unsafe extern "C" fn(_, _, _, _, _) -> u32>(p)),

@@ -50,6 +50,7 @@ fn forget(session: &Session, number: u32, context: &Context) {
     }
     session.downloads.forget_context(context.raw);
     session.discharge_context(number);
+    session.levels.forget_context(number);
 }
 
 pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {

@@ -2,18 +2,20 @@
 //! and soon done. Within the device: as they are.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::downloads::Download;
 use crate::driver_call;
 use ringway_api::CudaError;
 use ringway_wire::codec::{CallHeader, Reader};
 use std::ffi::c_void;
+use std::sync::Arc;
 
 /// Copies to the client are staged whole; the client splits larger ones.
-const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
+pub(super) const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
 /// Copies of up to this many bytes are looked at by the GPU thread for a while: they may be inside the reply.
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
 
 /// Host memory of the server is not the client's: a copy with it cannot become part of a graph.
-fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
+pub(super) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
     if cx.session.capturing() {
         let mut status = 0u32;
         driver_call!(cx.driver, cuStreamIsCapturing(stream, &raw mut status))?;
@@ -69,7 +71,18 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     let download = cx
         .session
         .downloads
-        .begin(cx.driver, context, id, address, bytes, stream)?;
+        .begin(cx.driver, context, id, bytes, stream, |offset, piece, to| {
+            driver_call!(
+                cx.driver,
+                cuMemcpyDtoHAsync(to as *mut c_void, address + offset as u64, piece, stream)
+            )
+        })?;
+    deliver(cx, download, bytes)
+}
+
+/// Sends a download's bytes when they are there: inside the reply where the copy is short.
+pub(super) fn deliver(cx: &mut Cx<'_>, download: Arc<Download>, bytes: usize) -> Handled {
+    let context = cx.context()?.raw;
     let reply = cx.reply_to();
     if reply.wanted() && bytes <= INLINE_BYTES_MAX {
         cx.pending.push(Pending {
@@ -152,70 +165,66 @@ pub fn cuMemcpyPeerAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     body(cx, r).into()
 }
 
-/// `CUDA_MEMCPY3D` within device memory.
+/// `CUDA_MEMCPY3D`.
 #[repr(C)]
+#[derive(Default)]
 pub(super) struct Memcpy3D {
-    src_x: usize,
-    src_y: usize,
-    src_z: usize,
-    src_lod: usize,
-    src_kind: u32,
-    src_host: u64,
-    src_device: u64,
-    src_array: u64,
-    reserved0: u64,
-    src_pitch: usize,
-    src_height: usize,
-    dst_x: usize,
-    dst_y: usize,
-    dst_z: usize,
-    dst_lod: usize,
-    dst_kind: u32,
-    dst_host: u64,
-    dst_device: u64,
-    dst_array: u64,
-    reserved1: u64,
-    dst_pitch: usize,
-    dst_height: usize,
-    width: usize,
-    height: usize,
-    depth: usize,
+    pub src_x: usize,
+    pub src_y: usize,
+    pub src_z: usize,
+    pub src_lod: usize,
+    pub src_kind: u32,
+    pub src_host: u64,
+    pub src_device: u64,
+    pub src_array: u64,
+    pub reserved0: u64,
+    pub src_pitch: usize,
+    pub src_height: usize,
+    pub dst_x: usize,
+    pub dst_y: usize,
+    pub dst_z: usize,
+    pub dst_lod: usize,
+    pub dst_kind: u32,
+    pub dst_host: u64,
+    pub dst_device: u64,
+    pub dst_array: u64,
+    pub reserved1: u64,
+    pub dst_pitch: usize,
+    pub dst_height: usize,
+    pub width: usize,
+    pub height: usize,
+    pub depth: usize,
+}
+
+/// `CU_MEMORYTYPE_*`.
+pub(super) mod kind {
+    pub const HOST: u32 = 1;
+    pub const DEVICE: u32 = 2;
+    pub const ARRAY: u32 = 3;
 }
 
 /// Reads a box of bytes within device memory.
-pub(super) fn region(r: &mut Reader<'_>) -> Result<Memcpy3D, Failure> {
-    const DEVICE: u32 = 2;
+fn region(r: &mut Reader<'_>) -> Result<Memcpy3D, Failure> {
     let (dst_device, dst_pitch, dst_height) = (r.u64()?, r.usize()?, r.usize()?);
     let (src_device, src_pitch, src_height) = (r.u64()?, r.usize()?, r.usize()?);
     let (width, height, depth) = (r.usize()?, r.usize()?, r.usize()?);
     Ok(Memcpy3D {
-        src_x: 0,
-        src_y: 0,
-        src_z: 0,
-        src_lod: 0,
-        src_kind: DEVICE,
-        src_host: 0,
+        src_kind: kind::DEVICE,
         src_device,
-        src_array: 0,
-        reserved0: 0,
         src_pitch,
         src_height,
-        dst_x: 0,
-        dst_y: 0,
-        dst_z: 0,
-        dst_lod: 0,
-        dst_kind: DEVICE,
-        dst_host: 0,
+        dst_kind: kind::DEVICE,
         dst_device,
-        dst_array: 0,
-        reserved1: 0,
         dst_pitch,
         dst_height,
         width,
         height,
         depth,
+        ..Memcpy3D::default()
     })
 }
+
+pub use super::array_copy::{cuMemcpyAtoA, cuMemcpyAtoD, cuMemcpyAtoH, cuMemcpyAtoHAsync, cuMemcpyDtoA, cuMemcpyHtoA, cuMemcpyHtoAAsync};
 
 pub fn cuMemcpy3DAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {

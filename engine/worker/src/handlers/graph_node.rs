@@ -1,7 +1,7 @@
 //! Graph nodes with parameters that hold pointers: kernels, copies within the device, host functions. Structures of the
 //! driver are put together here from the record; no pointer comes from the client.
 
-use super::copy::region;
+use super::array_copy::read_box;
 use super::launch::{BUFFER_POINTER, BUFFER_SIZE, Shape, function, host_request, shape};
 use crate::cx::{Cx, Failure, Outcome};
 use crate::driver_call;
@@ -134,7 +134,7 @@ pub fn cuGraphAddMemcpyNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
         let Head { id, graph, after } = head(cx, r)?;
         let context = cx.session.context(r.u32()?)?.raw;
-        let copy = region(r)?;
+        let copy = read_box(cx, r)?;
         r.end()?;
         let mut node = 0u64;
         let list = after.as_ptr().cast();
@@ -159,7 +159,7 @@ pub fn cuGraphExecMemcpyNodeSetParams(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Ou
         let exec = cx.handle(Kind::GraphExec, r.u64()?)?;
         let node = cx.handle(Kind::GraphNode, r.u64()?)?;
         let context = cx.session.context(r.u32()?)?.raw;
-        let copy = region(r)?;
+        let copy = read_box(cx, r)?;
         r.end()?;
         Ok(driver_call!(
             cx.driver,

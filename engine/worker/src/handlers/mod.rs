@@ -2,6 +2,8 @@
 //! same name in `shim/cuda/src/driver` write.
 #![allow(non_snake_case)]
 
+pub mod array;
+mod array_copy;
 pub mod capture;
 pub mod context;
 pub mod copy;

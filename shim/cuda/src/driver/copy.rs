@@ -1,6 +1,7 @@
 //! Copies. Host memory is read when the call is made, so an asynchronous copy to the device is always posted; a copy to the
 //! host is posted where the destination is pinned and the call asynchronous, else waited for.
 
+use super::array_copy::{self, ArrayPlace};
 use super::late;
 use super::stream::cuStreamSynchronize;
 use core::ffi::c_void;
@@ -17,7 +18,7 @@ const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
 /// Copies of at most this many bytes to the host come inside the reply.
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
 
-fn default_stream(per_thread: bool) -> u64 {
+pub(super) fn default_stream(per_thread: bool) -> u64 {
     if per_thread { 2 } else { 0 }
 }
 
@@ -362,6 +363,7 @@ pub unsafe fn cuMemcpyPeerAsync(
 /// `CU_MEMORYTYPE_*`.
 const HOST: u32 = 1;
 const DEVICE: u32 = 2;
+const ARRAY: u32 = 3;
 const UNIFIED: u32 = 4;
 
 /// One side of a copy of up to three dimensions.
@@ -373,14 +375,21 @@ struct Side {
     kind: u32,
     host: u64,
     device: u64,
+    array: u64,
     pitch: usize,
     height: usize,
 }
 
 impl Side {
-    /// Address of the first byte, and whether it is device memory; None for arrays.
+    /// Where in an array it is, if it is one.
+    fn array(&self) -> Option<ArrayPlace> {
+        (self.kind == ARRAY).then_some(ArrayPlace { handle: self.array, at: [self.x, self.y, self.z] })
+    }
+
+    /// Address of the first byte (0 for arrays), and whether it is the device's; None where that is nowhere.
     fn start(&self) -> Option<(u64, bool)> {
         let (base, device) = match self.kind {
+            ARRAY => return Some((0, true)),
             HOST => (self.host, false),
             DEVICE => (self.device, true),
             UNIFIED => (self.device, is_device(self.device)),
@@ -459,6 +468,9 @@ pub(crate) struct Region {
     pub width: usize,
     pub height: usize,
     pub depth: usize,
+    /// The ends that are arrays; their addresses and pitches mean nothing.
+    pub dst_array: Option<ArrayPlace>,
+    pub src_array: Option<ArrayPlace>,
 }
 
 impl Region {
@@ -482,6 +494,8 @@ impl Region {
             width: bytes,
             height: 1,
             depth: 1,
+            dst_array: None,
+            src_array: None,
         }
     }
 }
@@ -493,11 +507,11 @@ fn region(
     height: usize,
     depth: usize,
 ) -> Result<Region, CudaError> {
-    // A copy to or from an array (texture memory).
-    let (to, dst_device) = dst.start().ok_or(CudaError::NOT_SUPPORTED)?;
-    let (from, src_device) = src.start().ok_or(CudaError::NOT_SUPPORTED)?;
+    let (to, dst_device) = dst.start().ok_or(CudaError::INVALID_VALUE)?;
+    let (from, src_device) = src.start().ok_or(CudaError::INVALID_VALUE)?;
     let fits = |side: &Side| {
-        (height <= 1 && depth <= 1 || side.pitch >= width.saturating_add(side.x))
+        side.kind == ARRAY
+            || (height <= 1 && depth <= 1 || side.pitch >= width.saturating_add(side.x))
             && (depth <= 1 || side.height >= height.saturating_add(side.y))
     };
     if !fits(&dst) || !fits(&src) {
@@ -515,17 +529,20 @@ fn region(
         width,
         height,
         depth,
+        dst_array: dst.array(),
+        src_array: src.array(),
     })
 }
 
 fn region_2d(c: &Memcpy2D) -> Result<Region, CudaError> {
-    let side = |x, y, kind, host, device, pitch| Side {
+    let side = |x, y, kind, host, device, array, pitch| Side {
         x,
         y,
         z: 0,
         kind,
         host,
         device,
+        array,
         pitch: if pitch == 0 { c.WidthInBytes } else { pitch },
         height: c.Height,
     };
@@ -535,6 +552,7 @@ fn region_2d(c: &Memcpy2D) -> Result<Region, CudaError> {
         c.dstMemoryType,
         c.dstHost,
         c.dstDevice,
+        c.dstArray,
         c.dstPitch,
     );
     let src = side(
@@ -543,19 +561,21 @@ fn region_2d(c: &Memcpy2D) -> Result<Region, CudaError> {
         c.srcMemoryType,
         c.srcHost,
         c.srcDevice,
+        c.srcArray,
         c.srcPitch,
     );
     region(dst, src, c.WidthInBytes, c.Height, 1)
 }
 
 pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
-    let side = |x, y, z, kind, host, device, pitch, height| Side {
+    let side = |x, y, z, kind, host, device, array, pitch, height| Side {
         x,
         y,
         z,
         kind,
         host,
         device,
+        array,
         pitch: if pitch == 0 { c.WidthInBytes } else { pitch },
         height: if height == 0 { c.Height } else { height },
     };
@@ -566,6 +586,7 @@ pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
         c.dstMemoryType,
         c.dstHost,
         c.dstDevice,
+        c.dstArray,
         c.dstPitch,
         c.dstHeight,
     );
@@ -576,6 +597,7 @@ pub(crate) fn region_3d(c: &Memcpy3D) -> Result<Region, CudaError> {
         c.srcMemoryType,
         c.srcHost,
         c.srcDevice,
+        c.srcArray,
         c.srcPitch,
         c.srcHeight,
     );
@@ -591,7 +613,11 @@ pub(crate) unsafe fn copy_region(
         return Ok(());
     }
     let on = stream(hStream)?;
+    array_copy::check(r)?;
     if r.dst_device && r.src_device {
+        if r.dst_array.is_some() || r.src_array.is_some() {
+            return array_copy::on_device(r, on);
+        }
         return posted(op::CU_MEMCPY3D_ASYNC, on.target, 80, |w| {
             w.u64(on.id);
             for word in [
@@ -612,6 +638,12 @@ pub(crate) unsafe fn copy_region(
     let source = (!r.src_device).then_some(r.src);
     if asynchronous && late::needed(on, source) {
         return late::put_off(on, *r);
+    }
+    if let Some(to) = r.dst_array {
+        return unsafe { array_copy::to_array(r, to, on, !asynchronous) };
+    }
+    if let Some(from) = r.src_array {
+        return unsafe { array_copy::to_host(r, from, on, asynchronous) };
     }
     if !r.dst_device && !r.src_device {
         unsafe { cuStreamSynchronize(hStream) }?;
@@ -651,6 +683,8 @@ pub(crate) unsafe fn copy_region(
     }
     Ok(())
 }
+
+pub use array_copy::{cuMemcpyAtoA, cuMemcpyAtoD, cuMemcpyAtoH, cuMemcpyAtoHAsync, cuMemcpyDtoA, cuMemcpyHtoA, cuMemcpyHtoAAsync};
 
 pub unsafe fn cuMemcpy2D(pCopy: *const c_void, per_thread: bool) -> Result<(), CudaError> {
     if pCopy.is_null() {

@@ -1,5 +1,6 @@
 //! Graph nodes whose parameters hold pointers: kernels, copies, host functions.
 
+use super::array_copy;
 use super::copy::{Memcpy3D, Region, region_3d};
 use super::late;
 use super::launch::{Params, Shape};
@@ -247,19 +248,7 @@ pub unsafe fn cuGraphExecKernelNodeSetParams_v2(
 unsafe fn write_copy(w: &mut SliceWriter<'_>, copy: *const c_void) {
     // SAFETY: checked by `check_copy` before.
     if let Ok(r) = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() }) {
-        for word in [
-            r.dst,
-            r.dst_pitch as u64,
-            r.dst_height as u64,
-            r.src,
-            r.src_pitch as u64,
-            r.src_height as u64,
-        ] {
-            w.u64(word);
-        }
-        w.usize(r.width);
-        w.usize(r.height);
-        w.usize(r.depth);
+        array_copy::write_box(w, &r);
     }
 }
 
@@ -276,6 +265,7 @@ unsafe fn host_copy(copy: *const c_void) -> Result<Option<Region>, CudaError> {
         return Err(CudaError::INVALID_VALUE);
     }
     let r = region_3d(&unsafe { copy.cast::<Memcpy3D>().read_unaligned() })?;
+    array_copy::check(&r)?;
     Ok(if r.dst_device && r.src_device {
         None
     } else {
@@ -283,7 +273,7 @@ unsafe fn host_copy(copy: *const c_void) -> Result<Option<Region>, CudaError> {
     })
 }
 
-const COPY_BYTES: usize = 72;
+const COPY_BYTES: usize = array_copy::BOX_BYTES;
 
 /// Number of the context that a copy node names.
 fn copy_context(ctx: u64, target: Target) -> Result<u32, CudaError> {

@@ -11,6 +11,8 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+pub mod array;
+pub mod array_copy;
 pub mod capture;
 pub mod context;
 pub mod copy;
@@ -32,6 +34,7 @@ pub mod memset;
 pub mod module;
 pub mod occupancy;
 pub mod stream;
+pub mod texture;
 pub mod unified;
 pub mod virtual_memory;
 

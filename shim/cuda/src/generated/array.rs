@@ -28,10 +28,10 @@ pub extern "C" fn cuArrayCreate() -> u32 {
 /// `cuArrayCreate`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuArrayCreate_v2(pHandle: *mut u64, pAllocateArray: *const c_void) -> u32 {
-    guard(op::CU_ARRAY_CREATE, || unsafe { auto_cuArrayCreate(pHandle, pAllocateArray) })
+    guard(op::CU_ARRAY_CREATE, || unsafe { crate::driver::array::cuArrayCreate(pHandle, pAllocateArray) })
 }
 
-unsafe fn auto_cuArrayCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuArrayCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
     if pHandle.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -195,15 +195,15 @@ unsafe fn auto_cuArrayGetPlane(pPlaneArray: *mut u64, hArray: u64, planeIdx: u32
 /// `cuArrayDestroy`, CUDA 2.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuArrayDestroy(hArray: u64) -> u32 {
-    guard(op::CU_ARRAY_DESTROY, || unsafe { auto_cuArrayDestroy(hArray) })
+    guard(op::CU_ARRAY_DESTROY, || unsafe { crate::driver::array::cuArrayDestroy(hArray) })
 }
 
-unsafe fn auto_cuArrayDestroy(hArray: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuArrayDestroy(hArray: u64) -> Result<(), CudaError> {
     let hArray = client::handle(Kind::Array, hArray)?;
     let aim = hArray.target;
-    client::posted(op::CU_ARRAY_DESTROY, aim, 8, |w| {
+    client::called(op::CU_ARRAY_DESTROY, aim, 8, |w| {
         w.u64(hArray.id);
-    })?;
+    }, |_| Ok(()))?;
     client::destroyed(Kind::Array, hArray.id);
     Ok(())
 }
@@ -217,10 +217,10 @@ pub extern "C" fn cuArray3DCreate() -> u32 {
 /// `cuArray3DCreate`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuArray3DCreate_v2(pHandle: *mut u64, pAllocateArray: *const c_void) -> u32 {
-    guard(op::CU_ARRAY3D_CREATE, || unsafe { auto_cuArray3DCreate(pHandle, pAllocateArray) })
+    guard(op::CU_ARRAY3D_CREATE, || unsafe { crate::driver::array::cuArray3DCreate(pHandle, pAllocateArray) })
 }
 
-unsafe fn auto_cuArray3DCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuArray3DCreate(pHandle: *mut u64, pAllocateArray: *const c_void) -> Result<(), CudaError> {
     if pHandle.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -268,10 +268,10 @@ unsafe fn auto_cuArray3DGetDescriptor(pArrayDescriptor: *mut c_void, hArray: u64
 /// `cuMipmappedArrayCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *const c_void, numMipmapLevels: u32) -> u32 {
-    guard(op::CU_MIPMAPPED_ARRAY_CREATE, || unsafe { auto_cuMipmappedArrayCreate(pHandle, pMipmappedArrayDesc, numMipmapLevels) })
+    guard(op::CU_MIPMAPPED_ARRAY_CREATE, || unsafe { crate::driver::array::cuMipmappedArrayCreate(pHandle, pMipmappedArrayDesc, numMipmapLevels) })
 }
 
-unsafe fn auto_cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *const c_void, numMipmapLevels: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *const c_void, numMipmapLevels: u32) -> Result<(), CudaError> {
     if pHandle.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -292,10 +292,10 @@ unsafe fn auto_cuMipmappedArrayCreate(pHandle: *mut u64, pMipmappedArrayDesc: *c
 /// `cuMipmappedArrayGetLevel`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: u64, level: u32) -> u32 {
-    guard(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, || unsafe { auto_cuMipmappedArrayGetLevel(pLevelArray, hMipmappedArray, level) })
+    guard(op::CU_MIPMAPPED_ARRAY_GET_LEVEL, || unsafe { crate::driver::array::cuMipmappedArrayGetLevel(pLevelArray, hMipmappedArray, level) })
 }
 
-unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: u64, level: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: u64, level: u32) -> Result<(), CudaError> {
     if pLevelArray.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -316,15 +316,15 @@ unsafe fn auto_cuMipmappedArrayGetLevel(pLevelArray: *mut u64, hMipmappedArray: 
 /// `cuMipmappedArrayDestroy`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMipmappedArrayDestroy(hMipmappedArray: u64) -> u32 {
-    guard(op::CU_MIPMAPPED_ARRAY_DESTROY, || unsafe { auto_cuMipmappedArrayDestroy(hMipmappedArray) })
+    guard(op::CU_MIPMAPPED_ARRAY_DESTROY, || unsafe { crate::driver::array::cuMipmappedArrayDestroy(hMipmappedArray) })
 }
 
-unsafe fn auto_cuMipmappedArrayDestroy(hMipmappedArray: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMipmappedArrayDestroy(hMipmappedArray: u64) -> Result<(), CudaError> {
     let hMipmappedArray = client::handle(Kind::MipmappedArray, hMipmappedArray)?;
     let aim = hMipmappedArray.target;
-    client::posted(op::CU_MIPMAPPED_ARRAY_DESTROY, aim, 8, |w| {
+    client::called(op::CU_MIPMAPPED_ARRAY_DESTROY, aim, 8, |w| {
         w.u64(hMipmappedArray.id);
-    })?;
+    }, |_| Ok(()))?;
     client::destroyed(Kind::MipmappedArray, hMipmappedArray.id);
     Ok(())
 }

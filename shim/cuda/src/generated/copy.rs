@@ -105,14 +105,14 @@ pub extern "C" fn cuMemcpyDtoA() -> u32 {
 
 /// `cuMemcpyDtoA`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoA_v2() -> u32 {
-    refused(op::CU_MEMCPY_DTOA)
+pub unsafe extern "C" fn cuMemcpyDtoA_v2(dstArray: u64, dstOffset: usize, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOA, || unsafe { crate::driver::copy::cuMemcpyDtoA(dstArray, dstOffset, srcDevice, ByteCount, false) })
 }
 
 /// `cuMemcpyDtoA`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyDtoA_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_DTOA)
+pub unsafe extern "C" fn cuMemcpyDtoA_v2_ptds(dstArray: u64, dstOffset: usize, srcDevice: u64, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_DTOA, || unsafe { crate::driver::copy::cuMemcpyDtoA(dstArray, dstOffset, srcDevice, ByteCount, true) })
 }
 
 /// `cuMemcpyAtoD`, CUDA 2.0.
@@ -123,14 +123,14 @@ pub extern "C" fn cuMemcpyAtoD() -> u32 {
 
 /// `cuMemcpyAtoD`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoD_v2() -> u32 {
-    refused(op::CU_MEMCPY_ATOD)
+pub unsafe extern "C" fn cuMemcpyAtoD_v2(dstDevice: u64, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOD, || unsafe { crate::driver::copy::cuMemcpyAtoD(dstDevice, srcArray, srcOffset, ByteCount, false) })
 }
 
 /// `cuMemcpyAtoD`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoD_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_ATOD)
+pub unsafe extern "C" fn cuMemcpyAtoD_v2_ptds(dstDevice: u64, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOD, || unsafe { crate::driver::copy::cuMemcpyAtoD(dstDevice, srcArray, srcOffset, ByteCount, true) })
 }
 
 /// `cuMemcpyHtoA`, CUDA 2.0.
@@ -141,14 +141,14 @@ pub extern "C" fn cuMemcpyHtoA() -> u32 {
 
 /// `cuMemcpyHtoA`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoA_v2() -> u32 {
-    refused(op::CU_MEMCPY_HTOA)
+pub unsafe extern "C" fn cuMemcpyHtoA_v2(dstArray: u64, dstOffset: usize, srcHost: *const c_void, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_HTOA, || unsafe { crate::driver::copy::cuMemcpyHtoA(dstArray, dstOffset, srcHost, ByteCount, false) })
 }
 
 /// `cuMemcpyHtoA`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoA_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_HTOA)
+pub unsafe extern "C" fn cuMemcpyHtoA_v2_ptds(dstArray: u64, dstOffset: usize, srcHost: *const c_void, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_HTOA, || unsafe { crate::driver::copy::cuMemcpyHtoA(dstArray, dstOffset, srcHost, ByteCount, true) })
 }
 
 /// `cuMemcpyAtoH`, CUDA 2.0.
@@ -159,14 +159,14 @@ pub extern "C" fn cuMemcpyAtoH() -> u32 {
 
 /// `cuMemcpyAtoH`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoH_v2() -> u32 {
-    refused(op::CU_MEMCPY_ATOH)
+pub unsafe extern "C" fn cuMemcpyAtoH_v2(dstHost: *const c_void, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOH, || unsafe { crate::driver::copy::cuMemcpyAtoH(dstHost, srcArray, srcOffset, ByteCount, false) })
 }
 
 /// `cuMemcpyAtoH`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoH_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_ATOH)
+pub unsafe extern "C" fn cuMemcpyAtoH_v2_ptds(dstHost: *const c_void, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOH, || unsafe { crate::driver::copy::cuMemcpyAtoH(dstHost, srcArray, srcOffset, ByteCount, true) })
 }
 
 /// `cuMemcpyAtoA`, CUDA 2.0.
@@ -177,14 +177,14 @@ pub extern "C" fn cuMemcpyAtoA() -> u32 {
 
 /// `cuMemcpyAtoA`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoA_v2() -> u32 {
-    refused(op::CU_MEMCPY_ATOA)
+pub unsafe extern "C" fn cuMemcpyAtoA_v2(dstArray: u64, dstOffset: usize, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOA, || unsafe { crate::driver::copy::cuMemcpyAtoA(dstArray, dstOffset, srcArray, srcOffset, ByteCount, false) })
 }
 
 /// `cuMemcpyAtoA`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoA_v2_ptds() -> u32 {
-    refused(op::CU_MEMCPY_ATOA)
+pub unsafe extern "C" fn cuMemcpyAtoA_v2_ptds(dstArray: u64, dstOffset: usize, srcArray: u64, srcOffset: usize, ByteCount: usize) -> u32 {
+    guard(op::CU_MEMCPY_ATOA, || unsafe { crate::driver::copy::cuMemcpyAtoA(dstArray, dstOffset, srcArray, srcOffset, ByteCount, true) })
 }
 
 /// `cuMemcpy2D`, CUDA 2.0.
@@ -339,14 +339,14 @@ pub extern "C" fn cuMemcpyHtoAAsync() -> u32 {
 
 /// `cuMemcpyHtoAAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoAAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_HTOA_ASYNC)
+pub unsafe extern "C" fn cuMemcpyHtoAAsync_v2(dstArray: u64, dstOffset: usize, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_HTOA_ASYNC, || unsafe { crate::driver::copy::cuMemcpyHtoAAsync(dstArray, dstOffset, srcHost, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyHtoAAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyHtoAAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_HTOA_ASYNC)
+pub unsafe extern "C" fn cuMemcpyHtoAAsync_v2_ptsz(dstArray: u64, dstOffset: usize, srcHost: *const c_void, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_HTOA_ASYNC, || unsafe { crate::driver::copy::cuMemcpyHtoAAsync(dstArray, dstOffset, srcHost, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyAtoHAsync`, CUDA 2.0.
@@ -357,14 +357,14 @@ pub extern "C" fn cuMemcpyAtoHAsync() -> u32 {
 
 /// `cuMemcpyAtoHAsync`, CUDA 3.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoHAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_ATOH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyAtoHAsync_v2(dstHost: *const c_void, srcArray: u64, srcOffset: usize, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_ATOH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyAtoHAsync(dstHost, srcArray, srcOffset, ByteCount, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyAtoHAsync`, CUDA 7.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyAtoHAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_ATOH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyAtoHAsync_v2_ptsz(dstHost: *const c_void, srcArray: u64, srcOffset: usize, ByteCount: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_ATOH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyAtoHAsync(dstHost, srcArray, srcOffset, ByteCount, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpy2DAsync`, CUDA 2.0.

@@ -22,10 +22,10 @@ use ringway_wire::codec::{Malformed, Writer as _};
 /// `cuTexObjectCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, pTexDesc: *const c_void, pResViewDesc: *const c_void) -> u32 {
-    guard(op::CU_TEX_OBJECT_CREATE, || unsafe { auto_cuTexObjectCreate(pTexObject, pResDesc, pTexDesc, pResViewDesc) })
+    guard(op::CU_TEX_OBJECT_CREATE, || unsafe { crate::driver::texture::cuTexObjectCreate(pTexObject, pResDesc, pTexDesc, pResViewDesc) })
 }
 
-unsafe fn auto_cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, pTexDesc: *const c_void, pResViewDesc: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, pTexDesc: *const c_void, pResViewDesc: *const c_void) -> Result<(), CudaError> {
     if pTexObject.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -50,10 +50,10 @@ unsafe fn auto_cuTexObjectCreate(pTexObject: *mut u64, pResDesc: *const c_void, 
 /// `cuTexObjectDestroy`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuTexObjectDestroy(texObject: u64) -> u32 {
-    guard(op::CU_TEX_OBJECT_DESTROY, || unsafe { auto_cuTexObjectDestroy(texObject) })
+    guard(op::CU_TEX_OBJECT_DESTROY, || unsafe { crate::driver::texture::cuTexObjectDestroy(texObject) })
 }
 
-unsafe fn auto_cuTexObjectDestroy(texObject: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuTexObjectDestroy(texObject: u64) -> Result<(), CudaError> {
     let aim = client::current()?;
     client::posted(op::CU_TEX_OBJECT_DESTROY, aim, 8, |w| {
         w.u64(texObject);
@@ -63,8 +63,8 @@ unsafe fn auto_cuTexObjectDestroy(texObject: u64) -> Result<(), CudaError> {
 
 /// `cuTexObjectGetResourceDesc`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuTexObjectGetResourceDesc() -> u32 {
-    refused(op::CU_TEX_OBJECT_GET_RESOURCE_DESC)
+pub unsafe extern "C" fn cuTexObjectGetResourceDesc(pResDesc: *mut c_void, texObject: u64) -> u32 {
+    guard(op::CU_TEX_OBJECT_GET_RESOURCE_DESC, || unsafe { crate::driver::texture::cuTexObjectGetResourceDesc(pResDesc, texObject) })
 }
 
 /// `cuTexObjectGetTextureDesc`, CUDA 5.0.
@@ -112,10 +112,10 @@ unsafe fn auto_cuTexObjectGetResourceViewDesc(pResViewDesc: *mut c_void, texObje
 /// `cuSurfObjectCreate`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void) -> u32 {
-    guard(op::CU_SURF_OBJECT_CREATE, || unsafe { auto_cuSurfObjectCreate(pSurfObject, pResDesc) })
+    guard(op::CU_SURF_OBJECT_CREATE, || unsafe { crate::driver::texture::cuSurfObjectCreate(pSurfObject, pResDesc) })
 }
 
-unsafe fn auto_cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void) -> Result<(), CudaError> {
     if pSurfObject.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -136,10 +136,10 @@ unsafe fn auto_cuSurfObjectCreate(pSurfObject: *mut u64, pResDesc: *const c_void
 /// `cuSurfObjectDestroy`, CUDA 5.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuSurfObjectDestroy(surfObject: u64) -> u32 {
-    guard(op::CU_SURF_OBJECT_DESTROY, || unsafe { auto_cuSurfObjectDestroy(surfObject) })
+    guard(op::CU_SURF_OBJECT_DESTROY, || unsafe { crate::driver::texture::cuSurfObjectDestroy(surfObject) })
 }
 
-unsafe fn auto_cuSurfObjectDestroy(surfObject: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuSurfObjectDestroy(surfObject: u64) -> Result<(), CudaError> {
     let aim = client::current()?;
     client::posted(op::CU_SURF_OBJECT_DESTROY, aim, 8, |w| {
         w.u64(surfObject);
@@ -149,6 +149,6 @@ unsafe fn auto_cuSurfObjectDestroy(surfObject: u64) -> Result<(), CudaError> {
 
 /// `cuSurfObjectGetResourceDesc`, CUDA 5.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuSurfObjectGetResourceDesc() -> u32 {
-    refused(op::CU_SURF_OBJECT_GET_RESOURCE_DESC)
+pub unsafe extern "C" fn cuSurfObjectGetResourceDesc(pResDesc: *mut c_void, surfObject: u64) -> u32 {
+    guard(op::CU_SURF_OBJECT_GET_RESOURCE_DESC, || unsafe { crate::driver::texture::cuSurfObjectGetResourceDesc(pResDesc, surfObject) })
 }

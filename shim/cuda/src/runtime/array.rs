@@ -108,6 +108,25 @@ pub fn descriptor(driver: &Driver, array: u64) -> Outcome<ArrayDescriptor> {
     Ok(descriptor)
 }
 
+/// The driver's description of an array to be made.
+unsafe fn described(
+    channels: *const ChannelDesc,
+    extent: Extent,
+    flags: u32,
+) -> Outcome<ArrayDescriptor> {
+    present(channels)?;
+    // SAFETY: present, and otherwise the caller's promise.
+    let (format, count) = driver_format(unsafe { &*channels })?;
+    Ok(ArrayDescriptor {
+        width: extent.width,
+        height: extent.height,
+        depth: extent.depth,
+        format,
+        channels: count,
+        flags,
+    })
+}
+
 unsafe fn create(
     array: *mut u64,
     channels: *const ChannelDesc,
@@ -115,17 +134,8 @@ unsafe fn create(
     flags: u32,
 ) -> Outcome {
     present(array)?;
-    present(channels)?;
-    // SAFETY: present, and otherwise the caller's promise.
-    let (format, count) = driver_format(unsafe { &*channels })?;
-    let descriptor = ArrayDescriptor {
-        width: extent.width,
-        height: extent.height,
-        depth: extent.depth,
-        format,
-        channels: count,
-        flags,
-    };
+    // SAFETY: as the caller promises.
+    let descriptor = unsafe { described(channels, extent, flags) }?;
     let driver = ready()?;
     // SAFETY: a complete description and one output.
     check(unsafe { (driver.cuArray3DCreate_v2)(array, (&raw const descriptor).cast()) })
@@ -146,6 +156,25 @@ api! {
             return Ok(());
         }
         check((driver.cuArrayDestroy)(array))
+    }
+
+    fn cudaMallocMipmappedArray(mipmap: *mut u64, channels: *const ChannelDesc, extent: Extent, levels: u32, flags: u32) {
+        present(mipmap)?;
+        let descriptor = described(channels, extent, flags)?;
+        check((ready()?.cuMipmappedArrayCreate)(mipmap, (&raw const descriptor).cast(), levels))
+    }
+
+    fn cudaGetMipmappedArrayLevel(array: *mut u64, mipmap: u64, level: u32) {
+        present(array)?;
+        check((ready()?.cuMipmappedArrayGetLevel)(array, mipmap, level))
+    }
+
+    fn cudaFreeMipmappedArray(mipmap: u64) {
+        let driver = ready()?;
+        if mipmap == 0 {
+            return Ok(());
+        }
+        check((driver.cuMipmappedArrayDestroy)(mipmap))
     }
 
     fn cudaGetChannelDesc(channels: *mut ChannelDesc, array: u64) {

@@ -54,9 +54,12 @@ table! {
     served array {
         cudaArrayGetInfo: 12 13;
         cudaFreeArray: 12 13;
+        cudaFreeMipmappedArray: 12 13;
         cudaGetChannelDesc: 12 13;
+        cudaGetMipmappedArrayLevel: 12 13;
         cudaMalloc3DArray: 12 13;
         cudaMallocArray: 12 13;
+        cudaMallocMipmappedArray: 12 13;
     }
     served copy {
         cudaMemcpy: 12 13;
@@ -427,13 +430,10 @@ table! {
         __cudaGetProcAddress: 13;
         cudaGetExportTable: 12 13;
     }
-    refused "mipmapped, planar and sparse arrays are not translated yet" {
+    refused "planar and sparse arrays, and those with deferred mapping, are not translated yet" {
         cudaArrayGetMemoryRequirements: 12 13;
         cudaArrayGetPlane: 12 13;
         cudaArrayGetSparseProperties: 12 13;
-        cudaFreeMipmappedArray: 12 13;
-        cudaGetMipmappedArrayLevel: 12 13;
-        cudaMallocMipmappedArray: 12 13;
         cudaMipmappedArrayGetMemoryRequirements: 12 13;
         cudaMipmappedArrayGetSparseProperties: 12 13;
     }

@@ -14,6 +14,7 @@ use std::ffi::c_void;
 /// `cudaResourceType`.
 mod resource {
     pub const ARRAY: u32 = 0;
+    pub const MIPMAPPED_ARRAY: u32 = 1;
     pub const LINEAR: u32 = 2;
     pub const PITCH_2D: u32 = 3;
 }
@@ -123,7 +124,7 @@ fn driver_resource(resource: &ResourceDesc) -> Outcome<DriverResource> {
         ..DriverResource::default()
     };
     match resource.kind {
-        resource::ARRAY => {}
+        resource::ARRAY | resource::MIPMAPPED_ARRAY => {}
         resource::LINEAR | resource::PITCH_2D => {
             (out.format, out.channels) = driver_format(&resource.channels)?;
             out.size = resource.size;
@@ -131,12 +132,7 @@ fn driver_resource(resource: &ResourceDesc) -> Outcome<DriverResource> {
                 (out.height, out.pitch_bytes) = (resource.height, resource.pitch_bytes);
             }
         }
-        _ => {
-            return Err(super::entry::refuse(
-                "cudaCreateTextureObject",
-                "mipmapped arrays are not translated yet",
-            ));
-        }
+        _ => return Err(error::INVALID_VALUE),
     }
     Ok(out)
 }
