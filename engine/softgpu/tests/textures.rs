@@ -122,6 +122,36 @@ fn weights_have_eight_bits() {
 }
 
 #[test]
+fn coordinates_far_outside_and_no_numbers() {
+    setup();
+    let _ctx = Ctx::new(0);
+    let texels = Texels { format: F32, channels: 1, size: [4, 1, 1], bits: vec![f(1.0), f(2.0), f(3.0), f(4.0)] };
+    let array = array(&texels, 1, 0);
+    let program = Program::new("", "tex.1d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%object, {%c0}];");
+    let far = [f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30, f32::MAX, f32::MIN, 3e9, -3e9, f32::NAN, -0.0, f32::MIN_POSITIVE];
+    for mode in [WRAP, CLAMP, MIRROR, BORDER] {
+        for (flags, filter) in [(0, 0), (0, 1), (NORMALIZED, 0), (NORMALIZED, 1)] {
+            let d = CUDA_TEXTURE_DESC { addressMode: [mode; 3], filterMode: filter, flags, borderColor: [9.0; 4], ..CUDA_TEXTURE_DESC::default() };
+            let object = texture(&resource(array), &d);
+            let got = program.run(object.0, &far.map(|x| row(&[f(x)])));
+            for (x, got) in far.iter().zip(got) {
+                let value = f32::from_bits(got[0]);
+                let case = format!("mode {mode}, flags {flags}, filter {filter}, at {x}: {value}");
+                let repeats = flags == NORMALIZED && matches!(mode, WRAP | MIRROR);
+                if x.is_nan() || (repeats && x.abs() > 1.0) {
+                    assert!((1.0..=4.0).contains(&value) || value == 9.0 || (mode == BORDER && value <= 9.0), "{case}");
+                } else if x.abs() > 1.0 {
+                    let edge = if *x > 0.0 { 4.0 } else { 1.0 };
+                    assert_eq!(value, if mode == BORDER { 9.0 } else { edge }, "{case}");
+                } else if filter == 0 {
+                    assert_eq!(value, 1.0, "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn layers_and_cubes() {
     setup();
     let _ctx = Ctx::new(0);

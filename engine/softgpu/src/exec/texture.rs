@@ -280,16 +280,28 @@ type Taps = [(Option<u32>, f64); 2];
 
 const ONE: f64 = 1.0;
 
-/// `t` rounded to the fraction bits that weights have.
-fn weight(t: f64) -> f64 {
-    (t * 256.0 + 0.5).floor() / 256.0
+/// The integer not above `t`, without the call that `floor` is on the baseline processor; 0 for what is no number.
+#[inline]
+fn floor(t: f64) -> i64 {
+    let i = t as i64;
+    if i as f64 > t { i.saturating_sub(1) } else { i }
 }
 
-fn nearest(t: f64, n: u32, mode: AddressMode) -> Option<u32> {
-    let i = t.floor() as i64;
+/// `t`, from 0 to 1, rounded to the fraction bits that weights have.
+#[inline]
+fn weight(t: f64) -> f64 {
+    f64::from(((t * 256.0 + 0.5) as u32).min(256)) / 256.0
+}
+
+/// The texel that number `i` stands for.
+#[inline]
+fn texel(i: i64, n: u32, mode: AddressMode) -> Option<u32> {
     let last = i64::from(n) - 1;
+    if (0..=last).contains(&i) {
+        return Some(i as u32);
+    }
     match mode {
-        AddressMode::Border if i < 0 || i > last => None,
+        AddressMode::Border => None,
         AddressMode::Wrap => Some(i.rem_euclid(i64::from(n)) as u32),
         _ => Some(i.clamp(0, last) as u32),
     }
@@ -308,12 +320,13 @@ impl Sampler {
             return (u + shift, mode);
         }
         let t = u * size + shift;
-        let period = (t / size).floor();
+        let number = floor(t / size);
+        let period = number as f64;
         match self.address[axis] {
             AddressMode::Wrap => (t - period * size, AddressMode::Wrap),
             AddressMode::Mirror => {
                 let f = t - period * size;
-                (if period.rem_euclid(2.0) == 0.0 { f } else { size - f }, AddressMode::Clamp)
+                (if number & 1 == 0 { f } else { size - f }, AddressMode::Clamp)
             }
             mode => (t, mode),
         }
@@ -322,12 +335,12 @@ impl Sampler {
     fn taps(&self, axis: usize, u: f64, n: u32, offset: i32, linear: bool) -> Taps {
         let (t, mode) = self.reduce(axis, u, n, offset);
         if !linear {
-            return [(nearest(t, n, mode), ONE), (None, 0.0)];
+            return [(texel(floor(t), n, mode), ONE), (None, 0.0)];
         }
         let t = t - 0.5;
-        let i = t.floor();
-        let a = weight(t - i);
-        [(nearest(i, n, mode), ONE - a), (nearest(i + 1.0, n, mode), a)]
+        let i = floor(t);
+        let a = weight(t - i as f64);
+        [(texel(i, n, mode), ONE - a), (texel(i.saturating_add(1), n, mode), a)]
     }
 }
 
@@ -514,7 +527,7 @@ impl Texture {
                 let t = at[k] + f64::from(place.offset[k]);
                 let outside = matches!(self.memory, Memory::Linear) && self.shape == Shape::D1;
                 let mode = if outside || s.address[k] == AddressMode::Border { AddressMode::Border } else { AddressMode::Clamp };
-                [(nearest(t, sizes[k], mode), ONE), (None, 0.0)]
+                [(texel(floor(t), sizes[k], mode), ONE), (None, 0.0)]
             } else {
                 s.taps(k, at[k], sizes[k], place.offset[k], linear)
             };
