@@ -111,7 +111,7 @@ fn run(text: &str) {
     }
     let l = load(text);
     let b = Buffer::new(4096);
-    let limits = Limits { max_back_edges: 2000, stack_bytes: 4096 };
+    let limits = Limits { max_back_edges: 2000, stack_bytes: 4096, ..Limits::default() };
     let _ = l.launch("k", &Run { block: [48, 1, 1], limits, ..Run::default() }, &Params::new().u64(b.address()).u32(5), &[&b]);
 }
 
@@ -182,7 +182,8 @@ fn mutated_texts() {
     let mut r = Random(77);
     let seeds = [include_str!("tiled_matmul.ptx").to_string(), kernel("call (%r1), fn, (%r2); bar.sync 0; atom.global.add.u32 %r1, [%w1], 1; brx.idx %r1, TS;\n")];
     for _ in 0..rounds(1500) {
-        let text = mutate(&mut r, &seeds[r.below(2)]);
+        let seed = &seeds[r.below(2)];
+        let text = mutate(&mut r, seed);
         let _ = compile(&text);
     }
 }
