@@ -20,6 +20,7 @@ int main() {
         OK(cudaMallocHost(&pinned, n * 4));
         for (int i = 0; i < n; i++) pinned[i] = i;
         Device<int> device(n);
+        OK(cudaDeviceSynchronize());  // the streams below do not wait for the default stream, which clears it
         cudaStream_t streams[parts];
         cudaEvent_t begin, done[parts];
         OK(cudaEventCreate(&begin));
