@@ -107,3 +107,10 @@ def largest_journal(folder):
 
 for each in ALL:
     add(each)
+
+
+@test("numba-cuda, linked code", 120)
+def linked_code(t):
+    """Directly only: what the software GPU's linker makes of several inputs does not travel through Ringway yet."""
+    program = Direct(t).start([python(), CLIENTS / "numba/linked.py"], label="numba")
+    return f"{summary_of(program)['checks']} checks"

@@ -1,4 +1,4 @@
-"""numba-cuda, second part: scans, sorts, grid barriers, atomics of all kinds, half precision, records, generators, ufuncs."""
+"""numba-cuda, second part: scans, sorts, atomics of all kinds, records, generators, ufuncs."""
 
 import math
 import sys
@@ -52,21 +52,6 @@ def bitonic_sort(values):
     values[t] = shared[t]
 
 
-@cuda.jit(void(float64[:, ::1], float64[:, ::1], int32))
-def heat(a, b, rounds):
-    """Jacobi steps with a barrier of the whole grid after each."""
-    grid = cuda.cg.this_grid()
-    y = cuda.grid(1) + 1
-    for k in range(rounds):
-        if y < a.shape[0] - 1:
-            for x in range(1, a.shape[1] - 1):
-                if k % 2 == 0:
-                    b[y, x] = 0.25 * (a[y - 1, x] + a[y + 1, x] + a[y, x - 1] + a[y, x + 1])
-                else:
-                    a[y, x] = 0.25 * (b[y - 1, x] + b[y + 1, x] + b[y, x - 1] + b[y, x + 1])
-        grid.sync()
-
-
 @cuda.jit
 def integer_atomics(values, out, wide):
     i = cuda.grid(1)
@@ -97,18 +82,6 @@ def float_atomics(values, out32, out64):
         cuda.atomic.add(out64, 0, values[i])
         cuda.atomic.nanmax(out64, 1, values[i])
         cuda.atomic.min(out64, 2, values[i])
-
-
-@cuda.jit
-def half_arithmetic(a, b, out):
-    i = cuda.grid(1)
-    if i < a.size:
-        out[0, i] = a[i] + b[i]
-        out[1, i] = a[i] * b[i]
-        out[2, i] = cuda.fp16.hfma(a[i], b[i], a[i])
-        out[3, i] = cuda.fp16.hmax(a[i], b[i])
-        out[4, i] = cuda.fp16.hsqrt(cuda.fp16.habs(a[i]))
-        out[5, i] = -a[i] if a[i] > b[i] else b[i]
 
 
 @cuda.jit(device=True)
@@ -267,15 +240,6 @@ def main():
     bitonic_sort[1, 512](sorted_values)
     c.equal("bitonic sort", sorted_values.copy_to_host(), np.sort(x))
 
-    a = random.standard_normal((66, 40))
-    da, db = cuda.to_device(a), cuda.to_device(a)
-    heat[2, 32](da, db, 10)
-    want, other = a.copy(), a.copy()
-    for k in range(10):
-        now, then = (want, other) if k % 2 == 0 else (other, want)
-        then[1:-1, 1:-1] = 0.25 * (now[:-2, 1:-1] + now[2:, 1:-1] + now[1:-1, :-2] + now[1:-1, 2:])
-    c.close("barriers of the grid", da.copy_to_host(), want, rtol=1e-12, atol=1e-14)
-
     values = random.randint(0, 1 << 20, 1000).astype(np.uint32)
     start = np.zeros(11, np.uint32)
     start[3] = start[4] = 0xFFFFFFFF
@@ -296,13 +260,6 @@ def main():
     float_atomics[8, 128](cuda.to_device(x), out32, out64)
     c.equal("atomics of float32", out32.copy_to_host(), np.array([x.sum(), x.max(), x.min()], np.float32))
     c.equal("atomics of float64", out64.copy_to_host(), np.array([x.sum(), x.max(), x.min()]))
-
-    ha, hb = (random.standard_normal((2, 300)) * 4).astype(np.float16)
-    out = cuda.device_array((6, 300), np.float16)
-    half_arithmetic[3, 128](cuda.to_device(ha), cuda.to_device(hb), out)
-    wa, wb = ha.astype(np.float64), hb.astype(np.float64)
-    want = np.stack([wa + wb, wa * wb, wa * wb + wa, np.maximum(wa, wb), np.sqrt(np.abs(wa)), np.where(wa > wb, -wa, wb)])
-    c.close("half precision", out.copy_to_host().astype(np.float64), want.astype(np.float16).astype(np.float64), rtol=1e-3, atol=1e-6)
 
     bodies = np.zeros(70, BODY)
     bodies["position"], bodies["mass"] = random.standard_normal((70, 3)), random.random_sample(70)

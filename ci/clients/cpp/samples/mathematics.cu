@@ -88,11 +88,13 @@ extern "C" __global__ void packed(const unsigned *in, unsigned *out, int n) {
     if (i >= n) return;
     unsigned x = in[i], y = in[(i + 1) % n], z = in[(i + 2) % n];
     unsigned o[12] = {__vadd4(x, y), __vsub2(x, y), __vabsdiffu4(x, y), __vmaxs2(x, y), __vminu4(x, y), __vcmpgtu4(x, y), __vaddus4(x, y), __vsadu4(x, y),
-                      __vavgu4(x, y), (unsigned)__dp4a((int)x, (int)y, (int)z), __dp4a(x, y, z), 0};
-#ifdef __CUDACC_DEBUG__  // nvcc -G does not translate it
+                      __vavgu4(x, y), 0, 0, 0};
+#ifdef __CUDACC_DEBUG__  // nvcc -G does not translate these
+    o[9] = o[10] = z;
+    for (int k = 0; k < 32; k += 8) o[9] += (signed char)(x >> k) * (signed char)(y >> k), o[10] += (x >> k & 255) * (y >> k & 255);
     o[11] = z + (short)x * (signed char)y + (short)(x >> 16) * (signed char)(y >> 8);
 #else
-    o[11] = (unsigned)__dp2a_lo((int)x, (int)y, (int)z);
+    o[9] = (unsigned)__dp4a((int)x, (int)y, (int)z), o[10] = __dp4a(x, y, z), o[11] = (unsigned)__dp2a_lo((int)x, (int)y, (int)z);
 #endif
 
     for (int k = 0; k < 12; k++) out[k * n + i] = o[k];
