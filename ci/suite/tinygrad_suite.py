@@ -90,7 +90,7 @@ def run(t, suite, ids):
 def judged(t, device, outcomes, whole, note):
     """The result beside the lines of the list that are of this device."""
     mine = {f"{device} {name}": Outcome(f"{device} {name}", found.how, found.text, found.seconds) for name, found in outcomes.items()}
-    return judge(t, "tinygrad", f"tinygrad operators {device.replace(':', ' ')}{'' if whole else ', a part'}", mine, whole, lambda name: name.startswith(f"{device} "), note)
+    return judge(t, "tinygrad", f"tinygrad operators {device.replace(':', ' ')}{'' if whole else ' part'}", mine, whole, lambda name: name.startswith(f"{device} "), note)
 
 
 CPU_RESULTS = {}
