@@ -166,7 +166,7 @@ fn mutate(r: &mut Random, seed: &str) -> String {
                 let part = bytes[other..(other + n).min(bytes.len())].to_vec();
                 bytes.splice(at..at, part);
             }
-            3 => bytes.insert(at, b"{}[]()%.,;:@!-+0x<>|_\" \n"[r.below(25)]),
+            3 => bytes.insert(at, b"{}[]()%.,;:@!-+0x<>|_\" \n"[r.below(24)]),
             4 => {
                 let number = ["4294967295", "18446744073709551615", "-1", "0", "1073741824", "0x7fffffff"][r.below(6)];
                 bytes.splice(at..at, number.bytes());

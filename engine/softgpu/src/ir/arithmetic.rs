@@ -912,10 +912,18 @@ impl Lowerer<'_, '_> {
         Ok(())
     }
 
+    /// Bits of each part of a value that is taken apart or put together.
+    fn part_width(&self, ty: Type, parts: &[Operand]) -> Result<u32> {
+        match parts.len() {
+            2 | 4 | 8 if ty.size() as usize >= parts.len() => Ok(ty.size() * 8 / parts.len() as u32),
+            n => self.invalid(format!("{n} parts of {ty}")),
+        }
+    }
+
     /// mov.b64 {lo, hi}, a and the like.
     fn unpack(&mut self, ty: Type, parts: &[Operand], a: &Operand) -> Result<()> {
+        let width = self.part_width(ty, parts)?;
         let a = self.source(a, ty)?;
-        let width = ty.size() * 8 / parts.len() as u32;
         for (k, p) in parts.iter().enumerate() {
             if *p == Operand::Sink {
                 continue;
@@ -932,7 +940,7 @@ impl Lowerer<'_, '_> {
     }
 
     fn pack(&mut self, ty: Type, d: &Operand, parts: &[Operand]) -> Result<()> {
-        let width = ty.size() * 8 / parts.len() as u32;
+        let width = self.part_width(ty, parts)?;
         let part_ty = match width {
             8 => Type::B8,
             16 => Type::B16,
