@@ -18,6 +18,8 @@ const CONTAINER: u32 = 0xba55_ed50;
 const ELF: u32 = 0x464c_457f;
 /// PTX texts to link, made by [`linked`].
 const LINKED: u64 = u64::from_le_bytes(*b"RWGLINK\x01");
+/// Length of a container's header.
+const CONTAINER_HEADER: usize = 16;
 /// Length of what precedes the texts: magic, length of the whole, bound on registers (0: none).
 const LINKED_HEADER: usize = 24;
 /// No image may be larger than this, bytes.
@@ -84,11 +86,6 @@ pub unsafe fn bytes_at(address: u64) -> R<Vec<u8>> {
             copy(address, len.checked_add(u64::from(header)).ok_or(CUresult::INVALID_IMAGE)?)
         }
         ELF => copy(address, 16),
-        _ if head.starts_with(b"RWGLINK") => {
-            // SAFETY: an image made by `linked`: its whole length is at offset 8.
-            let len = unsafe { ((address + 8) as *const u64).read_unaligned() };
-            copy(address, len)
-        }
         _ => {
             // SAFETY: anything else must be a NUL-terminated text.
             Ok(unsafe { std::ffi::CStr::from_ptr(address as *const std::ffi::c_char) }.to_bytes().to_vec())
@@ -104,8 +101,8 @@ pub fn is_container(bytes: &[u8]) -> bool {
 /// Finds the PTX for a device of compute capability `capability` (80 for 8.0).
 pub fn sources(bytes: &[u8], capability: u32) -> Result<Sources, ImageError> {
     let magic = read(bytes, 0).map_or(0, u32::from_le_bytes);
-    if read(bytes, 0).map_or(0, u64::from_le_bytes) == LINKED {
-        return unlink(bytes);
+    if let Some(body) = linked_part(bytes) {
+        return unlink(body);
     }
     match magic {
         CONTAINER => Ok(vec![best(bytes, capability)?]),
@@ -213,13 +210,24 @@ pub fn linked(sources: &[String], registers: u32) -> Vec<u8> {
     }
     let len = bytes.len() as u64;
     bytes[8..16].copy_from_slice(&len.to_le_bytes());
-    bytes
+    // In a container, so that whoever passes modules on knows how long it is.
+    let mut image = CONTAINER.to_le_bytes().to_vec();
+    image.extend_from_slice(&1u16.to_le_bytes());
+    image.extend_from_slice(&(CONTAINER_HEADER as u16).to_le_bytes());
+    image.extend_from_slice(&len.to_le_bytes());
+    image.extend_from_slice(&bytes);
+    image
+}
+
+/// What [`linked`] put into its container; None for other images.
+fn linked_part(bytes: &[u8]) -> Option<&[u8]> {
+    let body = bytes.get(CONTAINER_HEADER..).filter(|_| is_container(bytes))?;
+    (read(body, 0).map(u64::from_le_bytes) == Some(LINKED)).then_some(body)
 }
 
 /// The bound on registers that an image made by [`linked`] carries; 0 for other images and without one.
 pub fn register_bound(bytes: &[u8]) -> u32 {
-    let is_linked = read(bytes, 0).map_or(0, u64::from_le_bytes) == LINKED;
-    read(bytes, 16).filter(|_| is_linked).map_or(0, u64::from_le_bytes).try_into().unwrap_or(0)
+    linked_part(bytes).and_then(|body| read(body, 16)).map_or(0, u64::from_le_bytes).try_into().unwrap_or(0)
 }
 
 fn unlink(bytes: &[u8]) -> Result<Sources, ImageError> {
@@ -355,6 +363,9 @@ mod tests {
                 let image = linked(&texts[..count], bound);
                 assert_eq!(sources(&image, 80).unwrap(), texts[..count]);
                 assert_eq!(register_bound(&image), bound);
+                // SAFETY: a NUL-terminated text or a complete container.
+                let found = unsafe { bytes_at(image.as_ptr() as u64) }.unwrap();
+                assert_eq!(sources(&found, 80).unwrap(), texts[..count]);
                 for cut in 0..image.len() {
                     let _ = (sources(&image[..cut], 80), register_bound(&image[..cut]));
                 }
