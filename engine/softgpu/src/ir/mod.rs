@@ -10,6 +10,8 @@ mod addresses;
 mod allocate;
 mod arithmetic;
 mod asynchronous;
+mod comparison;
+mod conversion;
 mod flow;
 mod function;
 mod fusion;
