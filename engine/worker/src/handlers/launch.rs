@@ -161,7 +161,22 @@ struct Request {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Request {
+    /// The client's function may look at what the stream copied to the host before: those bytes go first. Asking the driver
+    /// what is done is not allowed within a host function, so a thread of its own does it.
+    fn deliver_copies(&self) {
+        if !self.session.downloads.any() {
+            return;
+        }
+        let session = Arc::clone(&self.session);
+        let deliver = move || session.downloads.deliver(&session.driver);
+        match std::thread::Builder::new().name("deliver".into()).spawn(deliver) {
+            Ok(thread) => drop(thread.join()),
+            Err(error) => tracing::warn!("a host function may run before the copies ahead of it: {error}"),
+        }
+    }
+
     fn ask(&self, status: u32) {
+        self.deliver_copies();
         static CALLS: AtomicU64 = AtomicU64::new(1);
         // The function's number below, the number of this call above.
         let word = self.id & 0xffff_ffff | CALLS.fetch_add(1, Ordering::Relaxed) << 32;
