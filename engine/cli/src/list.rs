@@ -1,6 +1,6 @@
 //! `ringway list` and `ringway version`.
 
-use crate::run::{Link, ask, choose_link};
+use crate::run::{ask, choose_link};
 use crate::{Failure, print};
 use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{GpuStatus, LeaseStatus, PROTOCOL_VERSION, Reply, Request};
@@ -59,7 +59,7 @@ struct Found {
 }
 
 fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
-    let (_, reply) = ask(
+    let (connection, reply) = ask(
         endpoint,
         &Request::Inventory {
             token: token.to_owned(),
@@ -73,21 +73,27 @@ fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
         leases,
         boot_id,
         unix_path,
+        rdma,
     } = reply
     else {
         return Err(Failure::new(format!(
             "{endpoint}: the server answered with something else than its inventory"
         )));
     };
-    let (link, _, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), None)?;
-    let link = if link == Link::Shm { "shm" } else { "tcp" };
+    let (link, _, why) = choose_link(
+        endpoint,
+        &boot_id,
+        unix_path.as_deref(),
+        (connection.local_ip(), &rdma),
+        None,
+    )?;
     Ok(Found {
         server,
         version,
         driver,
         gpus,
         leases,
-        link: link.into(),
+        link: link.name().into(),
         why,
     })
 }

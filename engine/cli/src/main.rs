@@ -3,6 +3,7 @@
 mod coverage;
 mod libraries;
 mod list;
+mod netperf;
 mod run;
 mod serve;
 mod signals;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show servers, GPUs, what is free and leased, and the link each would use.
     List(list::ListArgs),
+    /// Measure the links to a server: round trip, cost of a posted call, bandwidth both ways.
+    Netperf(netperf::NetperfArgs),
     /// Show which CUDA calls are supported, and how.
     Coverage(coverage::CoverageArgs),
     /// Show the version of this program and, with --server, of a server.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::List(args) => list::list(&args),
         Command::Version(args) => list::version(&args),
+        Command::Netperf(args) => netperf::netperf(&args),
         Command::Coverage(args) => coverage::coverage(&args),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -114,6 +118,11 @@ impl Failure {
             message: message.into(),
             code: EXIT_RINGWAY,
         }
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// With another exit code.

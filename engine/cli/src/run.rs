@@ -5,9 +5,11 @@ use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
 use crate::signals;
 use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::{LinkChoice, LinkKind};
 use ringway_pool::server::boot_id;
-use ringway_wire::control::{self, Identity, MemoryAsk, Reply, Request, Slice};
+use ringway_wire::control::{self, Identity, MemoryAsk, RdmaState, Reply, Request, Slice};
 use std::io::{BufRead, BufReader, Read as _};
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -76,8 +78,21 @@ pub struct RunArgs {
 pub enum Link {
     /// Shared memory on one host.
     Shm,
+    /// RDMA, by a queue pair.
+    Rdma,
     /// TCP.
     Tcp,
+}
+
+impl Link {
+    /// As the command line and `RINGWAY_LEASE` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shm => "shm",
+            Self::Rdma => "rdma",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// Who this process is, for the server's records.
@@ -188,6 +203,7 @@ pub fn choose_link(
     endpoint: &Endpoint,
     boot: &str,
     unix_path: Option<&str>,
+    (local, server): (Option<IpAddr>, &RdmaState),
     forced: Option<Link>,
 ) -> Result<(Link, Endpoint, String), Failure> {
     let same_host = !boot.is_empty() && boot == boot_id();
@@ -209,15 +225,24 @@ pub fn choose_link(
         (Some(Link::Shm), Err(why), _) => {
             Err(Failure::new(format!("--link shm cannot be had: {why}")))
         }
-        (Some(Link::Tcp), _, Endpoint::Unix(_)) => Err(Failure::new(
-            "--link tcp cannot be had over a Unix socket; name the server's TCP address with --server",
-        )),
+        (Some(forced @ (Link::Tcp | Link::Rdma)), _, Endpoint::Unix(_)) => Err(Failure::new(format!(
+            "--link {} cannot be had over a Unix socket; name the server's TCP address with --server",
+            forced.name()
+        ))),
         (Some(Link::Tcp), ..) => Ok((Link::Tcp, endpoint.clone(), "asked for".into())),
-        (None, Err(why), _) => Ok((
-            Link::Tcp,
-            endpoint.clone(),
-            ringway_link::LinkChoice::tcp(&why).reason,
-        )),
+        (Some(Link::Rdma), ..) => {
+            let choice = LinkChoice::remote("asked for", local, server);
+            if choice.kind == LinkKind::Rdma {
+                Ok((Link::Rdma, endpoint.clone(), choice.reason))
+            } else {
+                Err(Failure::new(format!("--link rdma cannot be had: {}", choice.reason)))
+            }
+        }
+        (None, Err(why), _) => {
+            let choice = LinkChoice::remote(&why, local, server);
+            let link = if choice.kind == LinkKind::Rdma { Link::Rdma } else { Link::Tcp };
+            Ok((link, endpoint.clone(), choice.reason))
+        }
     }
 }
 
@@ -241,6 +266,7 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         server,
         boot_id,
         unix_path,
+        rdma,
     } = reply
     else {
         return Err(Failure::new(format!(
@@ -248,7 +274,13 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         )));
     };
     connection.set_read_timeout(None)?;
-    let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
+    let (link, endpoint, why) = choose_link(
+        endpoint,
+        &boot_id,
+        unix_path.as_deref(),
+        (connection.local_ip(), &rdma),
+        args.link,
+    )?;
     Ok(Held {
         connection,
         lease,
@@ -293,10 +325,7 @@ fn announce(held: &Held) {
             }
         })
         .collect();
-    let link = match held.link {
-        Link::Shm => "shm",
-        Link::Tcp => "tcp",
-    };
+    let link = held.link.name();
     eprintln!(
         "ringway: {} on {} by {link} ({})",
         gpus.join(" + "),
@@ -365,7 +394,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
             Some(Embedded::start(
                 &private.path().join("serve.sock"),
                 &driver,
-                args.link == Some(Link::Tcp),
+                matches!(args.link, Some(Link::Tcp | Link::Rdma)),
             )?)
         }
     };
@@ -380,10 +409,12 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         }
         let names = Names::for_program(private.path(), &libraries.shim, &libraries.shim)?;
         prepare(&mut command, &names, &libraries);
-        let link = if held.link == Link::Shm { "shm" } else { "tcp" };
+        let link = held.link.name();
+        // What was forced may not be replaced by something slower later.
+        let ask = if args.link == Some(Link::Rdma) { "rdma-only" } else { link };
         command.env(
             "RINGWAY_LEASE",
-            format!("{}|{}|{}|{link}", held.endpoint, held.lease, held.secret),
+            format!("{}|{}|{}|{ask}", held.endpoint, held.lease, held.secret),
         );
         let stats_dir = private.path().join("stats");
         if args.stats.is_some() {

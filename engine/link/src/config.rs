@@ -1,6 +1,8 @@
 //! What the session layer hands to a link: geometry and key; and what it shows: kind and reason.
 
+use ringway_wire::control::RdmaState;
 use ringway_wire::layout::Geometry;
+use std::net::IpAddr;
 
 /// What both ends of a lane agreed on in the handshake.
 #[derive(Clone, Copy, Debug)]
@@ -56,21 +58,18 @@ impl LinkChoice {
         }
     }
 
-    /// TCP, because memory could not be shared for the reason `why_not_shm`, and RDMA could not be used for a reason
-    /// that is found out here.
-    pub fn tcp(why_not_shm: &str) -> LinkChoice {
-        let rdma = match ringway_verbs::probe() {
-            Ok(devices) => {
-                let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
-                format!(
-                    "no RDMA: this release has no RDMA link yet (devices here: {})",
-                    names.join(", ")
-                )
-            }
-            Err(why) => format!("no RDMA: {why}"),
+    /// The best kind to a server whose memory cannot be shared for the reason `why_not_shm`: RDMA where this end has a device
+    /// at `local`, its own address on the way to the server, and the server says that it has one too.
+    pub fn remote(why_not_shm: &str, local: Option<IpAddr>, server: &RdmaState) -> LinkChoice {
+        let here = local.map(ringway_verbs::usable_at);
+        let (kind, rdma) = match (here, server) {
+            (Some(Ok(here)), RdmaState::Usable(there)) => (LinkKind::Rdma, format!("RDMA by {here}, {there} at the server")),
+            (Some(Err(why)), _) => (LinkKind::Tcp, format!("no RDMA: {why}")),
+            (_, RdmaState::Unusable(why)) => (LinkKind::Tcp, format!("no RDMA at the server: {why}")),
+            (None, _) => (LinkKind::Tcp, "no RDMA: the server was not reached over IP".to_owned()),
         };
         LinkChoice {
-            kind: LinkKind::Tcp,
+            kind,
             reason: format!("{why_not_shm}; {rdma}"),
         }
     }
@@ -93,11 +92,14 @@ mod tests {
     #[test]
     fn a_choice_says_why() {
         assert_eq!(LinkChoice::shm().to_string(), "shm");
-        let text = LinkChoice::tcp("server is on another host").to_string();
-        assert!(
-            text.starts_with("tcp: server is on another host; no RDMA: "),
-            "{text}"
-        );
-        assert!(text.len() > "tcp: server is on another host; no RDMA: ".len());
+        let loopback = Some(IpAddr::from([127, 0, 0, 1]));
+        for (local, server) in [
+            (loopback, RdmaState::Unusable("no device there; plug one in".into())),
+            (None, RdmaState::Usable("mlx5_0".into())),
+        ] {
+            let text = LinkChoice::remote("server is on another host", local, &server).to_string();
+            assert!(text.starts_with("tcp: server is on another host; no RDMA"), "{text}");
+            assert!(text.len() > "tcp: server is on another host; no RDMA: ".len(), "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod framed;
 mod link;
 mod payload;
+pub mod rdma;
 mod server;
 pub mod shm;
 pub mod sim;

@@ -8,7 +8,7 @@ use crate::lease::{Inventory, LeaseError};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{
-    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, Reply, Request,
+    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, RdmaState, Reply, Request,
     Slice, WorkerOrder,
 };
 use sendfd::SendWithFd;
@@ -33,6 +33,8 @@ pub const PENDING_MAX: u32 = 256;
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sessions of one server at the most.
 pub const SESSIONS_MAX: usize = 1024;
+/// Measurements of links (`ringway netperf`) at a time.
+pub const MEASURING_MAX: u32 = 8;
 
 /// How a server is set up.
 #[derive(Debug, Clone)]
@@ -117,6 +119,7 @@ pub struct Server {
     boot_id: String,
     unix_path: Option<String>,
     pending: AtomicU32,
+    measuring: AtomicU32,
     state: Mutex<State>,
     /// A lease was released.
     released: Condvar,
@@ -260,6 +263,7 @@ impl Server {
             boot_id: boot_id(),
             unix_path,
             pending: AtomicU32::new(0),
+            measuring: AtomicU32::new(0),
             released: Condvar::new(),
             state: Mutex::new(State {
                 inventory: Inventory::new(devices),
@@ -358,17 +362,21 @@ impl Server {
                     "use the ringway program of the same release",
                 )
             }
-            Ok(Request::Inventory { token }) => self.inventory(&token),
+            Ok(Request::Inventory { token }) => self.inventory(&token, rdma_state(&stream)),
             Ok(Request::Lease {
                 token,
                 gpus,
                 memory,
                 identity,
-            }) => match self.lease(&token, gpus, memory, identity) {
+            }) => match self.lease(&token, gpus, memory, identity, rdma_state(&stream)) {
                 Ok((id, reply)) => {
                     self.hold(&id, stream, &reply);
                     return;
                 }
+                Err(reply) => reply,
+            },
+            Ok(Request::Measure { token, link }) => match self.measure(&token, link, &stream) {
+                Ok(()) => return,
                 Err(reply) => reply,
             },
             Ok(Request::Open {
@@ -405,7 +413,7 @@ impl Server {
         }
     }
 
-    fn inventory(&self, token: &str) -> Reply {
+    fn inventory(&self, token: &str, rdma: RdmaState) -> Reply {
         if let Err(reply) = self.check_token(token) {
             return reply;
         }
@@ -433,6 +441,7 @@ impl Server {
             leases,
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
+            rdma,
         }
     }
 
@@ -442,6 +451,7 @@ impl Server {
         gpus: u32,
         memory: MemoryAsk,
         identity: Identity,
+        rdma: RdmaState,
     ) -> Result<(String, Reply), Reply> {
         self.check_token(token)?;
         let internal = |error: io::Error| {
@@ -493,6 +503,7 @@ impl Server {
             server: self.options.name.clone(),
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
+            rdma,
         };
         state.leases.insert(
             id.clone(),
@@ -636,6 +647,49 @@ impl Server {
         }
     }
 
+    /// Starts a worker that only answers on a lane.
+    fn measure(self: &Arc<Self>, token: &str, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+        self.check_token(token)?;
+        check_link(link, stream)?;
+        if self.measuring.fetch_add(1, Ordering::AcqRel) >= MEASURING_MAX {
+            self.measuring.fetch_sub(1, Ordering::AcqRel);
+            return Err(refused(
+                format!("the server has its limit of {MEASURING_MAX} measurements"),
+                "try again when others have ended",
+            ));
+        }
+        let started = || -> io::Result<Child> {
+            let (orders, theirs) = UnixStream::pair()?;
+            orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
+            let child = worker_command(&self.options)
+                .stdin(Stdio::from(OwnedFd::from(theirs)))
+                .stdout(Stdio::null())
+                .spawn()?;
+            order(&orders, &WorkerOrder::Measure { link }, raw(stream))?;
+            Ok(child)
+        };
+        match started() {
+            Ok(mut child) => {
+                let server = Arc::clone(self);
+                std::thread::spawn(move || {
+                    // It ends with its client, or when its time is over.
+                    if let Err(error) = child.wait() {
+                        tracing::error!("waiting for a measurement: {error}");
+                    }
+                    server.measuring.fetch_sub(1, Ordering::AcqRel);
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.measuring.fetch_sub(1, Ordering::AcqRel);
+                Err(refused(
+                    format!("the server could not start a worker: {error}"),
+                    "see the server's log",
+                ))
+            }
+        }
+    }
+
     fn start_worker(
         &self,
         configure: &WorkerOrder,
@@ -736,15 +790,28 @@ fn raw(stream: &Stream) -> i32 {
     }
 }
 
+/// Whether RDMA can be had at the address that a client reached.
+fn rdma_state(stream: &Stream) -> RdmaState {
+    let Stream::Tcp(stream) = stream else {
+        return RdmaState::Unusable("the server was not reached over IP".into());
+    };
+    match stream.local_addr().map(|address| ringway_link::rdma::usable_at(address.ip())) {
+        Ok(Ok(device)) => RdmaState::Usable(device),
+        Ok(Err(why)) => RdmaState::Unusable(why),
+        Err(error) => RdmaState::Unusable(error.to_string()),
+    }
+}
+
 fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
     match (link, stream) {
-        (LinkAsk::Shm, Stream::Unix(_)) | (LinkAsk::Tcp, Stream::Tcp(_)) => Ok(()),
+        (LinkAsk::Shm, Stream::Unix(_))
+        | (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Stream::Tcp(_)) => Ok(()),
         (LinkAsk::Shm, Stream::Tcp(_)) => Err(refused(
             "shared memory was asked for over TCP",
             "connect to the server's Unix socket, or use --link tcp",
         )),
-        (LinkAsk::Tcp, Stream::Unix(_)) => Err(refused(
-            "TCP was asked for over a Unix socket",
+        (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Stream::Unix(_)) => Err(refused(
+            "a network link was asked for over a Unix socket",
             "connect to the server's TCP address, or use --link shm",
         )),
     }

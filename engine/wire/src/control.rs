@@ -84,6 +84,63 @@ pub enum LinkAsk {
     Shm,
     /// The connection itself, a TCP stream.
     Tcp,
+    /// A queue pair set up over the connection, a TCP stream; the connection itself where one end finds that it cannot.
+    Rdma,
+    /// A queue pair or nothing: the lane is refused where one end cannot.
+    RdmaOnly,
+}
+
+/// Whether an end can carry a lane by RDMA at the address in question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RdmaState {
+    /// It can, with this device.
+    Usable(String),
+    /// It cannot, and why, with the cure.
+    Unusable(String),
+}
+
+impl Default for RdmaState {
+    fn default() -> Self {
+        Self::Unusable("the server's release has no RDMA".into())
+    }
+}
+
+/// What each end says first, after [`Reply::Opened`], where [`LinkAsk::Rdma`] was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueuePairOffer {
+    /// A queue pair that waits to be connected, and the window that the peer writes.
+    Offer {
+        /// Number of the queue pair (24 bits).
+        number: u32,
+        /// Packet number that its first message will carry (24 bits).
+        packet: u32,
+        /// Local identifier of its port; 0 on Ethernet.
+        lid: u16,
+        /// GID of its port, 16 bytes in network order.
+        gid: [u8; 16],
+        /// Largest path MTU that its port can do, bytes.
+        mtu: u32,
+        /// Address of the window.
+        window: u64,
+        /// Key that writes it.
+        rkey: u32,
+        /// Bytes of the window.
+        window_bytes: u64,
+    },
+    /// This end cannot; why, with the cure.
+    Unable(String),
+}
+
+/// What each end says when its queue pair is connected, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueuePairState {
+    /// Ready to send and to receive.
+    Ready,
+    /// Not connected; why.
+    Failed(String),
 }
 
 /// What a client asks of `ringway serve`.
@@ -120,6 +177,14 @@ pub enum Request {
         secret: String,
         /// Lane, which is the ordinal of the GPU in the lease: 1 and above.
         lane: u32,
+        /// The link wanted.
+        link: LinkAsk,
+    },
+    /// Measure the link: the answer is [`Reply::Measuring`], then a lane is set up on which no GPU is served but the
+    /// records of [`crate::measure`].
+    Measure {
+        /// Shared secret of the server, empty where it has none.
+        token: String,
         /// The link wanted.
         link: LinkAsk,
     },
@@ -195,9 +260,17 @@ pub enum Reply {
         boot_id: String,
         /// Path of the server's Unix socket, where it has one.
         unix_path: Option<String>,
+        /// RDMA at the address that the client reached.
+        #[serde(default)]
+        rdma: RdmaState,
     },
     /// A session was opened, or a lane added; link establishment follows on the same connection.
     Opened(Box<Opened>),
+    /// Answer to [`Request::Measure`]; link establishment follows on the same connection.
+    Measuring {
+        /// Key of the commit words of the lane's rings.
+        ring_key: u64,
+    },
     /// Answer to [`Request::Inventory`].
     Inventory {
         /// Name of the server.
@@ -214,6 +287,9 @@ pub enum Reply {
         boot_id: String,
         /// Path of the server's Unix socket, where it has one.
         unix_path: Option<String>,
+        /// RDMA at the address that the client reached.
+        #[serde(default)]
+        rdma: RdmaState,
     },
     /// Not granted.
     Refused {
@@ -272,6 +348,11 @@ pub enum WorkerOrder {
         account_slot: u32,
         /// Cores that GPU threads are pinned to; empty: not pinned.
         cores: Vec<u32>,
+    },
+    /// First and only message: measure the link; file descriptor: the client's connection.
+    Measure {
+        /// The link asked for.
+        link: LinkAsk,
     },
     /// A client's connection for a lane; file descriptor: the connection.
     Attach {

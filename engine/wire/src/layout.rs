@@ -53,6 +53,9 @@ pub const REPLY_POSITION: usize = 0;
 pub const REPLY_STATUS_LEN: usize = 8;
 /// In a reply slot: u64, notices before this position belong before this reply.
 pub const REPLY_NOTICE_POSITION: usize = 16;
+/// In a reply slot: u64, the same position, where it is written by a queue pair: the client's own end copies it to
+/// [`REPLY_POSITION`] when it knows that the whole answer is there. Rule W21.
+pub const REPLY_LANDED: usize = 24;
 
 /// Words with a meaning given by the session (memory in use and the like), one u64 each.
 pub const BOARD_WORDS: usize = 64;
@@ -80,6 +83,8 @@ pub const BOARD_ERRORS: usize = 136;
 pub const BOARD_SERVER_PARKED: usize = 192;
 /// u32: 1 while the server lacks notice ring space and wants a doorbell when some is released.
 pub const BOARD_NOTICE_WANTED: usize = 196;
+/// u64: how many receives the server has put back since the lane began, where a queue pair carries it. Rule W22.
+pub const BOARD_PUT_BACK: usize = 200;
 /// The words of the session.
 pub const BOARD_WORDS_AT: usize = 256;
 /// The error log.
@@ -102,6 +107,8 @@ pub const CONTROL_PARKED_SLOTS: usize = 64;
 pub const CONTROL_LEADER: usize = 128;
 /// u32: number of the client's threads that sleep until ring space is released.
 pub const CONTROL_SPACE_WANTED: usize = 192;
+/// u64: how many receives the client has put back since the lane began, where a queue pair carries it. Rule W22.
+pub const CONTROL_PUT_BACK: usize = 200;
 /// End of the control words.
 pub const CONTROL_END: usize = 256;
 /// The submission ring.
@@ -119,7 +126,7 @@ const _: () = {
     assert!(RING_BYTES_DEFAULT.is_power_of_two() && RING_BYTES_DEFAULT <= RING_BYTES_MAX);
     assert!(REPLY_SLOTS <= 64, "one bit each in a u64");
     assert!(REPLY_SLOTS < REPLY_SLOT_NONE as usize && REPLY_SLOTS < LEADER_PRODUCER as usize);
-    assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_HEADER);
+    assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_LANDED && REPLY_LANDED + 8 <= REPLY_HEADER);
     assert!(
         BOARD_RELEASED / LINE != BOARD_EXECUTED / LINE
             && BOARD_EXECUTED / LINE != BOARD_STICKY / LINE
@@ -130,7 +137,9 @@ const _: () = {
     );
     assert!(BOARD_END <= REPLY_SLOTS_AT && BOARD_END.is_multiple_of(8));
     assert!(REPLY_SLOTS_AT.is_multiple_of(LINE) && NOTICE_RING_AT.is_multiple_of(4096));
-    assert!(CONTROL_SPACE_WANTED + 4 <= CONTROL_END && CONTROL_END <= SUBMIT_RING_AT);
+    assert!(BOARD_PUT_BACK.is_multiple_of(8) && BOARD_PUT_BACK >= BOARD_NOTICE_WANTED + 4);
+    assert!(CONTROL_PUT_BACK.is_multiple_of(8) && CONTROL_PUT_BACK >= CONTROL_SPACE_WANTED + 4);
+    assert!(CONTROL_PUT_BACK + 8 <= CONTROL_END && CONTROL_END <= SUBMIT_RING_AT);
     assert!(SUBMIT_RING_AT.is_multiple_of(4096));
 };
 

@@ -10,4 +10,6 @@ pub mod codec;
 pub mod control;
 pub mod frame;
 pub mod ids;
+pub mod immediate;
 pub mod layout;
+pub mod measure;

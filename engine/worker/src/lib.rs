@@ -12,6 +12,7 @@ mod handlers;
 mod handles;
 mod internal;
 mod inventory;
+mod measure;
 mod orders;
 mod output;
 mod session;

@@ -1,9 +1,9 @@
 //! The worker's main thread: takes orders and connections from `ringway serve`.
 
 use crate::session::Session;
-use crate::{WorkerError, gpu_loop, inventory, output::Output};
+use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
-use ringway_link::{LaneConfig, ServerLane, shm, tcp};
+use ringway_link::{LaneConfig, ServerLane, rdma, shm, tcp};
 use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
 use ringway_wire::layout::Geometry;
 use sendfd::RecvWithFd;
@@ -28,6 +28,9 @@ pub fn serve_session() -> Result<(), WorkerError> {
     let orders = UnixStream::from(stdin);
     let output = Output::capture()?;
     let (first, account) = next(&orders)?;
+    if let WorkerOrder::Measure { link } = first {
+        return measure::serve(account, link);
+    }
     let WorkerOrder::Configure {
         session: number,
         secret,
@@ -56,7 +59,7 @@ pub fn serve_session() -> Result<(), WorkerError> {
             }
         };
         let WorkerOrder::Attach { lane, link } = order else {
-            tracing::error!("a second configuration was ignored");
+            tracing::error!("an order that is none for a session was ignored");
             continue;
         };
         let lane = lane as usize;
@@ -64,9 +67,7 @@ pub fn serve_session() -> Result<(), WorkerError> {
             tracing::warn!("lane {lane} is not free; the connection was closed");
             continue;
         }
-        let mut key = [0u8; 8];
-        File::open("/dev/urandom")?.read_exact(&mut key)?;
-        let ring_key = u64::from_le_bytes(key);
+        let ring_key = random_key()?;
         let opened = Opened {
             session: number,
             secret: secret.clone(),
@@ -134,27 +135,50 @@ fn establish(
     opened: Opened,
     ring_key: u64,
 ) -> Result<ServerLane, WorkerError> {
+    establish_lane(connection, link, &Reply::Opened(Box::new(opened)), ring_key)
+}
+
+/// Answers the client's request, then makes the connection a lane.
+pub fn establish_lane(
+    connection: OwnedFd,
+    link: LinkAsk,
+    reply: &Reply,
+    ring_key: u64,
+) -> Result<ServerLane, WorkerError> {
     let config = LaneConfig {
         geometry: Geometry::DEFAULT,
         lane_key: ring_key,
     };
-    let reply = Reply::Opened(Box::new(opened));
     Ok(match link {
         LinkAsk::Shm => {
             let mut stream = UnixStream::from(connection);
-            control::send(&mut stream, &reply)?;
+            control::send(&mut stream, reply)?;
             stream.set_read_timeout(None)?;
             stream.set_write_timeout(None)?;
             shm::offer(stream, &config)?
         }
         LinkAsk::Tcp => {
             let mut stream = TcpStream::from(connection);
-            control::send(&mut stream, &reply)?;
+            control::send(&mut stream, reply)?;
             stream.set_read_timeout(None)?;
             stream.set_write_timeout(None)?;
             tcp::server(stream, &config)?
         }
+        LinkAsk::Rdma | LinkAsk::RdmaOnly => {
+            let mut stream = TcpStream::from(connection);
+            control::send(&mut stream, reply)?;
+            let (lane, choice) = rdma::server(stream, &config, link == LinkAsk::RdmaOnly)?;
+            tracing::info!("link {choice}");
+            lane
+        }
     })
+}
+
+/// A key for a lane's rings.
+pub fn random_key() -> io::Result<u64> {
+    let mut key = [0u8; 8];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(u64::from_le_bytes(key))
 }
 
 /// One order with its descriptor.

@@ -5,7 +5,7 @@ use crate::{notices, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
 use ringway_link::endpoint::{Connection, Endpoint};
-use ringway_link::{ClientLane, LaneConfig, LinkError, shm, tcp};
+use ringway_link::{ClientLane, LaneConfig, LinkChoice, LinkError, LinkKind, rdma, shm, tcp};
 use ringway_wire::control::{
     self, DeviceSnapshot, Identity, LinkAsk, MemoryAsk, Opened, Reply, Request,
 };
@@ -38,6 +38,7 @@ static OPENING: Mutex<Option<CudaError>> = Mutex::new(None);
 static FORKED: AtomicBool = AtomicBool::new(false);
 static LOST: Line = Line::new();
 static NOT_OPENED: Line = Line::new();
+static SLOWER: Line = Line::new();
 
 /// The session.
 ///
@@ -139,10 +140,11 @@ fn lease() -> Result<Lease, Refusal> {
             ));
         };
         let endpoint = endpoint.parse().map_err(not_ready)?;
-        let link = if link == "shm" {
-            LinkAsk::Shm
-        } else {
-            LinkAsk::Tcp
+        let link = match link {
+            "shm" => LinkAsk::Shm,
+            "rdma" => LinkAsk::Rdma,
+            "rdma-only" => LinkAsk::RdmaOnly,
+            _ => LinkAsk::Tcp,
         };
         return Ok(Lease {
             endpoint,
@@ -166,7 +168,13 @@ fn lease() -> Result<Lease, Refusal> {
         identity: identity(),
     };
     let (connection, reply) = ask(&endpoint, &request)?;
-    let Reply::Leased { lease, secret, .. } = reply else {
+    let Reply::Leased {
+        lease,
+        secret,
+        rdma,
+        ..
+    } = reply
+    else {
         return Err(not_ready(
             "the server answered with something else than a lease",
         ));
@@ -174,6 +182,8 @@ fn lease() -> Result<Lease, Refusal> {
     connection.set_read_timeout(None).map_err(not_ready)?;
     let link = if matches!(endpoint, Endpoint::Unix(_)) {
         LinkAsk::Shm
+    } else if LinkChoice::remote("", connection.local_ip(), &rdma).kind == LinkKind::Rdma {
+        LinkAsk::Rdma
     } else {
         LinkAsk::Tcp
     };
@@ -196,7 +206,7 @@ fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Re
     Ok((connection, reply))
 }
 
-fn lane(endpoint: &Endpoint, request: &Request) -> Result<(ClientLane, Opened), Refusal> {
+fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened), Refusal> {
     let (connection, reply) = ask(endpoint, request)?;
     let Reply::Opened(opened) = reply else {
         return Err(not_ready(
@@ -210,7 +220,17 @@ fn lane(endpoint: &Endpoint, request: &Request) -> Result<(ClientLane, Opened), 
     connection.set_read_timeout(None).map_err(not_ready)?;
     let lane = match connection {
         Connection::Unix(stream) => shm::accept(stream, &config),
-        Connection::Tcp(stream) => tcp::client(stream, &config),
+        Connection::Tcp(stream) => match link {
+            LinkAsk::Rdma | LinkAsk::RdmaOnly => {
+                rdma::client(stream, &config, link == LinkAsk::RdmaOnly).map(|(lane, choice)| {
+                    if choice.kind != LinkKind::Rdma {
+                        SLOWER.say(format_args!("the link is {choice}"));
+                    }
+                    lane
+                })
+            }
+            LinkAsk::Shm | LinkAsk::Tcp => tcp::client(stream, &config),
+        },
     }
     .map_err(not_ready)?;
     Ok((lane, *opened))
@@ -224,7 +244,7 @@ fn connect() -> Result<Session, Refusal> {
         identity: identity(),
         link: lease.link,
     };
-    let (first, opened) = lane(&lease.endpoint, &request)?;
+    let (first, opened) = lane(&lease.endpoint, &request, lease.link)?;
     if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
         return Err(not_ready("the server's session has no GPU"));
     }
@@ -236,7 +256,7 @@ fn connect() -> Result<Session, Refusal> {
             lane: number,
             link: lease.link,
         };
-        lanes.push(lane(&lease.endpoint, &join)?.0);
+        lanes.push(lane(&lease.endpoint, &join, lease.link)?.0);
     }
     Ok(Session {
         lanes,
