@@ -261,6 +261,13 @@ pub struct Consumer {
 impl Consumer {
     /// Over the same memory and key as the producer.
     pub fn new(ring: Span, key: u64) -> Consumer {
+        Consumer::at(ring, key, 0)
+    }
+
+    /// One that begins at `position`, where a record must begin and everything before must be released.
+    /// Panics if that is no multiple of [`LINE`].
+    pub fn at(ring: Span, key: u64, position: u64) -> Consumer {
+        assert!(position.is_multiple_of(LINE as u64), "no record begins here");
         let bytes = ring.len() as u64;
         assert!(
             bytes.is_power_of_two() && bytes >= 4 * LINE as u64,
@@ -271,8 +278,8 @@ impl Consumer {
             mask: bytes - 1,
             key: key | 1,
             record_max: bytes / RING_TO_RECORD,
-            head: 0,
-            released: 0,
+            head: position,
+            released: position,
         }
     }
 

@@ -61,7 +61,7 @@ impl LinkChoice {
     /// The best kind to a server whose memory cannot be shared for the reason `why_not_shm`: RDMA where this end has a device
     /// at `local`, its own address on the way to the server, and the server says that it has one too.
     pub fn remote(why_not_shm: &str, local: Option<IpAddr>, server: &RdmaState) -> LinkChoice {
-        let here = local.map(ringway_verbs::usable_at);
+        let here = local.map(crate::rdma::usable_at);
         let (kind, rdma) = match (here, server) {
             (Some(Ok(here)), RdmaState::Usable(there)) => (LinkKind::Rdma, format!("RDMA by {here}, {there} at the server")),
             (Some(Err(why)), _) => (LinkKind::Tcp, format!("no RDMA: {why}")),

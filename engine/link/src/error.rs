@@ -30,6 +30,11 @@ pub enum LinkError {
     /// The lane is unusable; every later call returns the same cause.
     #[error("link down: {0}")]
     Down(DownCause),
+    /// The link broke, in these words; the lane waits for another one. Only of [`ClientLane::wait_notices`].
+    ///
+    /// [`ClientLane::wait_notices`]: crate::ClientLane::wait_notices
+    #[error("the link broke: {0}")]
+    Suspended(String),
     /// The wait ended without what it waited for.
     #[error("no {what} within {after:?}")]
     Timeout {

@@ -3,22 +3,23 @@
 //! What this end writes lies in a shadow of the peer's window. *Sending* composes frames from what changed there
 //! since last time: board words, filled slots, the committed prefix of the ring, which is sent straight out of the
 //! shadow. *Receiving* puts frames into the own window, ring bytes without a copy in between where they are many.
-//! Nothing is queued anywhere else, so nothing can grow.
+//! Nothing is queued anywhere else, so nothing can grow, and another link can continue where this one broke.
 //!
 //! A client's commits are clocked by the server's acknowledgements: with nothing under way a commit sends at once,
 //! by the committing thread itself; otherwise it is left to whoever hears that the earlier ones arrived. So single
 //! calls lose no time and bursts share their system calls, without any timer.
 
-use crate::client::ClientLane;
-use crate::link::{Area, Health, Link, Progress, Sleeper, Slept, corrupt_rule};
-use crate::server::ServerLane;
-use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
+use crate::lane::{Start, Windows, scan};
+use crate::link::{
+    Area, Break, Condition, Link, Progress, Sleeper, Slept, Told,
+};
+use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
-use ringway_shm_ring::{Consumer, Region, Span, is_committed};
+use ringway_shm_ring::{Consumer, Span, is_committed};
 use ringway_wire::frame::{FRAME_HEADER, Frame, REPLY_PREFIX, Receiver, SMALL_FRAME_MAX};
 use ringway_wire::layout::*;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
@@ -41,7 +42,10 @@ pub(crate) trait Pipe: Send + Sync {
     /// Sleeps until there is something to receive, or space to send if asked for, or `wake`, or the time has passed.
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept;
     fn wake(&self, sleeper: Sleeper);
+    /// Ends the stream in good order.
     fn close(&self);
+    /// Breaks the stream and gives its descriptors back. Nobody calls `send`, `receive` or `park` any more.
+    fn release(&self);
     /// Nanoseconds since the stream was made.
     fn now_ns(&self) -> u64;
 }
@@ -65,6 +69,9 @@ const RECEIVE_DIRECT: usize = 16 << 10;
 const BOARD_IDLE_POLLS: u32 = 16;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
 const RELEASE_FRACTION: u64 = 8;
+
+const FAREWELL_WANTED: u32 = 1;
+const FAREWELL_SENT: u32 = 2;
 
 const DIRTY_HEAD: u32 = 1;
 const DIRTY_WORDS: u32 = 2;
@@ -104,7 +111,18 @@ struct Receiving {
 pub(crate) struct Framed<P> {
     pipe: P,
     server: bool,
-    health: Health,
+    condition: Condition,
+    /// It continues another link.
+    again: bool,
+    /// Another link took its place.
+    retired: AtomicBool,
+    /// The peer said that the end of the stream will be meant.
+    peer_is_ending: AtomicBool,
+    farewell: AtomicU32,
+    /// Release is to be told though it may be known: the link continues another.
+    release_again: AtomicBool,
+    /// How the stream failed when something was sent: the kernel tells each failure once.
+    send_failed: Mutex<Option<Break>>,
     own: Span,
     peer: Span,
     /// The ring this end fills, in the shadow; and its key.
@@ -137,63 +155,30 @@ pub(crate) struct Framed<P> {
     received: CachePadded<AtomicU64>,
 }
 
-/// Client's end of a lane over `pipe`.
-pub(crate) fn client(pipe: impl Pipe + 'static, config: &LaneConfig) -> Result<ClientLane> {
-    let own = anonymous(config.geometry.client_window_bytes())?;
-    let peer = anonymous(config.geometry.server_window_bytes())?;
-    let outgoing = peer.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
-    let incoming = own.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
-    let key = submit_key(config.lane_key);
-    let link = Framed::new(
-        pipe,
-        false,
-        (own.clone(), peer.clone()),
-        (outgoing, key),
-        incoming,
-    );
-    Ok(ClientLane::new(Box::new(link), own, peer, config))
-}
-
-/// Server's end of a lane over `pipe`.
-pub(crate) fn server(pipe: impl Pipe + 'static, config: &LaneConfig) -> Result<ServerLane> {
-    let own = anonymous(config.geometry.server_window_bytes())?;
-    let peer = anonymous(config.geometry.client_window_bytes())?;
-    let outgoing = peer.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
-    let incoming = own.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
-    let key = notice_key(config.lane_key);
-    let link = Framed::new(
-        pipe,
-        true,
-        (own.clone(), peer.clone()),
-        (outgoing, key),
-        incoming,
-    );
-    Ok(ServerLane::new(Box::new(link), own, peer, config))
-}
-
-fn anonymous(bytes: usize) -> Result<Span> {
-    match Region::anonymous(bytes) {
-        Ok(region) => Ok(region.span()),
-        Err(error) => Err(LinkError::System {
-            what: "window",
-            error: error.to_string(),
-        }),
-    }
+/// A link over `pipe` between the windows.
+/// Errors: `Down` (`start` is nonsense, rule W17).
+pub(crate) fn link(
+    pipe: impl Pipe + 'static,
+    windows: &Windows,
+    start: Start,
+) -> Result<Box<dyn Link>> {
+    Ok(Box::new(Framed::new(pipe, windows, start)?))
 }
 
 impl<P: Pipe> Framed<P> {
-    fn new(
-        pipe: P,
-        server: bool,
-        (own, peer): (Span, Span),
-        (outgoing, outgoing_key): (Span, u64),
-        incoming: Span,
-    ) -> Framed<P> {
+    fn new(pipe: P, windows: &Windows, start: Start) -> Result<Framed<P>> {
+        let (outgoing, outgoing_key) = windows.outgoing();
+        // Records begin where the peer has released, and are intact from there.
+        let mut scanner = Consumer::at(outgoing.clone(), outgoing_key, windows.released_by_peer());
+        scan(&mut scanner, u64::MAX).map_err(|what| LinkError::misbehaved("W7", what))?;
+        if start.peer_received > scanner.head() {
+            return Err(LinkError::misbehaved("W17", "a position that was never sent"));
+        }
         let sender = Sender {
-            scanner: Consumer::new(outgoing.clone(), outgoing_key),
+            scanner,
             small: Vec::with_capacity((REPLY_SLOTS + 4) * SMALL_FRAME_MAX),
             small_sent: 0,
-            ring: (0, 0),
+            ring: (start.peer_received, start.peer_received),
         };
         let receiver = Receiving {
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
@@ -201,21 +186,27 @@ impl<P: Pipe> Framed<P> {
             end: 0,
             ring: (0, 0),
         };
-        Framed {
+        Ok(Framed {
             pipe,
-            server,
-            health: Health::default(),
-            own,
-            peer,
+            server: windows.server,
+            condition: Condition::default(),
+            again: start.again,
+            retired: AtomicBool::new(false),
+            peer_is_ending: AtomicBool::new(false),
+            farewell: AtomicU32::new(0),
+            release_again: AtomicBool::new(false),
+            send_failed: Mutex::new(None),
+            own: windows.own.clone(),
+            peer: windows.peer.clone(),
             outgoing,
             outgoing_key,
-            incoming,
+            incoming: windows.incoming(),
             sender: Mutex::new(sender),
             send_wanted: AtomicBool::new(false),
             send_blocked: AtomicBool::new(false),
             sleepers: AtomicU32::new(0),
             send_dead: AtomicBool::new(false),
-            sent: CachePadded::new(AtomicU64::new(0)),
+            sent: CachePadded::new(AtomicU64::new(start.peer_received)),
             sent_at_ns: AtomicU64::new(0),
             released_sent: AtomicU64::new(0),
             consumed_sent: AtomicU64::new(0),
@@ -223,8 +214,8 @@ impl<P: Pipe> Framed<P> {
             board_dirty: AtomicU32::new(0),
             idle_polls: AtomicU32::new(0),
             receiver: Mutex::new(receiver),
-            received: CachePadded::new(AtomicU64::new(0)),
-        }
+            received: CachePadded::new(AtomicU64::new(start.received)),
+        })
     }
 
     /// How far this end has released what it receives; the word lies in the shadow, nobody else writes it.
@@ -265,22 +256,43 @@ impl<P: Pipe> Framed<P> {
                     != self.consumed_sent.load(Ordering::Relaxed))
     }
 
+    /// Marks the link broken; an end that the peer announced is no break.
+    #[cold]
+    fn fail(&self, how: Break) {
+        let meant = how.may_resume() && self.peer_is_ending.load(Ordering::Relaxed);
+        self.condition.fail(if meant { Break::Gone } else { how });
+    }
+
+    /// As [`Framed::kick`], where nothing depends on it: the link that follows sends what it finds.
+    fn kick_if_current(&self) {
+        let _ = self.kick();
+    }
+
     /// Sends what there is, or makes the thread that is sending do it.
-    fn kick(&self) {
+    fn kick(&self) -> Told {
         self.send_wanted.store(true, Ordering::SeqCst);
+        // Who retires the link says so, and the one that follows looks into the windows afterwards. [SYNC replace]
+        fence(Ordering::SeqCst);
+        if self.retired.load(Ordering::SeqCst) {
+            return Told::Retired;
+        }
         while self.send_wanted.load(Ordering::SeqCst) {
             let Ok(mut sender) = self.sender.try_lock() else {
-                return;
+                return Told::Done;
             };
+            if self.retired.load(Ordering::SeqCst) {
+                return Told::Retired;
+            }
             let mut frames = 0;
             while self.send_wanted.swap(false, Ordering::SeqCst) && frames < FRAMES_A_TURN {
                 frames += self.send(&mut sender, FRAMES_A_TURN - frames);
             }
             if frames >= FRAMES_A_TURN {
                 self.leave_blocked();
-                return;
+                return Told::Done;
             }
         }
+        Told::Done
     }
 
     /// What is left is sent when the stream has space, by whoever sleeps on it or calls `progress`.
@@ -334,14 +346,17 @@ impl<P: Pipe> Framed<P> {
                         self.leave_blocked();
                         return frames;
                     }
-                    io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::NotConnected => {
-                        // What the peer sent before it went can still be received.
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => {
+                        // What the peer sent before it went can still be received, and then how it went.
+                        self.send_dead.store(true, Ordering::Relaxed);
+                    }
+                    io::ErrorKind::ConnectionReset => {
+                        // As well; but the kernel has now said how.
+                        *lock(&self.send_failed) = Some(Break::Reset);
                         self.send_dead.store(true, Ordering::Relaxed);
                     }
                     _ => {
-                        self.health.fail(DownCause::Transport(error.to_string()));
+                        self.fail(Break::Failed(error.to_string()));
                         self.send_dead.store(true, Ordering::Relaxed);
                     }
                 },
@@ -357,31 +372,27 @@ impl<P: Pipe> Framed<P> {
             self.compose_board(sender);
             self.compose_replies(sender);
         }
-        while sender.scanner.head() - sender.ring.1 < RING_FRAME {
-            match sender.scanner.poll(u64::MAX) {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(corrupt) => {
-                    let (_, what) = corrupt_rule(corrupt);
-                    self.health.fail(DownCause::Transport(format!(
-                        "this end's own ring was overwritten: {what}"
-                    )));
-                    return false;
-                }
-            }
-            // The shadow is not consumed by being sent; the producer knows when it may be overwritten.
-            sender.scanner.release(sender.scanner.head());
+        let limit = sender.ring.1.saturating_add(RING_FRAME);
+        if let Err(what) = scan(&mut sender.scanner, limit) {
+            self.fail(Break::Damaged(what));
+            return false;
         }
         let head = sender.scanner.head();
-        sender.scanner.release(head);
         let from = sender.ring.1;
-        if !self.server && (from != head || self.release_is_due()) {
+        let release = from != head
+            || self.release_is_due()
+            || self.release_again.swap(false, Ordering::SeqCst);
+        if !self.server && release {
             let released = self.released_here();
             if released != self.released_sent.swap(released, Ordering::Relaxed) {
                 sender
                     .small
                     .extend_from_slice(&Frame::Released { position: released }.encode());
             }
+        }
+        if self.farewell.load(Ordering::SeqCst) == FAREWELL_WANTED {
+            self.farewell.store(FAREWELL_SENT, Ordering::Relaxed);
+            sender.small.extend_from_slice(&Frame::Farewell.encode());
         }
         if from != head {
             let ring_bytes = self.outgoing.len() as u64;
@@ -443,6 +454,10 @@ impl<P: Pipe> Framed<P> {
             slots &= slots - 1;
             let at = reply_slot_at(slot.into());
             let position = self.peer.load_u64(at + REPLY_POSITION, Ordering::Acquire);
+            if position == 0 {
+                // Never filled; after a broken link all slots are looked at.
+                continue;
+            }
             let status_len = self.peer.load_u64(at + REPLY_STATUS_LEN, Ordering::Relaxed);
             let notice_position = self
                 .peer
@@ -469,7 +484,7 @@ impl<P: Pipe> Framed<P> {
     fn receive(&self, receiving: &mut Receiving) -> Progress {
         let mut progress = Progress::default();
         let mut turn = 0;
-        while turn < RECEIVE_A_TURN && !self.health.is_down() {
+        while turn < RECEIVE_A_TURN && !self.condition.is_broken() {
             if receiving.start == receiving.end {
                 (receiving.start, receiving.end) = (0, 0);
             } else if receiving.start > RECEIVE_BUFFER / 2 {
@@ -491,19 +506,25 @@ impl<P: Pipe> Framed<P> {
             // SAFETY: a range of the incoming ring, and a slice.
             let n = match unsafe { self.pipe.receive(parts) } {
                 Ok(0) => {
-                    self.health.fail(DownCause::PeerClosed);
+                    let failed = lock(&self.send_failed).take();
+                    self.fail(failed.unwrap_or(Break::EndOfStream));
                     break;
                 }
                 Ok(n) => n,
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => break,
                     io::ErrorKind::Interrupted => continue,
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                        self.health.fail(DownCause::PeerClosed);
+                    io::ErrorKind::ConnectionReset => {
+                        self.fail(Break::Reset);
+                        break;
+                    }
+                    // The peer had closed before it reset what came after.
+                    io::ErrorKind::BrokenPipe => {
+                        self.fail(Break::EndOfStream);
                         break;
                     }
                     _ => {
-                        self.health.fail(DownCause::Transport(error.to_string()));
+                        self.fail(Break::Failed(error.to_string()));
                         break;
                     }
                 },
@@ -563,7 +584,7 @@ impl<P: Pipe> Framed<P> {
             let frame = match Frame::decode(header, towards, self.incoming.len()) {
                 Ok(frame) => frame,
                 Err(bad) => {
-                    self.health.misbehaved(bad.rule, bad.what);
+                    self.condition.misbehaved(bad.rule, bad.what);
                     return;
                 }
             };
@@ -574,12 +595,12 @@ impl<P: Pipe> Framed<P> {
                     let end = position + u64::from(len);
                     // Bytes that are here already may come again after a broken link; gaps may not.
                     if position > received {
-                        self.health
+                        self.condition
                             .misbehaved("W12", "ring bytes with a gap before them");
                         return;
                     }
                     if end.saturating_sub(self.released_here()) > self.incoming.len() as u64 {
-                        self.health
+                        self.condition
                             .misbehaved("W7", "ring bytes over space that was not released");
                         return;
                     }
@@ -627,6 +648,10 @@ impl<P: Pipe> Framed<P> {
                         .fetch_max_u64(CONTROL_NOTICE_RELEASED, position, Ordering::AcqRel);
                     receiving.start = body;
                 }
+                Frame::Farewell => {
+                    self.peer_is_ending.store(true, Ordering::Relaxed);
+                    receiving.start = body;
+                }
             }
         }
     }
@@ -662,14 +687,14 @@ impl<P: Pipe> Link for Framed<P> {
     }
 
     #[inline]
-    fn ring_committed(&self, end: u64) -> bool {
+    fn ring_committed(&self, end: u64) -> Told {
         if self.server {
-            self.kick();
-            return false;
+            return self.kick();
         }
         // Commit, then look at what was acknowledged; who takes an acknowledgement in then looks for commits.
         // [SYNC clock]
         fence(Ordering::SeqCst);
+        // A retired link has sent nothing, so that this look finds it out as well.
         let sent = self.sent.load(Ordering::Relaxed);
         let under_way = self.own.load_u64(BOARD_CONSUMED, Ordering::Relaxed) < sent;
         if !under_way
@@ -680,47 +705,52 @@ impl<P: Pipe> Link for Framed<P> {
                 .saturating_sub(self.sent_at_ns.load(Ordering::Relaxed))
                 >= UNSENT_NS_MAX
         {
-            self.kick();
-            return false;
+            return self.kick();
         }
-        true
+        Told::Later
     }
 
-    fn written(&self, area: Area) {
-        match area {
+    fn written(&self, area: Area) -> Told {
+        let dirty = match area {
             Area::Slot(slot) => {
                 self.slots_dirty.fetch_or(1 << slot, Ordering::SeqCst);
-                self.kick();
+                return self.kick();
             }
-            Area::Board => _ = self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst),
-            Area::Words => _ = self.board_dirty.fetch_or(DIRTY_WORDS, Ordering::SeqCst),
-            Area::ErrorLog => _ = self.board_dirty.fetch_or(DIRTY_LOG, Ordering::SeqCst),
+            Area::Released if !self.release_is_due() => return Told::Done,
             Area::Released => {
-                if self.release_is_due() {
-                    self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
-                    self.kick();
-                }
+                self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
+                return self.kick();
             }
+            Area::Board => DIRTY_HEAD,
+            Area::Words => DIRTY_WORDS,
+            Area::ErrorLog => DIRTY_LOG,
+        };
+        self.board_dirty.fetch_or(dirty, Ordering::SeqCst);
+        // [SYNC replace]
+        fence(Ordering::SeqCst);
+        if self.retired.load(Ordering::SeqCst) {
+            return Told::Retired;
         }
+        Told::Done
     }
 
     fn flush(&self) {
         let board = self.server && self.board_dirty.load(Ordering::Relaxed) != 0;
         if board || self.has_urgent() {
-            self.kick();
+            self.kick_if_current();
         }
     }
 
     fn idle(&self) {
         if self.has_urgent() {
-            self.kick();
+            self.kick_if_current();
         } else if self.board_dirty.load(Ordering::Relaxed) != 0 {
             // Nobody waits for these words: the next answer takes them along, if one comes soon.
             let idle = self.idle_polls.load(Ordering::Relaxed) + 1;
             self.idle_polls
                 .store(idle % BOARD_IDLE_POLLS, Ordering::Relaxed);
             if idle == BOARD_IDLE_POLLS {
-                self.kick();
+                self.kick_if_current();
             }
         }
     }
@@ -732,17 +762,19 @@ impl<P: Pipe> Link for Framed<P> {
 
     fn progress(&self) -> Progress {
         if self.send_blocked.load(Ordering::Relaxed) {
-            self.kick();
+            self.kick_if_current();
         }
         let progress = match self.receiver.try_lock() {
-            Ok(mut receiving) => self.receive(&mut receiving),
-            Err(_) => return Progress::default(),
+            Ok(mut receiving) if !self.retired.load(Ordering::SeqCst) => {
+                self.receive(&mut receiving)
+            }
+            _ => return Progress::default(),
         };
         if progress.board {
             // [SYNC clock]
             fence(Ordering::SeqCst);
             if self.has_unsent_records() {
-                self.kick();
+                self.kick_if_current();
             }
         }
         progress
@@ -756,7 +788,12 @@ impl<P: Pipe> Link for Framed<P> {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let blocked = self.send_blocked.load(Ordering::SeqCst);
-        let came = self.pipe.park(sleeper, blocked, timeout);
+        // Who retires the link says so, then waits for those who are counted.
+        let came = if self.retired.load(Ordering::SeqCst) {
+            Slept::Woken
+        } else {
+            self.pipe.park(sleeper, blocked, timeout)
+        };
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         came
     }
@@ -771,16 +808,72 @@ impl<P: Pipe> Link for Framed<P> {
         self.pipe.wake(sleeper);
     }
 
+    fn farewell(&self) {
+        let wanted = self.farewell.compare_exchange(
+            0,
+            FAREWELL_WANTED,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        if wanted.is_ok() {
+            self.kick_if_current();
+        }
+    }
+
     fn close(&self) {
         // What was committed or answered before still goes, as far as the stream takes it.
+        self.farewell();
         self.flush();
-        self.health.fail(DownCause::ClosedHere);
+        self.condition.fail(Break::Closed);
         self.pipe.close();
         self.pipe.wake(Sleeper::Leader);
         self.pipe.wake(Sleeper::Service);
     }
 
-    fn health(&self) -> &Health {
-        &self.health
+    fn start(&self) {
+        // [SYNC replace]
+        fence(Ordering::SeqCst);
+        if self.again {
+            if self.server {
+                self.slots_dirty.fetch_or(u64::MAX, Ordering::SeqCst);
+                self.board_dirty.fetch_or(
+                    DIRTY_HEAD | DIRTY_WORDS | DIRTY_LOG,
+                    Ordering::SeqCst,
+                );
+            } else {
+                self.release_again.store(true, Ordering::SeqCst);
+            }
+            self.kick_if_current();
+        }
     }
+
+    fn retire(&self) -> u64 {
+        self.condition.fail(Break::Closed);
+        self.retired.store(true, Ordering::SeqCst);
+        {
+            let mut sender = lock(&self.sender);
+            sender.small = Vec::new();
+            sender.small_sent = 0;
+            sender.ring = (0, 0);
+            // So that commits find out.
+            self.sent.store(0, Ordering::SeqCst);
+            self.send_blocked.store(false, Ordering::SeqCst);
+        }
+        lock(&self.receiver).buffer = Box::new([]);
+        while self.sleepers.load(Ordering::SeqCst) != 0 {
+            self.pipe.wake(Sleeper::Leader);
+            self.pipe.wake(Sleeper::Service);
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        self.pipe.release();
+        self.received.load(Ordering::Acquire)
+    }
+
+    fn condition(&self) -> &Condition {
+        &self.condition
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

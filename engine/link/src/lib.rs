@@ -4,6 +4,7 @@
 //! notice ring (server to client), laid out as [`ringway_wire::layout`] says. [`ClientLane`] is shared by all threads
 //! of the program; [`ServerLane`] belongs to one GPU thread, which hands [`ServerHandle`]s to its helpers.
 //! Lanes are made by [`shm::offer`]/[`shm::accept`] or [`tcp::server`]/[`tcp::client`] from a connected socket.
+//! A lane outlives its link: [`ClientLane::keep`], [`ServerHandle::keep`], [`tcp::resume`].
 
 pub mod account;
 mod client;
@@ -11,6 +12,7 @@ mod config;
 pub mod endpoint;
 mod error;
 mod framed;
+mod lane;
 mod link;
 mod payload;
 pub mod rdma;
@@ -23,6 +25,7 @@ pub mod tcp;
 
 pub use client::{ClientLane, LoggedError, NoticeSink, ReplyHead, Reservation, SlotGuard};
 pub use config::{LaneConfig, LinkChoice, LinkKind};
+pub use lane::{LinkEvent, NotResumed, Positions, Resumption};
 pub use error::{DownCause, LinkError, Result};
 pub use payload::Payload;
 pub use server::{RecordView, ServerHandle, ServerLane};

@@ -4,7 +4,7 @@
 //! Each end has its *own* window, which the peer writes, and a view of the *peer's* window, which it writes itself:
 //! the real one where memory is shared, a shadow where bytes travel. All writes go to that view first, then the
 //! link is told which area changed. Since positions only grow and the shadow keeps what the peer may lack, whatever
-//! was lost can be put again.
+//! was lost can be put again: by another link over the same windows, see [`crate::lane`].
 
 use crate::{DownCause, LinkError, LinkKind, Result};
 use std::sync::OnceLock;
@@ -55,6 +55,74 @@ pub(crate) enum Slept {
 /// visible, and only then sleeps for good.
 pub(crate) const FIRST_SLEEP: Duration = Duration::from_millis(1);
 
+/// What a link did with what it was told.
+#[must_use = "what is left for later or told to a link of the past must be seen to"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is sent, or will be by this link's own doing.
+    Done,
+    /// It waits for earlier ones: somebody must call `progress` when they have arrived.
+    Later,
+    /// The link was retired. Whoever told it tells the lane's current one, unless that is the same still: then the
+    /// link that replaces it will find everything in the windows.
+    Retired,
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// The peer is gone for good: it said farewell before, or this kind of link knows.
+    Gone,
+    /// The peer's end was closed without a farewell: its process was killed, or something between the two closed.
+    EndOfStream,
+    /// The connection was reset.
+    Reset,
+    /// The transport failed: silence past the bound, no route, a queue pair in error.
+    Failed(String),
+    /// The peer broke a rule of WIRE.md.
+    Misbehaved {
+        /// Its number.
+        rule: &'static str,
+        /// What was seen.
+        what: &'static str,
+    },
+    /// This end's own ring was overwritten.
+    Damaged(&'static str),
+    /// This end closed it.
+    Closed,
+}
+
+impl Break {
+    /// Whether another link may continue.
+    pub(crate) fn may_resume(&self) -> bool {
+        matches!(self, Break::EndOfStream | Break::Reset | Break::Failed(_))
+    }
+
+    /// What the lane is down of if no other link continues.
+    pub(crate) fn cause(&self) -> DownCause {
+        match self {
+            Break::Gone | Break::EndOfStream | Break::Reset => DownCause::PeerClosed,
+            Break::Failed(why) => DownCause::Transport(why.clone()),
+            Break::Misbehaved { rule, what } => DownCause::PeerMisbehaved { rule, what },
+            Break::Damaged(what) => {
+                DownCause::Transport(format!("this end's own ring was overwritten: {what}"))
+            }
+            Break::Closed => DownCause::ClosedHere,
+        }
+    }
+}
+
+impl std::fmt::Display for Break {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Break::EndOfStream => f.write_str("closed without a farewell"),
+            Break::Reset => f.write_str("connection reset"),
+            Break::Failed(why) => f.write_str(why),
+            other => write!(f, "{}", other.cause()),
+        }
+    }
+}
+
 /// What [`Link::progress`] brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -70,12 +138,11 @@ pub(crate) struct Progress {
 pub(crate) trait Link: Send + Sync {
     fn kind(&self) -> LinkKind;
 
-    /// A record that ends at `end` was committed to the outgoing ring. True if it is left for later, because earlier
-    /// ones are still under way: then somebody must call `progress` when they have arrived.
-    fn ring_committed(&self, end: u64) -> bool;
+    /// A record that ends at `end` was committed to the outgoing ring.
+    fn ring_committed(&self, end: u64) -> Told;
 
     /// An area of the peer's window was written. May leave it for `flush`, except for reply slots.
-    fn written(&self, area: Area);
+    fn written(&self, area: Area) -> Told;
 
     /// Hands everything to the transport now, as far as it takes it.
     fn flush(&self);
@@ -105,29 +172,62 @@ pub(crate) trait Link: Send + Sync {
     /// Wakes a sleeper of this end, now or at its next `park`.
     fn wake(&self, sleeper: Sleeper);
 
-    /// Ends the connection.
+    /// Tells the peer that the end of the connection, whenever it comes, will be the end of the lane. The link goes on.
+    fn farewell(&self);
+
+    /// Ends the connection, with a farewell.
     fn close(&self);
 
-    /// Whether the lane is down.
-    fn health(&self) -> &Health;
+    /// Called once, when the link has become its lane's. One that continues another ([`Start`]) puts again everything that
+    /// the peer may lack: the ring from the position that the peer has received, every reply slot that was ever
+    /// filled, the whole board, what was released. What was written before this call is visible to it.
+    ///
+    /// [`Start`]: crate::lane::Start
+    fn start(&self);
+
+    /// Ends the link for good, because another takes its place: when this returns, it writes nothing into the own window
+    /// and reads nothing of the peer's for the transport any more, its sleepers have left `park`, its descriptors,
+    /// buffers and registrations are given back, and the peer's end of the connection is broken by other means than an
+    /// orderly end. Every method may be called still, by threads that took it for the lane's link a moment ago, and
+    /// does nothing or answers [`Told::Retired`]. Returns what `received` says, for ever. May be called again.
+    fn retire(&self) -> u64;
+
+    /// Whether and how the link ended. The link itself sets it, as soon as it knows.
+    fn condition(&self) -> &Condition;
 }
 
-/// Sleeps on the link, in two parts where needed. `ready` is looked at between them. True if something came.
-pub(crate) fn sleep_on(
-    link: &dyn Link,
-    sleeper: Sleeper,
-    timeout: Duration,
-    ready: impl Fn() -> bool,
-) -> bool {
-    let first = link.first_sleep();
-    if first.is_zero() || timeout <= first {
-        return link.park(sleeper, timeout) == Slept::Came;
+/// Whether and how a link ended. Set once.
+#[derive(Default)]
+pub(crate) struct Condition {
+    broken: AtomicBool,
+    how: OnceLock<Break>,
+}
+
+impl Condition {
+    /// Marks the link broken; the first word stays.
+    #[cold]
+    pub(crate) fn fail(&self, how: Break) {
+        let _ = self.how.set(how);
+        self.broken.store(true, Ordering::SeqCst);
     }
-    match link.park(sleeper, first) {
-        Slept::Came => true,
-        Slept::Woken => false,
-        Slept::TimedOut if ready() => false,
-        Slept::TimedOut => link.park(sleeper, timeout - first) == Slept::Came,
+
+    /// Marks the link broken because the peer broke `rule`.
+    #[cold]
+    pub(crate) fn misbehaved(&self, rule: &'static str, what: &'static str) {
+        self.fail(Break::Misbehaved { rule, what });
+    }
+
+    #[inline]
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn how(&self) -> Option<Break> {
+        if self.broken.load(Ordering::SeqCst) {
+            self.how.get().cloned()
+        } else {
+            None
+        }
     }
 }
 
@@ -171,13 +271,6 @@ impl Health {
     #[cold]
     pub(crate) fn error(&self) -> LinkError {
         LinkError::Down(self.cause.get().cloned().unwrap_or(DownCause::PeerClosed))
-    }
-
-    /// Marks the lane down because the peer broke `rule`.
-    #[cold]
-    pub(crate) fn misbehaved(&self, rule: &'static str, what: &'static str) -> LinkError {
-        self.fail(DownCause::PeerMisbehaved { rule, what });
-        self.error()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The server's end of a lane: one GPU thread polls, any thread may answer.
 
-use crate::link::{Area, Link, Sleeper, corrupt_rule, sleep_on};
-use crate::{DownCause, LaneConfig, LinkError, LinkKind, Payload, Position, Result};
+use crate::lane::{Links, NotResumed, Patience, Resumption, Windows};
+use crate::link::{Area, Link, Sleeper, corrupt_rule};
+use crate::{DownCause, LinkError, LinkEvent, LinkKind, Payload, Position, Result};
 use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
 use ringway_wire::layout::*;
 use std::sync::atomic::{Ordering, fence};
@@ -30,7 +31,7 @@ pub struct ServerHandle {
 }
 
 struct Shared {
-    link: Box<dyn Link>,
+    links: Links,
     /// The window that the client writes.
     own: Span,
     /// The window that this end writes.
@@ -51,20 +52,16 @@ pub struct RecordView<'a> {
 }
 
 impl ServerLane {
-    pub(crate) fn new(
-        link: Box<dyn Link>,
-        own: Span,
-        peer: Span,
-        config: &LaneConfig,
-    ) -> ServerLane {
-        let ring = own.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
-        let notice_ring = peer.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
-        let released = own.sub(CONTROL_NOTICE_RELEASED, 8);
+    pub(crate) fn new(link: Box<dyn Link>, windows: Windows) -> ServerLane {
+        let ring = windows.incoming();
+        let key = submit_key(windows.config.lane_key);
+        let (notice_ring, notice_key) = windows.outgoing();
+        let released = windows.own.sub(CONTROL_NOTICE_RELEASED, 8);
         let shared = Shared {
-            link,
-            own,
-            peer,
-            notices: Producer::new(notice_ring, released, notice_key(config.lane_key)),
+            own: windows.own.clone(),
+            peer: windows.peer.clone(),
+            links: Links::new(link, windows),
+            notices: Producer::new(notice_ring, released, notice_key),
             errors_logged: Mutex::new(0),
         };
         ServerLane {
@@ -72,7 +69,7 @@ impl ServerLane {
                 shared: Arc::new(shared),
             },
             space_step: (ring.len() / 16) as u64,
-            consumer: Consumer::new(ring, submit_key(config.lane_key)),
+            consumer: Consumer::new(ring, key),
             consumed_published: 0,
             sleeps: 0,
             empty_polls: 0,
@@ -82,14 +79,16 @@ impl ServerLane {
     /// The next record in ring order, `None` if there is none now. Never blocks.
     /// The payload stays valid until [`ServerLane::release`] of its position, which may come much later
     /// (use `payload.as_ptr()` to keep it beyond the borrow).
+    /// While the lane is suspended there is none, after those that had arrived.
     /// Errors: `Down` (the peer is gone, after everything it posted was polled; or it broke a rule).
     #[inline]
     pub fn poll(&mut self) -> Result<Option<RecordView<'_>>> {
         let shared = &*self.handle.shared;
-        let mut polled = self.consumer.poll(shared.link.received());
+        let link = shared.links.link();
+        let mut polled = self.consumer.poll(link.received());
         if matches!(polled, Ok(None)) {
-            shared.link.progress();
-            polled = self.consumer.poll(shared.link.received());
+            link.progress();
+            polled = self.consumer.poll(link.received());
         }
         match polled {
             Ok(Some(record)) => {
@@ -110,7 +109,7 @@ impl ServerLane {
             Ok(None) => self.idle(),
             Err(corrupt) => {
                 let (rule, what) = corrupt_rule(corrupt);
-                Err(shared.link.health().misbehaved(rule, what))
+                Err(shared.links.misbehaved(rule, what))
             }
         }
     }
@@ -127,12 +126,12 @@ impl ServerLane {
                 .peer
                 .store_u64(BOARD_CONSUMED, head, Ordering::Release);
         }
-        shared.link.idle();
+        shared.links.link().idle();
         self.empty_polls = self.empty_polls.wrapping_add(1);
         if self.empty_polls.is_multiple_of(POLLS_PER_CHECK) {
-            shared.link.check_peer();
+            shared.links.link().check_peer();
         }
-        shared.link.health().check()?;
+        shared.links.look()?;
         Ok(None)
     }
 
@@ -152,11 +151,12 @@ impl ServerLane {
         if position == self.consumer.head()
             || before / self.space_step != position / self.space_step
         {
-            shared.link.written(Area::Released);
+            shared.links.written(Area::Released);
         }
     }
 
-    /// Sleeps until the client posts, [`ServerHandle::wake`] is called, the peer is gone or `timeout` has passed.
+    /// Sleeps until the client posts, [`ServerHandle::wake`] is called, the peer is gone or `timeout` has passed. A lane that
+    /// is suspended for longer than it is kept ends here.
     /// Spinning before is the caller's choice.
     /// Errors: `Down`.
     pub fn park(&mut self, timeout: Duration) -> Result<()> {
@@ -167,25 +167,29 @@ impl ServerLane {
             .peer
             .store_u32(BOARD_SERVER_PARKED, self.sleeps, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if !self.ready() && !shared.link.health().is_down() {
-            shared.link.flush();
-            if sleep_on(&*shared.link, Sleeper::Leader, timeout, || self.ready()) {
-                shared.link.drain_doorbell();
+        if !self.ready() && shared.links.check().is_ok() {
+            shared.links.link().flush();
+            if shared
+                .links
+                .sleep(Sleeper::Leader, timeout, || self.ready())
+            {
+                shared.links.link().drain_doorbell();
             }
         }
         shared
             .peer
             .store_u32(BOARD_SERVER_PARKED, self.sleeps & !1, Ordering::Relaxed);
-        shared.link.progress();
+        shared.links.link().progress();
         if self.ready() {
             Ok(())
         } else {
-            shared.link.health().check()
+            shared.links.look()
         }
     }
 
     fn ready(&self) -> bool {
-        self.consumer.is_ready() && self.handle.shared.link.received() > self.consumer.head()
+        self.consumer.is_ready()
+            && self.handle.shared.links.link().received() > self.consumer.head()
     }
 
     /// For other threads of the worker.
@@ -211,7 +215,33 @@ impl Drop for ServerLane {
 impl ServerHandle {
     /// How the bytes travel.
     pub fn kind(&self) -> LinkKind {
-        self.shared.link.kind()
+        self.shared.links.link().kind()
+    }
+
+    /// From now on a broken link suspends the lane instead of ending it: for `grace`, or for `grace_after_end` if the
+    /// connection ended in order but without a farewell, which is what a killed process leaves. No effect on shm.
+    pub fn keep(&self, grace: Duration, grace_after_end: Duration) {
+        self.shared.links.keep(Patience {
+            grace: Some(grace),
+            grace_after_end: Some(grace_after_end),
+        });
+    }
+
+    /// Who is told when the link breaks and when another one continues; called by any thread, and must not wait.
+    /// Errors: `Misuse` if there is one.
+    pub fn watch(&self, watcher: impl Fn(&LinkEvent) + Send + Sync + 'static) -> Result<()> {
+        self.shared.links.watch(Box::new(watcher))
+    }
+
+    /// Begins to continue a suspended lane; then [`Resumption::positions`] is for the client, and
+    /// [`tcp::resume`](crate::tcp::resume) or its like takes the resumption. `attempt` must be greater than every number that was accepted
+    /// before.
+    ///
+    /// # Errors
+    /// [`NotResumed`]; the lane is as it was.
+    pub fn begin_resume(&self, attempt: u64) -> Result<Resumption<'_>, NotResumed> {
+        let tail = self.shared.notices.tail();
+        self.shared.links.begin(Some(attempt), tail)
     }
 
     /// Answers the call that ended at `position` in reply slot `slot`, with up to 448 bytes.
@@ -219,15 +249,13 @@ impl ServerHandle {
     /// Errors: `TooLarge`, `Down` (also `PeerMisbehaved` for a slot that does not exist).
     pub fn reply(&self, slot: u16, position: Position, status: u32, bytes: &[u8]) -> Result<()> {
         let Shared {
-            link,
+            links,
             peer,
             notices,
             ..
         } = &*self.shared;
         if usize::from(slot) >= REPLY_SLOTS {
-            return Err(link
-                .health()
-                .misbehaved("W8", "a reply slot that does not exist"));
+            return Err(links.misbehaved("W8", "a reply slot that does not exist"));
         }
         if bytes.len() > REPLY_INLINE_MAX {
             return Err(LinkError::TooLarge {
@@ -235,7 +263,7 @@ impl ServerHandle {
                 max: REPLY_INLINE_MAX,
             });
         }
-        link.health().check()?;
+        links.check()?;
         let at = reply_slot_at(slot.into());
         peer.write(at + REPLY_HEADER, bytes);
         let status_len = u64::from(status) | (bytes.len() as u64) << 32;
@@ -247,7 +275,7 @@ impl ServerHandle {
         );
         // Release: the answer before its position. [SYNC reply]
         peer.store_u64(at + REPLY_POSITION, position, Ordering::Release);
-        link.written(Area::Slot(slot));
+        links.written(Area::Slot(slot));
         Ok(())
     }
 
@@ -255,12 +283,12 @@ impl ServerHandle {
     /// Errors: `Full`, `TooLarge`, `Down`, `Misuse`.
     pub fn try_notice(&self, tag: u32, parts: &[&[u8]]) -> Result<Position> {
         let Shared {
-            link,
+            links,
             peer,
             notices,
             ..
         } = &*self.shared;
-        link.health().check()?;
+        links.check()?;
         let len = parts.iter().map(|part| part.len()).sum();
         let reserved = match notices.try_reserve(tag, len) {
             Err(ReserveError::Full) => {
@@ -278,9 +306,9 @@ impl ServerHandle {
                 max: notices.payload_max(),
             },
             ReserveError::BadTag => LinkError::Misuse("the tag of padding"),
-            ReserveError::PeerReleasedTooMuch => link
-                .health()
-                .misbehaved("W7", "released what was never written"),
+            ReserveError::PeerReleasedTooMuch => {
+                links.misbehaved("W7", "released what was never written")
+            }
         })?;
         if peer.load_u32(BOARD_NOTICE_WANTED, Ordering::Relaxed) != 0 {
             peer.store_u32(BOARD_NOTICE_WANTED, 0, Ordering::Relaxed);
@@ -291,19 +319,23 @@ impl ServerHandle {
             at += part.len();
         }
         let end = notices.commit(reserved);
-        link.ring_committed(end);
+        // The GPU thread looks for acknowledgements, and sends then.
+        links.ring_committed(end);
         Ok(end)
     }
 
-    /// Sends a notice, waiting up to `timeout` for space. Not for the GPU thread, which keeps the lane moving.
+    /// Sends a notice, waiting up to `timeout` for space; time in which the lane is suspended does not count. Not for the GPU thread, which keeps the lane moving.
     /// Errors: `Timeout`, `TooLarge`, `Down`, `Misuse`.
     pub fn notice(&self, tag: u32, parts: &[&[u8]], timeout: Duration) -> Result<Position> {
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut nap = Duration::from_micros(20);
         loop {
             match self.try_notice(tag, parts) {
                 Err(LinkError::Full) => {}
                 other => return other,
+            }
+            if self.shared.links.is_suspended() {
+                start = Instant::now();
             }
             if start.elapsed() >= timeout {
                 return Err(LinkError::Timeout {
@@ -330,7 +362,7 @@ impl ServerHandle {
             .fetch_max_u64(BOARD_EXECUTED, position, Ordering::AcqRel)
             < position
         {
-            self.shared.link.written(Area::Board);
+            self.shared.links.written(Area::Board);
         }
     }
 
@@ -340,7 +372,7 @@ impl ServerHandle {
         self.shared
             .peer
             .store_u64(BOARD_WORDS_AT + index * 8, value, Ordering::Release);
-        self.shared.link.written(Area::Words);
+        self.shared.links.written(Area::Words);
     }
 
     /// Publishes the sticky error.
@@ -348,7 +380,7 @@ impl ServerHandle {
         self.shared
             .peer
             .store_u64(BOARD_STICKY, result.into(), Ordering::Release);
-        self.shared.link.written(Area::Board);
+        self.shared.links.written(Area::Board);
     }
 
     /// Logs the failure of the posted call that ended at `position`.
@@ -370,19 +402,19 @@ impl ServerHandle {
         self.shared
             .peer
             .store_u64(BOARD_ERRORS, *logged, Ordering::Release);
-        self.shared.link.written(Area::ErrorLog);
+        self.shared.links.written(Area::ErrorLog);
     }
 
     /// Makes what was published visible to the client now (at once on shm; `poll` does it when the ring is empty).
     /// Errors: `Down`.
     pub fn flush(&self) -> Result<()> {
-        self.shared.link.flush();
-        self.shared.link.health().check()
+        self.shared.links.link().flush();
+        self.shared.links.check()
     }
 
     /// Wakes the GPU thread out of [`ServerLane::park`], or out of its next one.
     pub fn wake(&self) {
-        self.shared.link.wake(Sleeper::Leader);
+        self.shared.links.wake(Sleeper::Leader);
     }
 
     /// Bytes of the two windows, as mapped at this end.
@@ -392,11 +424,16 @@ impl ServerHandle {
 
     /// Why the lane is down, if it is.
     pub fn down(&self) -> Option<DownCause> {
-        self.shared.link.health().cause()
+        self.shared.links.health().cause()
+    }
+
+    /// Says that this end is about to end, so that the end of the connection is not taken for a break. The lane goes on.
+    pub fn farewell(&self) {
+        self.shared.links.link().farewell();
     }
 
     /// Closes this end: every wait, here and at the peer, ends with `Down`.
     pub fn close(&self) {
-        self.shared.link.close();
+        self.shared.links.close();
     }
 }

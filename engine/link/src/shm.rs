@@ -5,7 +5,8 @@
 //! a sleeping waiter is woken by a futex on its reply slot.
 
 use crate::client::ClientLane;
-use crate::link::{Area, FIRST_SLEEP, Health, Link, Progress, Sleeper, Slept};
+use crate::lane::Windows;
+use crate::link::{Area, Break, Condition, FIRST_SLEEP, Link, Progress, Sleeper, Slept, Told};
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
@@ -14,6 +15,7 @@ use ringway_wire::layout::*;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
@@ -38,9 +40,9 @@ pub fn offer(socket: UnixStream, config: &LaneConfig) -> Result<ServerLane> {
     message[16..].copy_from_slice(&(config.geometry.client_window_bytes() as u64).to_le_bytes());
     send_with_fds(&socket, &message, [own_fd.as_raw_fd(), peer_fd.as_raw_fd()])
         .map_err(|e| LinkError::system("sending the memory files", e))?;
-    let (own, peer) = (own.span(), peer.span());
-    let link = ShmLink::new(socket, own.clone(), peer.clone(), true)?;
-    Ok(ServerLane::new(Box::new(link), own, peer, config))
+    let windows = Windows::new(true, own.span(), peer.span(), config)?;
+    let link = ShmLink::new(socket, &windows);
+    Ok(ServerLane::new(Box::new(link), windows))
 }
 
 /// Client: receives the memory files (waiting at most 10 s), checks size and seals, maps them.
@@ -76,8 +78,9 @@ pub fn accept(socket: UnixStream, config: &LaneConfig) -> Result<ClientLane> {
     let own = Region::from_fd(own_fd, client_bytes)
         .map_err(region_error)?
         .span();
-    let link = ShmLink::new(socket, own.clone(), peer.clone(), false)?;
-    Ok(ClientLane::new(Box::new(link), own, peer, config))
+    let windows = Windows::new(false, own, peer, config)?;
+    let link = ShmLink::new(socket, &windows);
+    Ok(ClientLane::new(Box::new(link), windows))
 }
 
 fn region_error(error: RegionError) -> LinkError {
@@ -94,8 +97,8 @@ fn region_error(error: RegionError) -> LinkError {
 
 struct ShmLink {
     socket: UnixStream,
-    wakers: Wakers,
-    health: Health,
+    wakers: Arc<Wakers>,
+    condition: Condition,
     own: Span,
     peer: Span,
     server: bool,
@@ -105,17 +108,17 @@ struct ShmLink {
 }
 
 impl ShmLink {
-    fn new(socket: UnixStream, own: Span, peer: Span, server: bool) -> Result<ShmLink> {
-        Ok(ShmLink {
+    fn new(socket: UnixStream, windows: &Windows) -> ShmLink {
+        ShmLink {
             socket,
-            wakers: Wakers::new()?,
-            health: Health::default(),
-            own,
-            peer,
-            server,
+            wakers: windows.wakers.clone(),
+            condition: Condition::default(),
+            own: windows.own.clone(),
+            peer: windows.peer.clone(),
+            server: windows.server,
             rung_server: AtomicU32::new(0),
             rung_leader: AtomicU64::new(0),
-        })
+        }
     }
 
     #[cold]
@@ -174,14 +177,14 @@ impl ShmLink {
                 )
             };
             if n == 0 {
-                self.health.fail(DownCause::PeerClosed);
+                self.condition.fail(Break::Gone);
             } else if n < 0 {
                 let error = io::Error::last_os_error();
                 match error.kind() {
                     io::ErrorKind::WouldBlock => {}
                     io::ErrorKind::Interrupted => continue,
-                    io::ErrorKind::ConnectionReset => self.health.fail(DownCause::PeerClosed),
-                    _ => self.health.fail(DownCause::Transport(error.to_string())),
+                    io::ErrorKind::ConnectionReset => self.condition.fail(Break::Gone),
+                    _ => self.condition.fail(Break::Failed(error.to_string())),
                 }
             } else if n == bytes.len() as isize {
                 continue;
@@ -197,16 +200,16 @@ impl Link for ShmLink {
     }
 
     #[inline]
-    fn ring_committed(&self, _end: u64) -> bool {
+    fn ring_committed(&self, _end: u64) -> Told {
         if self.server {
             self.ring_leader(|_| true);
         } else {
             self.ring_server();
         }
-        false
+        Told::Done
     }
 
-    fn written(&self, area: Area) {
+    fn written(&self, area: Area) -> Told {
         match area {
             Area::Slot(slot) => {
                 if !self.ring_leader(|leader| leader == u32::from(slot) + 1) {
@@ -229,6 +232,7 @@ impl Link for ShmLink {
             }
             Area::Board | Area::Words | Area::ErrorLog => {}
         }
+        Told::Done
     }
 
     fn flush(&self) {}
@@ -257,7 +261,7 @@ impl Link for ShmLink {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
             );
         if n == 0 || gone {
-            self.health.fail(DownCause::PeerClosed);
+            self.condition.fail(Break::Gone);
         }
     }
 
@@ -282,14 +286,25 @@ impl Link for ShmLink {
         self.wakers.of(sleeper).wake();
     }
 
+    /// Nothing to say: when the socket ends, the process at its other end is gone.
+    fn farewell(&self) {}
+
     fn close(&self) {
-        self.health.fail(DownCause::ClosedHere);
+        self.condition.fail(Break::Closed);
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         self.wakers.wake_all();
     }
 
-    fn health(&self) -> &Health {
-        &self.health
+    fn start(&self) {}
+
+    /// Never called: a lane over shared memory is not resumed.
+    fn retire(&self) -> u64 {
+        self.close();
+        u64::MAX
+    }
+
+    fn condition(&self) -> &Condition {
+        &self.condition
     }
 }
 

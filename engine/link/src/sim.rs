@@ -6,6 +6,7 @@
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
+use crate::lane::{Resumption, Start, Windows};
 use crate::link::{Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::{LaneConfig, LinkKind, Result};
@@ -70,6 +71,36 @@ impl Observer {
 /// A connected pair of lane ends.
 /// Errors: `System`.
 pub fn pair(config: &LaneConfig, network: Network) -> Result<(ClientLane, ServerLane, Observer)> {
+    let (shared, ends) = pipes(network);
+    let [windows, servers] = [
+        Windows::private(false, config)?,
+        Windows::private(true, config)?,
+    ];
+    let [client, server] = ends;
+    let client = framed::link(client, &windows, Start::default())?;
+    let server = framed::link(server, &servers, Start::default())?;
+    Ok((
+        ClientLane::new(client, windows),
+        ServerLane::new(server, servers),
+        Observer { shared },
+    ))
+}
+
+/// Continues a lane, both ends of which are suspended, over another network; each hears the other's positions.
+/// Errors: `Down`.
+pub fn resume(
+    client: Resumption<'_>,
+    server: Resumption<'_>,
+    network: Network,
+) -> Result<Observer> {
+    let (shared, [clients, servers]) = pipes(network);
+    let (of_client, of_server) = (client.positions(), server.positions());
+    server.with(of_client, |windows, start| framed::link(servers, windows, start))?;
+    client.with(of_server, |windows, start| framed::link(clients, windows, start))?;
+    Ok(Observer { shared })
+}
+
+fn pipes(network: Network) -> (Arc<Shared>, [SimPipe; 2]) {
     let state = State {
         now_ns: 0,
         random: network.seed.wrapping_mul(2).wrapping_add(1),
@@ -83,21 +114,12 @@ pub fn pair(config: &LaneConfig, network: Network) -> Result<(ClientLane, Server
         state: Mutex::new(state),
         changed: Condvar::new(),
     });
-    let client = framed::client(
-        SimPipe {
-            shared: shared.clone(),
-            end: 0,
-        },
-        config,
-    )?;
-    let server = framed::server(
-        SimPipe {
-            shared: shared.clone(),
-            end: 1,
-        },
-        config,
-    )?;
-    Ok((client, server, Observer { shared }))
+    let end = |end| SimPipe {
+        shared: shared.clone(),
+        end,
+    };
+    let ends = [end(0), end(1)];
+    (shared, ends)
 }
 
 struct Shared {
@@ -290,6 +312,11 @@ impl Pipe for SimPipe {
 
     fn close(&self) {
         self.shared.lock().closed[self.end] = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn release(&self) {
+        self.shared.lock().cut();
         self.shared.changed.notify_all();
     }
 }

@@ -5,6 +5,9 @@ use ringway_shm_ring::Waker;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+/// Descriptors that one sleeper can watch, its waker among them.
+const POLLED_MAX: usize = 6;
+
 /// One waker for each kind of sleeper.
 pub(crate) struct Wakers {
     leader: Waker,
@@ -41,30 +44,43 @@ pub(crate) fn until_readable(
     timeout: Duration,
 ) -> Slept {
     let events = libc::POLLIN | libc::POLLRDHUP | if or_writable { libc::POLLOUT } else { 0 };
-    let mut fds = [
-        libc::pollfd {
-            fd,
-            events,
-            revents: 0,
-        },
-        libc::pollfd {
-            fd: waker.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        },
-    ];
+    until_any([(fd, events)], waker, timeout)
+}
+
+/// Sleeps until one of `wanted` (descriptor, events of poll(2)) is there, `waker` was woken, or `timeout` has passed.
+pub(crate) fn until_any<const N: usize>(
+    wanted: [(i32, i16); N],
+    waker: &Waker,
+    timeout: Duration,
+) -> Slept {
+    let pollfd = |(fd, events)| libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    const { assert!(N < POLLED_MAX) };
+    let mut all = [pollfd((-1, 0)); POLLED_MAX];
+    all[..N].copy_from_slice(&wanted.map(pollfd));
+    all[N] = pollfd((waker.as_raw_fd(), libc::POLLIN));
     let timespec = libc::timespec {
         tv_sec: timeout.as_secs().min(1 << 30) as libc::time_t,
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    // SAFETY: two valid pollfd; a null signal mask changes nothing. An error leaves revents zero.
-    let n = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const timespec, std::ptr::null()) };
-    if n > 0 && fds[1].revents != 0 {
+    // SAFETY: as many valid pollfd; a null signal mask changes nothing. An error leaves revents zero.
+    let n = unsafe {
+        libc::ppoll(
+            all.as_mut_ptr(),
+            N as libc::nfds_t + 1,
+            &raw const timespec,
+            std::ptr::null(),
+        )
+    };
+    if n > 0 && all[N].revents != 0 {
         waker.reset();
     }
     match n {
         0 => Slept::TimedOut,
-        1.. if fds[0].revents != 0 => Slept::Came,
+        1.. if all[..N].iter().any(|fd| fd.revents != 0) => Slept::Came,
         // The waker, or a signal.
         _ => Slept::Woken,
     }

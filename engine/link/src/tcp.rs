@@ -2,13 +2,16 @@
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
-use crate::link::{Sleeper, Slept};
+use crate::lane::{Positions, Resumption, Start, Windows};
+use crate::link::{Link, Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
 use crate::{LaneConfig, LinkError, LinkKind, Result};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A host that is silent for so long, seconds, is taken for gone. (A process that ends is noticed at once.)
@@ -18,56 +21,111 @@ const SILENCE_SECONDS_MAX: i32 = 6;
 /// The server's end over a connected and authenticated socket.
 /// Errors: `System`.
 pub fn server(socket: TcpStream, config: &LaneConfig) -> Result<ServerLane> {
-    framed::server(TcpPipe::new(socket)?, config)
+    let windows = Windows::private(true, config)?;
+    let link = link(socket, &windows, Start::default())?;
+    Ok(ServerLane::new(link, windows))
 }
 
 /// The client's end over a connected and authenticated socket.
 /// Errors: `System`.
 pub fn client(socket: TcpStream, config: &LaneConfig) -> Result<ClientLane> {
-    framed::client(TcpPipe::new(socket)?, config)
+    let windows = Windows::private(false, config)?;
+    let link = link(socket, &windows, Start::default())?;
+    Ok(ClientLane::new(link, windows))
+}
+
+/// Either end: continues a lane whose link broke over another connected and authenticated socket. `peer` is what the
+/// other end said. How long the lane was suspended.
+/// Errors: `System`, `Down` (the lane ended meanwhile, or the peer broke rule W17).
+pub fn resume(resumption: Resumption<'_>, socket: TcpStream, peer: Positions) -> Result<Duration> {
+    resumption.with(peer, |windows, start| link(socket, windows, start))
+}
+
+/// A link over a connected and authenticated socket.
+/// Errors: `System`, `Down` (`start` is nonsense, rule W17).
+pub(crate) fn link(socket: TcpStream, windows: &Windows, start: Start) -> Result<Box<dyn Link>> {
+    framed::link(TcpPipe::new(socket, windows)?, windows, start)
+}
+
+/// Makes a socket the lane's: no delays, no time-outs, and a silent host is noticed.
+/// Errors: `System`.
+pub(crate) fn settle(socket: &TcpStream) -> Result<()> {
+    socket
+        .set_nodelay(true)
+        .map_err(|e| LinkError::system("TCP_NODELAY", e))?;
+    socket
+        .set_read_timeout(None)
+        .and_then(|()| socket.set_write_timeout(None))
+        .map_err(|e| LinkError::system("time-outs", e))?;
+    let option = |level, name, value: i32, what| {
+        let value_ptr = (&raw const value).cast();
+        // SAFETY: an option of four bytes on an owned socket.
+        let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) };
+        if rc == 0 {
+            Ok(())
+        } else {
+            Err(LinkError::system(what, io::Error::last_os_error()))
+        }
+    };
+    option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1, "SO_KEEPALIVE")?;
+    option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 1, "TCP_KEEPIDLE")?;
+    option(libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 1, "TCP_KEEPINTVL")?;
+    option(
+        libc::IPPROTO_TCP,
+        libc::TCP_KEEPCNT,
+        SILENCE_SECONDS_MAX - 1,
+        "TCP_KEEPCNT",
+    )?;
+    option(
+        libc::IPPROTO_TCP,
+        libc::TCP_USER_TIMEOUT,
+        SILENCE_SECONDS_MAX * 1000,
+        "TCP_USER_TIMEOUT",
+    )?;
+    Ok(())
+}
+
+/// Closing will reset the connection: the other end, should it not know yet, must not take this for the end of the lane.
+pub(crate) fn reset_on_close(socket: &TcpStream) {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    // SAFETY: an option of this size on an owned socket. If it cannot be set, the end is told by what follows.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
+    }
 }
 
 struct TcpPipe {
-    socket: TcpStream,
-    wakers: Wakers,
+    /// The socket's descriptor; -1 once it was released.
+    fd: AtomicI32,
+    socket: Mutex<Option<TcpStream>>,
+    wakers: Arc<Wakers>,
     made: Instant,
 }
 
 impl TcpPipe {
-    fn new(socket: TcpStream) -> Result<TcpPipe> {
-        socket
-            .set_nodelay(true)
-            .map_err(|e| LinkError::system("TCP_NODELAY", e))?;
-        let option = |level, name, value: i32, what| {
-            let value_ptr = (&raw const value).cast();
-            // SAFETY: an option of four bytes on an owned socket.
-            let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) };
-            if rc == 0 {
-                Ok(())
-            } else {
-                Err(LinkError::system(what, io::Error::last_os_error()))
-            }
-        };
-        option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1, "SO_KEEPALIVE")?;
-        option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 1, "TCP_KEEPIDLE")?;
-        option(libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 1, "TCP_KEEPINTVL")?;
-        option(
-            libc::IPPROTO_TCP,
-            libc::TCP_KEEPCNT,
-            SILENCE_SECONDS_MAX - 1,
-            "TCP_KEEPCNT",
-        )?;
-        option(
-            libc::IPPROTO_TCP,
-            libc::TCP_USER_TIMEOUT,
-            SILENCE_SECONDS_MAX * 1000,
-            "TCP_USER_TIMEOUT",
-        )?;
+    fn new(socket: TcpStream, windows: &Windows) -> Result<TcpPipe> {
+        settle(&socket)?;
         Ok(TcpPipe {
-            socket,
-            wakers: Wakers::new()?,
+            fd: AtomicI32::new(socket.as_raw_fd()),
+            socket: Mutex::new(Some(socket)),
+            wakers: windows.wakers.clone(),
             made: Instant::now(),
         })
+    }
+
+    /// Only where `release` cannot come between, see [`Pipe::release`].
+    #[inline]
+    fn raw(&self) -> i32 {
+        self.fd.load(Ordering::Relaxed)
     }
 }
 
@@ -102,7 +160,7 @@ impl Pipe for TcpPipe {
             header.msg_iov = vectors.as_mut_ptr();
             header.msg_iovlen = count as _;
             result(libc::sendmsg(
-                self.socket.as_raw_fd(),
+                self.raw(),
                 &raw const header,
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
             ))
@@ -117,7 +175,7 @@ impl Pipe for TcpPipe {
             header.msg_iov = vectors.as_mut_ptr();
             header.msg_iovlen = count as _;
             result(libc::recvmsg(
-                self.socket.as_raw_fd(),
+                self.raw(),
                 &raw mut header,
                 libc::MSG_DONTWAIT,
             ))
@@ -126,7 +184,7 @@ impl Pipe for TcpPipe {
 
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
         until_readable(
-            self.socket.as_raw_fd(),
+            self.raw(),
             or_writable,
             self.wakers.of(sleeper),
             timeout,
@@ -142,7 +200,17 @@ impl Pipe for TcpPipe {
     }
 
     fn close(&self) {
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        if let Some(socket) = &*self.socket.lock().unwrap_or_else(|e| e.into_inner()) {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    fn release(&self) {
+        self.fd.store(-1, Ordering::SeqCst);
+        let mut socket = self.socket.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(socket) = socket.take() {
+            reset_on_close(&socket);
+        }
     }
 }
 

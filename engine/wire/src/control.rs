@@ -112,22 +112,10 @@ impl Default for RdmaState {
 pub enum QueuePairOffer {
     /// A queue pair that waits to be connected, and the window that the peer writes.
     Offer {
-        /// Number of the queue pair (24 bits).
-        number: u32,
-        /// Packet number that its first message will carry (24 bits).
-        packet: u32,
-        /// Local identifier of its port; 0 on Ethernet.
-        lid: u16,
-        /// GID of its port, 16 bytes in network order.
-        gid: [u8; 16],
-        /// Largest path MTU that its port can do, bytes.
-        mtu: u32,
-        /// Address of the window.
-        window: u64,
-        /// Key that writes it.
-        rkey: u32,
-        /// Bytes of the window.
-        window_bytes: u64,
+        /// What the peer's queue pair must know of this one: 40 bytes, laid out as `ringway_verbs::Endpoint` says.
+        endpoint: Vec<u8>,
+        /// Address, size and key of the window that the peer writes: 24 bytes, as `ringway_verbs::RemoteRegion` says.
+        window: Vec<u8>,
     },
     /// This end cannot; why, with the cure.
     Unable(String),

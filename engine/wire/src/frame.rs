@@ -1,4 +1,4 @@
-//! Frames: how a put travels on a byte stream. Rules W11 to W15 of WIRE.md.
+//! Frames: how a put travels on a byte stream. Rules W11 to W16 of WIRE.md.
 //!
 //! A frame is a header of 16 bytes, little-endian, and `len` bytes: kind u8, three zero bytes, len u32, at u64.
 
@@ -16,6 +16,9 @@ pub const KIND_BOARD: u8 = 2;
 pub const KIND_REPLY: u8 = 3;
 /// No bytes; `at` is the notice ring position released. Client to server. Rule W15.
 pub const KIND_RELEASED: u8 = 4;
+/// No bytes, `at` is 0: the sender is about to end, so the end of this connection, however it comes, is meant. Both
+/// directions. Rule W16.
+pub const KIND_FAREWELL: u8 = 5;
 
 /// Bytes of an answer frame before the answer itself.
 pub const REPLY_PREFIX: usize = 24;
@@ -65,6 +68,8 @@ pub enum Frame {
         /// Positions only grow; the receiver checks that.
         position: u64,
     },
+    /// The end of the connection will be the end of the lane.
+    Farewell,
 }
 
 /// The rule that a header breaks, and how.
@@ -130,6 +135,12 @@ impl Frame {
                 }
                 Ok(Frame::Released { position: at })
             }
+            (KIND_FAREWELL, _) => {
+                if len != 0 || at != 0 {
+                    return bad("W16", "a farewell that says more");
+                }
+                Ok(Frame::Farewell)
+            }
             _ => bad("W11", "a frame of unknown kind, or in the wrong direction"),
         }
     }
@@ -141,6 +152,7 @@ impl Frame {
             Frame::Board { offset, len } => (KIND_BOARD, len as u32, offset as u64),
             Frame::Reply { slot, len } => (KIND_REPLY, len as u32, slot.into()),
             Frame::Released { position } => (KIND_RELEASED, 0, position),
+            Frame::Farewell => (KIND_FAREWELL, 0, 0),
         };
         let mut header = [0; FRAME_HEADER];
         header[0] = kind;
@@ -174,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn w11_to_w15_what_is_refused() {
+    fn w11_to_w16_what_is_refused() {
         let check = |kind: u8, len: u32, at: u64, receiver| {
             let mut header = [0; 16];
             header[0] = kind;
@@ -221,6 +233,12 @@ mod tests {
         assert_eq!(check(4, 0, 9, Server), Ok(Frame::Released { position: 9 }));
         assert_eq!(check(4, 1, 9, Server), Err("W15"));
         assert_eq!(check(4, 0, 9, Client), Err("W11"));
+        for receiver in [Client, Server] {
+            assert_eq!(check(5, 0, 0, receiver), Ok(Frame::Farewell));
+            assert_eq!(check(5, 8, 0, receiver), Err("W16"));
+            assert_eq!(check(5, 0, 1, receiver), Err("W16"));
+            assert_eq!(check(6, 0, 0, receiver), Err("W11"));
+        }
         assert_eq!(check(0, 0, 0, Client), Err("W11"));
         let mut header = Frame::Released { position: 1 }.encode();
         header[3] = 1;

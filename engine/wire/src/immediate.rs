@@ -55,10 +55,17 @@ impl Immediate {
     }
 }
 
-/// The position after `received` that `lines` stands for; `None` if it lies more than `ring_bytes` beyond. Rule W20.
+/// How many lines (see [`lines`]) lie between two positions of which `from` is the earlier one.
+pub const fn lines_between(from: u32, to: u32) -> u32 {
+    to.wrapping_sub(from) & VALUE
+}
+
+/// The position from `received` on that `lines` stands for; `None` if it lies more than `ring_bytes` beyond. Rule W20.
+/// A byte stream before may have brought part of a line more: that is kept.
 pub fn position(received: u64, lines_now: u32, ring_bytes: u64) -> Option<u64> {
-    let ahead = u64::from(lines_now.wrapping_sub(lines(received)) & VALUE) * LINE as u64;
-    (ahead <= ring_bytes).then(|| received + ahead)
+    let line = received - received % LINE as u64;
+    let ahead = u64::from(lines_between(lines(line), lines_now)) * LINE as u64;
+    (ahead <= ring_bytes).then(|| received.max(line + ahead))
 }
 
 #[cfg(test)]
@@ -74,6 +81,8 @@ mod tests {
                 assert_eq!(Immediate::decode(immediate.encode()), Ok(immediate));
                 assert_eq!(position(received, lines(received + ahead), ring), Some(received + ahead));
             }
+            assert_eq!(position(received + 7, lines(received), ring), Some(received + 7));
+            assert_eq!(position(received + 7, lines(received + 64), ring), Some(received + 64));
             assert_eq!(position(received, lines(received + 4096 + 64), 4096), None);
             if received > 0 {
                 assert_eq!(position(received, lines(received - 64), ring), None, "back from {received}");

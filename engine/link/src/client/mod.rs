@@ -9,9 +9,10 @@ mod wait;
 pub use notices::NoticeSink;
 pub use wait::{ReplyHead, SlotGuard};
 
+use crate::lane::{Links, NotResumed, Patience, Resumption, Windows};
 use crate::link::{Link, Progress, Sleeper, Slept};
 use crate::spin::SpinPolicy;
-use crate::{DownCause, LaneConfig, LinkError, LinkKind, Position, Result};
+use crate::{DownCause, LinkError, LinkKind, Position, Result};
 use crossbeam::utils::CachePadded;
 use notices::Notices;
 use ringway_shm_ring::{Producer, ReserveError, Reserved, Span, futex};
@@ -22,11 +23,13 @@ use wait::Waiters;
 
 /// A producer without space sleeps this long at a time, should nobody wake it.
 const SPACE_NAP: Duration = Duration::from_millis(1);
+/// The same while the lane is suspended: it is woken when it goes on.
+const SUSPENDED_NAP: Duration = Duration::from_millis(100);
 
 /// The client's end of a lane. Shared by all threads of the program.
 pub struct ClientLane {
     producer: Producer,
-    link: Box<dyn Link>,
+    links: Links,
     /// The window that the server writes.
     own: Span,
     /// The window that this end writes.
@@ -49,33 +52,62 @@ pub struct LoggedError {
 }
 
 impl ClientLane {
-    pub(crate) fn new(
-        link: Box<dyn Link>,
-        own: Span,
-        peer: Span,
-        config: &LaneConfig,
-    ) -> ClientLane {
-        let ring = peer.sub(SUBMIT_RING_AT, config.geometry.ring_bytes());
-        let notice_ring = own.sub(NOTICE_RING_AT, config.geometry.notice_bytes());
+    pub(crate) fn new(link: Box<dyn Link>, windows: Windows) -> ClientLane {
+        let (ring, key) = windows.outgoing();
         ClientLane {
-            producer: Producer::new(
-                ring,
-                own.sub(BOARD_RELEASED, 8),
-                submit_key(config.lane_key),
+            producer: Producer::new(ring, windows.own.sub(BOARD_RELEASED, 8), key),
+            notices: Notices::new(
+                windows.incoming(),
+                notice_key(windows.config.lane_key),
             ),
-            link,
-            notices: Notices::new(notice_ring, notice_key(config.lane_key)),
             waiters: Waiters::new(),
             spin: CachePadded::new(SpinPolicy::new()),
             down_announced: AtomicBool::new(false),
-            own,
-            peer,
+            own: windows.own.clone(),
+            peer: windows.peer.clone(),
+            links: Links::new(link, windows),
         }
     }
 
     /// How the bytes travel.
     pub fn kind(&self) -> LinkKind {
-        self.link.kind()
+        self.links.link().kind()
+    }
+
+    /// From now on a broken link suspends the lane instead of ending it: calls wait, records are kept. Then
+    /// [`ClientLane::wait_notices`] returns `Suspended`, and whoever calls it has to continue the lane
+    /// ([`ClientLane::begin_resume`]) or to end it ([`ClientLane::give_up`]). No effect on shm.
+    pub fn keep(&self) {
+        self.links.keep(Patience {
+            grace: None,
+            grace_after_end: None,
+        });
+    }
+
+    /// Begins to continue a suspended lane; then [`Resumption::positions`] is for the server, and
+    /// [`tcp::resume`](crate::tcp::resume) or its like takes the resumption.
+    ///
+    /// # Errors
+    /// [`NotResumed`]; the lane is as it was.
+    pub fn begin_resume(&self) -> Result<Resumption<'_>, NotResumed> {
+        self.links.begin(None, self.producer.tail())
+    }
+
+    /// How the link broke, in words, and when, while the lane is suspended.
+    pub fn suspended(&self) -> Option<(String, Instant)> {
+        self.links.suspension()
+    }
+
+    /// Ends a suspended lane: every wait ends with `Down` of `cause`.
+    pub fn give_up(&self, cause: DownCause) {
+        self.links.fail(cause);
+        self.announce_down();
+    }
+
+    /// Says that this end is about to end, so that the end of the connection, however it comes, is not taken for a break.
+    /// The lane goes on.
+    pub fn farewell(&self) {
+        self.links.link().farewell();
     }
 
     /// Longest payload of a record, in bytes.
@@ -94,7 +126,7 @@ impl ClientLane {
         payload_len: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_>> {
-        self.link.health().check()?;
+        self.links.check()?;
         match self.producer.try_reserve(tag, payload_len) {
             Ok(reserved) => Ok(Reservation {
                 lane: self,
@@ -107,7 +139,7 @@ impl ClientLane {
     /// As [`ClientLane::reserve`], but never waits.
     /// Errors: `Full`, and those of `reserve` but `Timeout`.
     pub fn try_reserve(&self, tag: u32, payload_len: usize) -> Result<Reservation<'_>> {
-        self.link.health().check()?;
+        self.links.check()?;
         let error = match self.producer.try_reserve(tag, payload_len) {
             Ok(reserved) => {
                 return Ok(Reservation {
@@ -118,9 +150,9 @@ impl ClientLane {
             Err(error) => error,
         };
         if error == ReserveError::Full {
-            self.link.flush();
+            self.links.link().flush();
             self.pump();
-            self.link.health().check()?;
+            self.links.check()?;
         }
         match self.producer.try_reserve(tag, payload_len) {
             Ok(reserved) => Ok(Reservation {
@@ -141,8 +173,7 @@ impl ClientLane {
             },
             ReserveError::BadTag => LinkError::Misuse("the tag of padding"),
             ReserveError::PeerReleasedTooMuch => self
-                .link
-                .health()
+                .links
                 .misbehaved("W7", "released what was never written"),
         }
     }
@@ -155,7 +186,7 @@ impl ClientLane {
         timeout: Duration,
         mut error: ReserveError,
     ) -> Result<Reservation<'_>> {
-        let start = Instant::now();
+        let mut start = Instant::now();
         let retry = |error: &mut ReserveError| match self.producer.try_reserve(tag, payload_len) {
             Ok(reserved) => Some(Reservation {
                 lane: self,
@@ -171,17 +202,21 @@ impl ClientLane {
             if error != ReserveError::Full {
                 return Err(self.reserve_error(error, payload_len));
             }
-            self.link.flush();
+            self.links.link().flush();
             self.pump();
             if naps > 0 {
-                self.link.check_peer();
+                self.links.link().check_peer();
             }
-            self.link.health().check()?;
+            self.links.check()?;
+            if self.links.is_suspended() {
+                // Whether there will be space is not known before it goes on.
+                start = Instant::now();
+            }
             let mut found = None;
             self.spin.spin(|| {
                 self.pump();
                 found = retry(&mut error);
-                found.is_some() || error != ReserveError::Full || self.link.health().is_down()
+                found.is_some() || error != ReserveError::Full || self.links.is_still()
             });
             if let Some(reservation) = found {
                 return Ok(reservation);
@@ -212,9 +247,14 @@ impl ClientLane {
     }
 
     fn sleep_for_space(&self, released: u32, nap: Duration) {
-        if self.link.kind() != LinkKind::Shm && self.try_lead(LEADER_PRODUCER) {
+        let nap = if self.links.is_suspended() {
+            nap.max(SUSPENDED_NAP)
+        } else {
+            nap
+        };
+        if self.kind() != LinkKind::Shm && self.try_lead(LEADER_PRODUCER) {
             // What releases space comes over the connection: sleep there.
-            let came = self.link.park(Sleeper::Leader, nap) == Slept::Came;
+            let came = self.links.park(Sleeper::Leader, nap) == Slept::Came;
             self.leave_lead(LEADER_PRODUCER, came);
         } else {
             futex::wait(&self.own, BOARD_RELEASED, released, nap);
@@ -224,22 +264,33 @@ impl ClientLane {
     /// Hands everything committed to the transport now; nothing to do on shm. Waiting calls do it themselves.
     /// Errors: `Down`.
     pub fn flush(&self) -> Result<()> {
-        self.link.flush();
-        self.link.health().check()
+        self.links.link().flush();
+        self.links.check()
     }
 
     /// Takes in what has come and serves whoever waits for it. Never blocks.
     #[inline]
     fn pump(&self) {
-        let progress = self.link.progress();
+        let progress = self.links.link().progress();
         if progress != Progress::default() {
             self.dispatch(progress);
         }
         if self.notices_ready() {
             self.drain_some();
         }
-        if self.link.health().is_down() {
+        if self.links.is_still() {
+            self.stopped();
+        }
+    }
+
+    /// The link broke, or the lane ended.
+    #[cold]
+    fn stopped(&self) {
+        if self.links.look().is_err() {
             self.announce_down();
+        } else if self.links.is_suspended() {
+            // It is the service thread that brings the lane back.
+            self.notices.wake_sleeping_service();
         }
     }
 
@@ -253,7 +304,7 @@ impl ClientLane {
             if self.peer.load_u32(CONTROL_SPACE_WANTED, Ordering::Relaxed) != 0 {
                 futex::wake_all(&self.own, BOARD_RELEASED);
                 if self.leader() == LEADER_PRODUCER {
-                    self.link.wake(Sleeper::Leader);
+                    self.links.wake(Sleeper::Leader);
                 }
             }
         }
@@ -267,8 +318,8 @@ impl ClientLane {
                 futex::wake_all(&self.own, reply_slot_at(slot) + REPLY_POSITION);
             }
             futex::wake_all(&self.own, BOARD_RELEASED);
-            self.link.wake(Sleeper::Leader);
-            self.link.wake(Sleeper::Service);
+            self.links.wake(Sleeper::Leader);
+            self.links.wake(Sleeper::Service);
             self.notices.wake_service();
         }
     }
@@ -329,12 +380,12 @@ impl ClientLane {
 
     /// Why the lane is down, if it is.
     pub fn down(&self) -> Option<DownCause> {
-        self.link.health().cause()
+        self.links.health().cause()
     }
 
     /// Closes this end: every wait, here and at the peer, ends with `Down`.
     pub fn close(&self) {
-        self.link.close();
+        self.links.close();
         self.announce_down();
     }
 }
@@ -394,7 +445,7 @@ impl<'a> Reservation<'a> {
         };
         let lane = self.lane;
         let end = lane.producer.commit(reserved);
-        if lane.link.ring_committed(end) {
+        if lane.links.ring_committed(end) {
             lane.notices.want_service(lane);
         }
         end

@@ -1,7 +1,7 @@
 //! What the server sends without being asked, and the client's service thread.
 
 use super::ClientLane;
-use crate::link::{Area, Sleeper, corrupt_rule, sleep_on};
+use crate::link::{Area, Sleeper, corrupt_rule};
 use crate::{LinkError, Payload, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
@@ -96,18 +96,18 @@ impl ClientLane {
         let notices = &self.notices;
         let drained = notices.drained.load(Ordering::Relaxed);
         is_committed(&notices.ring, notices.key, drained)
-            && self.link.received() > drained.max(notices.looked_at.load(Ordering::Relaxed))
+            && self.links.link().received() > drained.max(notices.looked_at.load(Ordering::Relaxed))
             && notices.sink.get().is_some()
     }
 
     /// Hands notices that are there to the sink, without waiting; how many. 0 also if another thread is draining.
     /// Errors: `Down`.
     pub fn drain_notices(&self) -> Result<usize> {
-        let progress = self.link.progress();
+        let progress = self.links.link().progress();
         self.dispatch(progress);
         let drained = self.drain_some();
         if drained == 0 {
-            self.link.health().check()?;
+            self.links.look()?;
         }
         Ok(drained)
     }
@@ -122,7 +122,7 @@ impl ClientLane {
         };
         let mut count = 0;
         while count < DRAIN_BATCH {
-            let received = self.link.received();
+            let received = self.links.link().received();
             match consumer.poll(received) {
                 Ok(Some(record)) => {
                     let ptr = consumer.span().ptr(record.payload_offset);
@@ -135,7 +135,7 @@ impl ClientLane {
                         // [SYNC release]
                         self.peer
                             .store_u64(CONTROL_NOTICE_RELEASED, position, Ordering::Release);
-                        self.link.written(Area::Released);
+                        self.links.written(Area::Released);
                     }
                     self.notices
                         .drained
@@ -155,7 +155,7 @@ impl ClientLane {
                 }
                 Err(corrupt) => {
                     let (rule, what) = corrupt_rule(corrupt);
-                    self.link.health().misbehaved(rule, what);
+                    self.links.misbehaved(rule, what);
                     break;
                 }
             }
@@ -181,13 +181,18 @@ impl ClientLane {
 
     #[cold]
     fn wait_drained_slowly(&self, position: u64, start: Instant, timeout: Duration) -> Result<()> {
+        let mut start = start;
         let mut turns = 0u32;
         while self.notices.drained.load(Ordering::Acquire) < position {
             self.pump();
             turns += 1;
             if turns.is_multiple_of(64) {
-                self.link.check_peer();
-                self.link.health().check()?;
+                self.links.link().check_peer();
+                self.links.check()?;
+                if self.links.is_suspended() {
+                    start = Instant::now();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 if start.elapsed() > timeout {
                     return Err(LinkError::Timeout {
                         what: "notices before a reply",
@@ -207,7 +212,7 @@ impl ClientLane {
 
     /// For the client's one service thread, in a loop: sleeps until there are notices (or the transport wants
     /// work, or `timeout` has passed), drains them, returns how many. No CPU while the lane is idle.
-    /// Errors: `Down`, after which the thread should end.
+    /// Errors: `Down`, after which the thread should end; `Suspended`, after which it should see to another link.
     pub fn wait_notices(&self, timeout: Duration) -> Result<usize> {
         let notices = &self.notices;
         {
@@ -225,7 +230,10 @@ impl ClientLane {
             if drained > 0 {
                 return Ok(drained);
             }
-            self.link.health().check()?;
+            self.links.look()?;
+            if let Some((how, _)) = self.links.suspension().filter(|_| self.links.is_suspended()) {
+                return Err(LinkError::Suspended(how));
+            }
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return Ok(0);
@@ -238,11 +246,13 @@ impl ClientLane {
                 self.service_sleep(NAPPING, left.min(SERVICE_NAP));
             } else if self.try_lead(LEADER_SERVICE) {
                 if wanted {
-                    self.link.flush();
+                    self.links.link().flush();
                 }
                 let mut came = false;
-                if !self.notices_ready() && !self.link.health().is_down() {
-                    came = sleep_on(&*self.link, Sleeper::Service, left, || self.notices_ready());
+                if !self.notices_ready() && !self.links.is_still() {
+                    came = self
+                        .links
+                        .sleep(Sleeper::Service, left, || self.notices_ready());
                 }
                 self.leave_lead(LEADER_SERVICE, came);
             } else {

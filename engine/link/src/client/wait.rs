@@ -5,7 +5,7 @@
 //! thread leads while nobody waits; a waiter takes the lead from it.
 
 use super::ClientLane;
-use crate::link::{FIRST_SLEEP, Sleeper, sleep_on};
+use crate::link::{FIRST_SLEEP, Sleeper};
 use crate::{LinkError, Position, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::futex;
@@ -88,14 +88,17 @@ impl ClientLane {
 
     #[cold]
     fn acquire_slot_slowly(&self, timeout: Duration) -> Result<SlotGuard<'_>> {
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut nap = Duration::from_micros(50);
         loop {
-            self.link.health().check()?;
+            self.links.check()?;
             self.pump();
             self.reclaim_slots();
             if let Some(index) = self.try_slot() {
                 return Ok(SlotGuard { lane: self, index });
+            }
+            if self.links.is_suspended() {
+                start = Instant::now();
             }
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
@@ -148,7 +151,7 @@ impl ClientLane {
             let slot = bits.trailing_zeros();
             bits &= bits - 1;
             if self.leader() == slot + 1 {
-                self.link.wake(Sleeper::Leader);
+                self.links.wake(Sleeper::Leader);
             } else {
                 futex::wake_all(&self.own, reply_slot_at(slot as usize) + REPLY_POSITION);
             }
@@ -195,7 +198,7 @@ impl ClientLane {
                 return;
             }
             if came {
-                self.link.drain_doorbell();
+                self.links.link().drain_doorbell();
             }
             leader.0 = 0;
             self.waiters.leader_seen.store(0, Ordering::SeqCst);
@@ -245,17 +248,17 @@ impl SlotGuard<'_> {
         let lane = self.lane;
         self.expect(position);
         lane.waiters.waits.fetch_add(1, Ordering::Relaxed);
-        lane.link.flush();
+        lane.links.link().flush();
         let start = Instant::now();
         let ready = || lane.slot_has(self.index, position);
         lane.spin.spin(|| {
             ready() || {
                 lane.pump();
-                ready() || lane.link.health().is_down()
+                ready() || lane.links.is_still()
             }
         });
         while !ready() {
-            lane.link.health().check()?;
+            lane.links.check()?;
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return Err(LinkError::Timeout {
@@ -279,14 +282,16 @@ impl SlotGuard<'_> {
             .fetch_or_u64(CONTROL_PARKED_SLOTS, bit, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let before = lane.own.load_u32(word, Ordering::SeqCst);
-        let must_wait = || !lane.slot_has(self.index, position) && !lane.link.health().is_down();
+        let must_wait = || !lane.slot_has(self.index, position) && lane.links.check().is_ok();
         // The bit is set before the lead is tried: a leader that leaves after this attempt failed sees it.
         if lane.try_lead(id) {
             let mut came = false;
             if must_wait() && !lane.notices_ready() {
-                came = sleep_on(&*lane.link, Sleeper::Leader, left.min(LEADER_NAP), || {
-                    !must_wait() || lane.notices_ready()
-                });
+                came = lane
+                    .links
+                    .sleep(Sleeper::Leader, left.min(LEADER_NAP), || {
+                        !must_wait() || lane.notices_ready()
+                    });
             }
             lane.peer
                 .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);
@@ -324,8 +329,7 @@ impl SlotGuard<'_> {
             .load_u64(slot + REPLY_NOTICE_POSITION, Ordering::Relaxed);
         if len > REPLY_INLINE_MAX {
             return Err(lane
-                .link
-                .health()
+                .links
                 .misbehaved("W9", "an answer longer than its slot"));
         }
         let copied = len.min(out.len());

@@ -1,62 +1,60 @@
 //! Windows over a reliable-connected queue pair: a put is an RDMA WRITE from the shadow straight to its place in the
-//! peer's window, the last of a batch WITH IMMEDIATE, which tells the peer what came (WIRE.md, "Queue pairs").
+//! peer's window, the last of a chain WITH IMMEDIATE, which tells the peer what came (WIRE.md, "Queue pairs").
 //!
-//! A client's commits are clocked by the adapter's own acknowledgements: with nothing under way a commit posts at
-//! once; otherwise whoever sees the completion posts the rest. Receives carry no bytes: each WRITE WITH IMMEDIATE takes
-//! one, and the peer is told how many were put back, so it never finds none (no receiver-not-ready).
+//! A client's commits are clocked by the adapter's own acknowledgements: while few chains are under way a commit posts
+//! at once; otherwise whoever sees the completions posts the rest. Receives carry no bytes: each WRITE WITH IMMEDIATE
+//! takes one, and the peer is told how many were put back, so it never finds none (no receiver-not-ready).
 //!
-//! The connection over which the lane was asked for stays open: its end is the lane's end, as on shm.
+//! The connection over which the lane was asked for stays open: its end is the link's end, as on shm.
 
-use crate::lane::{Start, Windows};
-use crate::link::{Area, Break, Condition, Link, Progress, Sleeper, Slept, Told, corrupt_rule};
-use crate::sleep::{Wakers, until_any_readable};
+use super::ends::{Ends, RECEIVES, ReceiveEnd, SendEnd};
+use crate::lane::{Start, Windows, scan};
+use crate::link::{Area, Break, Condition, Link, Progress, Sleeper, Slept, Told};
+use crate::sleep::{Wakers, until_any};
+use crate::tcp::reset_on_close;
 use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
-use ringway_verbs::{Completion, CompletionQueue, ReceiveQueue, SendQueue, WriteRequest};
-use ringway_wire::immediate::Immediate;
+use ringway_verbs::{AsyncEvent, AsyncEvents, CompletionQueue, Completions, Element, Local, Options};
+use ringway_wire::immediate::{Immediate, lines, lines_between, position};
 use ringway_wire::layout::*;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
-use std::sync::Mutex;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::Ends;
-
-/// Receives posted, and so immediates that the peer may have under way.
-pub(super) const RECEIVES: u32 = 128;
 /// Immediates kept for messages that only tell how many receives were put back: so those can always be sent.
 const RESERVED: u64 = 8;
 /// Receives put back at a time.
 const RECEIVES_A_POST: u32 = 16;
 /// The peer is told of receives put back once so many are due; until then it goes with whatever else is sent.
 const CREDITS_DUE: u64 = RECEIVES as u64 / 4;
-/// Work requests that the send queue holds.
-pub(super) const SENDS: u32 = 256;
-/// Longest chain of work requests posted at once: credits, log, words, head, both parts of a ring that wraps, and answers.
+/// Longest chain of work requests: credits, log, words, head, both parts of a ring that wraps, and answers.
 const CHAIN: usize = 12;
-/// A server asks for a completion at least once in so many work requests.
-const SIGNAL_EVERY: u64 = SENDS as u64 / 4;
+/// Bytes of one chain that may be copied to go inline.
+const INLINE_BYTES: usize = 512;
 /// Ring bytes in one work request at the most.
 const WRITE_BYTES_MAX: u64 = 256 << 10;
 /// Ring bytes under way at the most, so that slots and board do not wait behind them.
 const UNDER_WAY_MAX: u64 = 1 << 20;
-/// A client's commit posts at once while so few chains are under way.
-const CHAINS_UNDER_WAY: usize = 4;
+/// A client's commit posts at once while fewer chains are under way.
+const CHAINS_UNDER_WAY: u64 = 4;
 /// A client's commit posts whatever is under way once so many bytes wait.
 const UNSENT_MAX: u64 = 32 << 10;
 /// Completions taken out of a queue at a time.
 const COMPLETIONS: usize = 16;
-/// Chains that one caller posts before it leaves the rest to the next.
+/// Chains that one caller posts before it leaves the rest to the next: a posting thread is not a sender for life.
 const CHAINS_A_TURN: u32 = 8;
 /// Empty polls after which board words are sent though nobody asked.
 const BOARD_IDLE_POLLS: u32 = 16;
-/// Release is told to the peer once this fraction of the ring is due.
+/// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
 const RELEASE_FRACTION: u64 = 8;
 /// How long closing waits for what was posted to arrive.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+/// The farewell, on the connection beside the queue pair. Rule W23.
+const FAREWELL: u8 = b'F';
 
 const DIRTY_HEAD: u32 = 1;
 const DIRTY_WORDS: u32 = 2;
@@ -65,59 +63,83 @@ const DIRTY_LOG: u32 = 4;
 /// Board bytes from the first word to the last of the head.
 const BOARD_HEAD_END: usize = BOARD_ERRORS + 8;
 
-
 /// What is being sent.
 struct Sender {
-    queue: SendQueue,
+    /// None once the link was retired.
+    end: Option<SendEnd>,
     /// Finds the committed prefix in the shadow ring.
     scanner: Consumer,
-    /// Work requests posted since the beginning, those known to be done, and those posted when a completion was last
-    /// asked for.
-    posted: u64,
-    done: u64,
-    signalled: u64,
     /// Ring bytes before these positions are posted, and known to have arrived.
     ring_posted: u64,
-    ring_done: u64,
+    ring_arrived: u64,
     /// Immediates sent since the beginning.
     immediates: u64,
-    /// What the completions under way stand for, oldest first: `posted` and `ring_posted`.
-    marks: VecDeque<(u64, u64)>,
+}
+
+/// A part of the shadow that goes to the same place in the peer's window.
+#[derive(Clone, Copy, Default)]
+struct Put {
+    at: usize,
+    len: usize,
+    immediate: Option<Immediate>,
 }
 
 /// A chain of work requests being put together.
+#[derive(Default)]
 struct Chain {
-    writes: [Write; CHAIN],
+    puts: [Put; CHAIN],
     len: usize,
     immediates: u64,
+    /// A completion is wanted for the last of it.
+    signalled: bool,
 }
 
 /// What is being received.
 struct Receiving {
-    queue: ReceiveQueue,
+    /// None once the link was retired.
+    end: Option<ReceiveEnd>,
     /// Receives taken by the peer's writes and not put back yet.
     taken: u32,
 }
 
-pub(super) struct RdmaLink {
+/// What lies beside the queue pair, for those who sleep or look after it.
+struct Beside {
     socket: TcpStream,
-    wakers: Wakers,
+    events: AsyncEvents,
+    sends: CompletionQueue,
+    receives: CompletionQueue,
+}
+
+pub(super) struct RdmaLink {
     server: bool,
-    health: Health,
+    condition: Condition,
+    /// It continues another link.
+    again: bool,
+    /// Another link took its place.
+    retired: AtomicBool,
+    /// The peer said that the end of the connection will be meant.
+    peer_is_ending: AtomicBool,
+    said_farewell: AtomicBool,
     own: Span,
     peer: Span,
+    wakers: Arc<Wakers>,
     /// The ring this end fills, in the shadow; its key, and where it lies in the peer's window.
     outgoing: Span,
     outgoing_key: u64,
     outgoing_at: usize,
     /// Bytes of the ring the peer fills.
     incoming_bytes: u64,
-    ends: Ends,
+    /// Port and number of the queue pair.
+    port: u8,
+    number: u32,
+    /// What to watch in poll(2): only by those whom `retire` waits for.
+    watched: [(RawFd, i16); 4],
+    beside: Mutex<Option<Beside>>,
 
     sender: Mutex<Sender>,
     /// There may be something to send that the holder of `sender` has not seen.
     send_wanted: AtomicBool,
-    /// Something waits for completions or for receives of the peer: somebody must call `progress`.
+    /// Something waits for completions, or for receives of the peer: somebody must call `progress`.
     send_blocked: AtomicBool,
     /// A completion of a send wakes who sleeps.
     send_armed: AtomicBool,
@@ -125,9 +147,11 @@ pub(super) struct RdmaLink {
     sleepers: AtomicU32,
     /// Ring bytes posted.
     sent: CachePadded<AtomicU64>,
-    /// Chains posted whose completion was not seen yet.
-    chains_under_way: AtomicUsize,
+    /// Chains of a client posted whose completion was not seen yet.
+    chains_under_way: AtomicU64,
     released_sent: AtomicU64,
+    /// Release is to be told though it may be known: the link continues another.
+    release_again: AtomicBool,
     slots_dirty: AtomicU64,
     board_dirty: AtomicU32,
     idle_polls: AtomicU32,
@@ -158,6 +182,7 @@ impl Seen {
         }
     }
 
+    #[inline]
     fn take(&self, into: &mut Progress) {
         if self.any.load(Ordering::Relaxed) && self.any.swap(false, Ordering::SeqCst) {
             into.any = true;
@@ -168,32 +193,103 @@ impl Seen {
 }
 
 impl Chain {
-    fn new() -> Chain {
-        Chain { writes: [Write::NONE; CHAIN], len: 0, immediates: 0 }
-    }
-
     fn room(&self) -> usize {
         CHAIN - self.len
     }
 
-    /// Puts a part of the shadow to the same place in the peer's window.
-    fn put(&mut self, ends: &Ends, at: usize, len: usize) {
-        self.writes[self.len] = ends.write(at, len);
+    fn put(&mut self, at: usize, len: usize) {
+        self.puts[self.len] = Put {
+            at,
+            len,
+            immediate: None,
+        };
         self.len += 1;
     }
 
     /// The last one put tells the peer.
     fn tell(&mut self, immediate: Immediate) {
-        self.writes[self.len - 1].immediate = Some(immediate.encode());
+        self.puts[self.len - 1].immediate = Some(immediate);
         self.immediates += 1;
     }
 
     fn tells(&self) -> bool {
-        self.writes[self.len - 1].immediate.is_some()
+        self.puts[self.len - 1].immediate.is_some()
     }
 }
 
 impl RdmaLink {
+    /// A link over a connected queue pair and the socket on which it was agreed.
+    /// Errors: `Down` (`start` is nonsense, rule W17), `System`.
+    pub(super) fn new(socket: TcpStream, ends: Ends, windows: &Windows, start: Start) -> Result<RdmaLink> {
+        let (outgoing, outgoing_key) = windows.outgoing();
+        // Records begin where the peer has released, and are intact from there.
+        let mut scanner = Consumer::at(outgoing.clone(), outgoing_key, windows.released_by_peer());
+        scan(&mut scanner, u64::MAX).map_err(|what| LinkError::misbehaved("W7", what))?;
+        if start.peer_received > scanner.head() {
+            return Err(LinkError::misbehaved("W17", "a position that was never sent"));
+        }
+        let fd = |queue: &CompletionQueue| {
+            queue.fd().ok_or(LinkError::Misuse("a completion queue without events"))
+        };
+        let watched = [
+            (socket.as_raw_fd(), libc::POLLIN | libc::POLLRDHUP),
+            (fd(&ends.receives.completions)?, libc::POLLIN),
+            (fd(&ends.sends.completions)?, libc::POLLIN),
+            (ends.events.fd(), libc::POLLIN),
+        ];
+        let beside = Beside {
+            socket,
+            events: ends.events,
+            sends: ends.sends.completions.clone(),
+            receives: ends.receives.completions.clone(),
+        };
+        Ok(RdmaLink {
+            server: windows.server,
+            condition: Condition::default(),
+            again: start.again,
+            retired: AtomicBool::new(false),
+            peer_is_ending: AtomicBool::new(false),
+            said_farewell: AtomicBool::new(false),
+            own: windows.own.clone(),
+            peer: windows.peer.clone(),
+            wakers: windows.wakers.clone(),
+            outgoing,
+            outgoing_key,
+            outgoing_at: if windows.server { NOTICE_RING_AT } else { SUBMIT_RING_AT },
+            incoming_bytes: windows.incoming().len() as u64,
+            port: ends.port,
+            number: ends.number,
+            watched,
+            beside: Mutex::new(Some(beside)),
+            sender: Mutex::new(Sender {
+                end: Some(ends.sends),
+                scanner,
+                ring_posted: start.peer_received,
+                ring_arrived: start.peer_received,
+                immediates: 0,
+            }),
+            send_wanted: AtomicBool::new(false),
+            send_blocked: AtomicBool::new(false),
+            send_armed: AtomicBool::new(false),
+            sleepers: AtomicU32::new(0),
+            sent: CachePadded::new(AtomicU64::new(start.peer_received)),
+            chains_under_way: AtomicU64::new(0),
+            released_sent: AtomicU64::new(0),
+            release_again: AtomicBool::new(false),
+            slots_dirty: AtomicU64::new(0),
+            board_dirty: AtomicU32::new(0),
+            idle_polls: AtomicU32::new(0),
+            receiver: Mutex::new(Receiving {
+                end: Some(ends.receives),
+                taken: 0,
+            }),
+            received: CachePadded::new(AtomicU64::new(start.received)),
+            put_back: AtomicU64::new(0),
+            put_back_told: AtomicU64::new(0),
+            seen: Seen::default(),
+        })
+    }
+
     /// How far this end has released what it receives; the word lies in the shadow, nobody else writes it.
     fn released_here(&self) -> u64 {
         let at = if self.server { BOARD_RELEASED } else { CONTROL_NOTICE_RELEASED };
@@ -206,11 +302,13 @@ impl RdmaLink {
         released - told >= self.incoming_bytes / RELEASE_FRACTION
     }
 
+    #[inline]
     fn credits_are_due(&self) -> bool {
         let told = self.put_back_told.load(Ordering::Relaxed);
         self.put_back.load(Ordering::Relaxed).saturating_sub(told) >= CREDITS_DUE
     }
 
+    #[inline]
     fn has_unsent_records(&self) -> bool {
         is_committed(&self.outgoing, self.outgoing_key, self.sent.load(Ordering::Relaxed))
     }
@@ -219,13 +317,48 @@ impl RdmaLink {
         self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() || self.credits_are_due()
     }
 
+    /// Where this end's count of receives put back lies, in the peer's window.
+    fn credits_there(&self) -> usize {
+        if self.server { BOARD_PUT_BACK } else { CONTROL_PUT_BACK }
+    }
+
+    /// Where the peer's count lies, in the own window.
+    fn credits_here(&self) -> usize {
+        if self.server { CONTROL_PUT_BACK } else { BOARD_PUT_BACK }
+    }
+
+    /// Marks the link broken; an end that the peer announced is no break.
+    #[cold]
+    fn fail(&self, how: Break) {
+        let meant = how.may_resume() && self.peer_is_ending.load(Ordering::Relaxed);
+        self.condition.fail(if meant { Break::Gone } else { how });
+    }
+
+    #[cold]
+    fn broke(&self, error: impl std::fmt::Display) {
+        self.fail(Break::Failed(error.to_string()));
+    }
+
+    /// As [`RdmaLink::kick`], where nothing depends on it: the link that follows sends what it finds.
+    fn kick_if_current(&self) {
+        let _ = self.kick();
+    }
+
     /// Sends what there is, or makes the thread that is sending do it.
-    fn kick(&self) {
+    fn kick(&self) -> Told {
         self.send_wanted.store(true, Ordering::SeqCst);
+        // Who retires the link says so, and the one that follows looks into the windows afterwards. [SYNC replace]
+        fence(Ordering::SeqCst);
+        if self.retired.load(Ordering::SeqCst) {
+            return Told::Retired;
+        }
         while self.send_wanted.load(Ordering::SeqCst) {
             let Ok(mut sender) = self.sender.try_lock() else {
-                return;
+                return Told::Done;
             };
+            if self.retired.load(Ordering::SeqCst) {
+                return Told::Retired;
+            }
             let mut chains = 0;
             while self.send_wanted.swap(false, Ordering::SeqCst) && chains < CHAINS_A_TURN {
                 self.reap(&mut sender);
@@ -233,9 +366,10 @@ impl RdmaLink {
             }
             if chains >= CHAINS_A_TURN {
                 self.leave_blocked();
-                return;
+                return Told::Done;
             }
         }
+        Told::Done
     }
 
     /// What is left is sent when completions or receives come back, by whoever sleeps on them or calls `progress`.
@@ -252,22 +386,30 @@ impl RdmaLink {
 
     /// Takes completions of sends in.
     fn reap(&self, sender: &mut Sender) {
-        let mut completions = [Completion::default(); COMPLETIONS];
-        while !sender.marks.is_empty() {
-            let n = match self.ends.sends.poll(&mut completions) {
-                Ok(n) => n,
-                Err(error) => return self.broke(&error),
+        let Some(end) = &mut sender.end else {
+            return;
+        };
+        while end.queue.under_way() != 0 {
+            let mut room = Completions::<COMPLETIONS>::new();
+            let came = match end.completions.poll(&mut room) {
+                Ok(came) => came,
+                Err(error) => return self.broke(error),
             };
-            for completion in &completions[..n] {
-                if let Err(error) = completion.result() {
-                    return self.broke(&error);
-                }
-                if let Some((posted, ring)) = sender.marks.pop_front() {
-                    (sender.done, sender.ring_done) = (posted, ring);
+            for completion in came {
+                match end.queue.reap(completion) {
+                    Ok(work) => {
+                        let behind = lines_between(work.tag, lines(sender.ring_posted));
+                        let arrived = sender.ring_posted.saturating_sub(u64::from(behind) * LINE as u64);
+                        sender.ring_arrived = sender.ring_arrived.max(arrived);
+                    }
+                    Err(error) => return self.broke(error),
                 }
             }
-            self.chains_under_way.store(sender.marks.len(), Ordering::Relaxed);
-            if n < COMPLETIONS {
+            if !self.server {
+                // Each of a client's chains asks for one completion.
+                self.chains_under_way.fetch_sub(came.len() as u64, Ordering::Relaxed);
+            }
+            if came.len() < COMPLETIONS {
                 return;
             }
         }
@@ -277,26 +419,25 @@ impl RdmaLink {
     fn send(&self, sender: &mut Sender, chains_max: u32) -> u32 {
         self.send_blocked.store(false, Ordering::Relaxed);
         for chains in 0..chains_max {
-            if self.health.is_down() {
+            let room = sender.end.as_ref().map_or(0, |end| end.queue.room());
+            if self.condition.is_broken() || sender.end.is_none() {
                 return chains;
             }
             let put_back = self.own.load_u64(self.credits_here(), Ordering::Acquire);
-            let credits = u64::from(RECEIVES).saturating_sub(sender.immediates.saturating_sub(put_back));
-            let full = sender.posted - sender.done + CHAIN as u64 > u64::from(SENDS);
-            let mut chain = Chain::new();
-            let credits_now = if full { 0 } else { credits };
-            let all = self.compose(sender, &mut chain, credits_now);
-            if chain.len > 0 {
-                self.post(sender, &mut chain, false);
+            let under_way = sender.immediates.saturating_sub(put_back);
+            let mut credits = u64::from(RECEIVES).saturating_sub(under_way);
+            if (room as usize) < CHAIN {
+                credits = 0;
             }
-            if !all {
-                if chain.len == 0 {
+            let mut chain = Chain::default();
+            let all = self.compose(sender, &mut chain, credits);
+            if chain.len == 0 {
+                if !all {
                     self.leave_blocked();
-                    return chains;
                 }
-            } else if chain.len == 0 {
                 return chains;
             }
+            self.post(sender, &mut chain);
         }
         chains_max
     }
@@ -313,7 +454,8 @@ impl RdmaLink {
             }
             return !self.has_something(sender);
         }
-        if self.put_back.load(Ordering::Relaxed) != self.put_back_told.load(Ordering::Relaxed)
+        let put_back = self.put_back.load(Ordering::Relaxed);
+        if put_back != self.put_back_told.load(Ordering::Relaxed)
             && (self.credits_are_due() || self.has_something(sender))
         {
             self.put_credits(chain);
@@ -325,9 +467,11 @@ impl RdmaLink {
         } else {
             self.compose_released(sender, chain);
         }
-        if chain.immediates < usual {
-            all &= self.compose_ring(sender, chain);
-        }
+        all &= if chain.immediates < usual {
+            self.compose_ring(sender, chain)
+        } else {
+            !self.has_something(sender)
+        };
         if chain.len > 0 && !chain.tells() {
             chain.tell(self.nothing_new(sender));
         }
@@ -336,42 +480,40 @@ impl RdmaLink {
 
     /// An immediate that says only that words came.
     fn nothing_new(&self, sender: &Sender) -> Immediate {
-        if self.server { Immediate::Words } else { Immediate::Ring { lines: lines(sender.ring_posted) } }
+        if self.server {
+            Immediate::Words
+        } else {
+            Immediate::Ring {
+                lines: lines(sender.ring_posted),
+            }
+        }
     }
 
     fn has_something(&self, sender: &Sender) -> bool {
-        is_committed(&self.outgoing, self.outgoing_key, sender.ring_posted)
+        sender.ring_posted < sender.scanner.head()
+            || is_committed(&self.outgoing, self.outgoing_key, sender.scanner.head())
             || if self.server {
                 self.slots_dirty.load(Ordering::Relaxed) != 0 || self.board_dirty.load(Ordering::Relaxed) != 0
             } else {
-                self.release_is_due()
+                self.release_is_due() || self.release_again.load(Ordering::Relaxed)
             }
-    }
-
-    /// Where this end's count of receives put back lies, in the peer's window.
-    fn credits_there(&self) -> usize {
-        if self.server { BOARD_PUT_BACK } else { CONTROL_PUT_BACK }
-    }
-
-    /// Where the peer's count lies, in the own window.
-    fn credits_here(&self) -> usize {
-        if self.server { CONTROL_PUT_BACK } else { BOARD_PUT_BACK }
     }
 
     fn put_credits(&self, chain: &mut Chain) {
         let put_back = self.put_back.load(Ordering::Acquire);
         self.peer.store_u64(self.credits_there(), put_back, Ordering::Release);
         self.put_back_told.store(put_back, Ordering::Relaxed);
-        chain.put(&self.ends, self.credits_there(), 8);
+        chain.put(self.credits_there(), 8);
     }
 
     fn compose_released(&self, sender: &Sender, chain: &mut Chain) {
+        let records = sender.ring_posted < sender.scanner.head()
+            || is_committed(&self.outgoing, self.outgoing_key, sender.scanner.head());
+        let again = self.release_again.swap(false, Ordering::SeqCst);
         let released = self.released_here();
-        if released != self.released_sent.load(Ordering::Relaxed)
-            && (self.release_is_due() || is_committed(&self.outgoing, self.outgoing_key, sender.ring_posted))
-        {
+        if again || released != self.released_sent.load(Ordering::Relaxed) && (records || self.release_is_due()) {
             self.released_sent.store(released, Ordering::Relaxed);
-            chain.put(&self.ends, CONTROL_NOTICE_RELEASED, 8);
+            chain.put(CONTROL_NOTICE_RELEASED, 8);
         }
     }
 
@@ -379,15 +521,15 @@ impl RdmaLink {
         let dirty = self.board_dirty.swap(0, Ordering::SeqCst);
         // What the head counts is sent before the head.
         if dirty & DIRTY_LOG != 0 {
-            chain.put(&self.ends, ERROR_LOG_AT, BOARD_END - ERROR_LOG_AT);
+            chain.put(ERROR_LOG_AT, BOARD_END - ERROR_LOG_AT);
         }
         if dirty & DIRTY_WORDS != 0 {
-            chain.put(&self.ends, BOARD_WORDS_AT, ERROR_LOG_AT - BOARD_WORDS_AT);
+            chain.put(BOARD_WORDS_AT, ERROR_LOG_AT - BOARD_WORDS_AT);
         }
         if dirty != 0 {
             // At least what is sent in the head: it may grow meanwhile.
             self.released_sent.store(self.released_here(), Ordering::Relaxed);
-            chain.put(&self.ends, 0, BOARD_HEAD_END);
+            chain.put(0, BOARD_HEAD_END);
         }
     }
 
@@ -404,7 +546,7 @@ impl RdmaLink {
             // The position that the waiter looks at is written by its own end, when all of the answer is there.
             self.peer.store_u64(at + REPLY_LANDED, position, Ordering::Relaxed);
             let until = if len == 0 { REPLY_LANDED + 8 } else { REPLY_HEADER + len };
-            chain.put(&self.ends, at + REPLY_STATUS_LEN, until - REPLY_STATUS_LEN);
+            chain.put(at + REPLY_STATUS_LEN, until - REPLY_STATUS_LEN);
             chain.tell(Immediate::Slot(slot));
         }
         if slots != 0 {
@@ -415,136 +557,145 @@ impl RdmaLink {
 
     /// The committed prefix of the ring, as far as it may be under way; false if some is left.
     fn compose_ring(&self, sender: &mut Sender, chain: &mut Chain) -> bool {
-        while sender.scanner.head() - sender.ring_posted < WRITE_BYTES_MAX {
-            match sender.scanner.poll(u64::MAX) {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(corrupt) => {
-                    let (_, what) = corrupt_rule(corrupt);
-                    self.health
-                        .fail(DownCause::Transport(format!("this end's own ring was overwritten: {what}")));
-                    return true;
-                }
-            }
-            // The shadow is not consumed by being sent; the producer knows when it may be overwritten.
-            sender.scanner.release(sender.scanner.head());
+        let limit = sender.ring_posted.saturating_add(WRITE_BYTES_MAX);
+        if let Err(what) = scan(&mut sender.scanner, limit) {
+            self.fail(Break::Damaged(what));
+            return true;
         }
         let head = sender.scanner.head();
-        sender.scanner.release(head);
         let before = sender.ring_posted;
         let ring_bytes = self.outgoing.len() as u64;
         while sender.ring_posted < head
             && chain.room() > 0
-            && sender.ring_posted - sender.ring_done < UNDER_WAY_MAX
+            && sender.ring_posted - sender.ring_arrived < UNDER_WAY_MAX
         {
             let offset = sender.ring_posted & (ring_bytes - 1);
-            let len = (head - sender.ring_posted).min(ring_bytes - offset).min(WRITE_BYTES_MAX);
-            chain.put(&self.ends, self.outgoing_at + offset as usize, len as usize);
+            let len = (head - sender.ring_posted)
+                .min(ring_bytes - offset)
+                .min(WRITE_BYTES_MAX);
+            chain.put(self.outgoing_at + offset as usize, len as usize);
             sender.ring_posted += len;
         }
         if sender.ring_posted != before {
-            chain.tell(Immediate::Ring { lines: lines(sender.ring_posted) });
+            chain.tell(Immediate::Ring {
+                lines: lines(sender.ring_posted),
+            });
+            chain.signalled = true;
             self.sent.store(sender.ring_posted, Ordering::Release);
         }
         sender.ring_posted == head && !is_committed(&self.outgoing, self.outgoing_key, head)
     }
 
-    /// Posts a chain; asks for its completion where that clocks or frees something, or if `signalled`.
-    fn post(&self, sender: &mut Sender, chain: &mut Chain, signalled: bool) {
-        let ring_under_way = sender.marks.back().map_or(sender.ring_done, |mark| mark.1);
-        sender.posted += chain.len as u64;
+    /// Hands a chain to the adapter. Asks for its completion where that clocks or frees something; else the queue does
+    /// now and then.
+    fn post(&self, sender: &mut Sender, chain: &mut Chain) {
         sender.immediates += chain.immediates;
-        if signalled
-            || !self.server
-            || sender.ring_posted != ring_under_way
-            || sender.posted - sender.signalled >= SIGNAL_EVERY
-        {
-            chain.writes[chain.len - 1].signalled = true;
-            sender.signalled = sender.posted;
-            sender.marks.push_back((sender.posted, sender.ring_posted));
-            self.chains_under_way.store(sender.marks.len(), Ordering::Relaxed);
-        }
-        if let Err(error) = sender.queue.write(&chain.writes[..chain.len]) {
-            self.broke(&error);
-        }
-    }
-
-    /// Posts what was left behind if what was under way has arrived meanwhile; true if it still stays behind.
-    fn send_if_arrived(&self) -> bool {
-        let mut waits = false;
-        if let Ok(mut sender) = self.sender.try_lock() {
-            self.reap(&mut sender);
-            waits = sender.marks.len() >= CHAINS_UNDER_WAY;
-            if waits && self.sleepers.load(Ordering::Relaxed) != 0 && !self.send_armed.swap(true, Ordering::SeqCst) {
-                // Nobody may look at completions again before the next commit: let one of them wake who sleeps.
-                self.arm(&self.ends.sends);
-                self.reap(&mut sender);
-                waits = sender.marks.len() >= CHAINS_UNDER_WAY;
+        chain.signalled |= !self.server;
+        let tag = lines(sender.ring_posted);
+        let Some(end) = &mut sender.end else {
+            return;
+        };
+        let mut copies = [0u8; INLINE_BYTES];
+        let mut copies = &mut copies[..];
+        let inline_max = end.queue.inline_bytes_max() as usize;
+        let mut batch = end.queue.batch();
+        for (index, put) in chain.puts[..chain.len].iter().enumerate() {
+            let local = if put.len <= inline_max.min(copies.len()) {
+                let (copy, rest) = copies.split_at_mut(put.len);
+                copies = rest;
+                self.peer.read(put.at, copy);
+                Local::Inline(copy)
+            } else {
+                match end.shadow.slice(put.at..put.at + put.len) {
+                    Some(slice) => slice.into(),
+                    None => return self.fail(Break::Damaged("a put beyond the window")),
+                }
+            };
+            let Some(to) = end.window.slice(put.at as u64, put.len as u64) else {
+                return self.fail(Break::Damaged("a put beyond the peer's window"));
+            };
+            let mut options = Options::new().tag(tag);
+            if chain.signalled && index + 1 == chain.len {
+                options = options.signalled();
+            }
+            let put = match put.immediate {
+                Some(immediate) => batch.write_with_immediate(local, to, immediate.encode(), options),
+                None => batch.write(local, to, options),
+            };
+            if let Err(error) = put {
+                return self.broke(error);
             }
         }
-        if !waits || self.send_wanted.load(Ordering::SeqCst) {
-            self.kick();
-            return false;
+        if let Err(error) = batch.post() {
+            return self.broke(error);
         }
-        true
+        if !self.server {
+            self.chains_under_way.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// Asks for an event, then looks whether it would come too late; true if something came.
-    fn arm_and_look(&self) -> bool {
-        self.arm(&self.ends.receives);
-        if self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() {
-            self.send_armed.store(true, Ordering::SeqCst);
-            self.arm(&self.ends.sends);
-            self.kick();
+    /// Client: posts what was left behind if what was under way has arrived meanwhile.
+    fn send_if_arrived(&self) -> Told {
+        let few = || self.chains_under_way.load(Ordering::Relaxed) < CHAINS_UNDER_WAY;
+        if let Ok(mut sender) = self.sender.try_lock() {
+            self.reap(&mut sender);
+            if !few()
+                && self.sleepers.load(Ordering::Relaxed) != 0
+                && !self.send_armed.swap(true, Ordering::SeqCst)
+                && let Some(end) = &sender.end
+            {
+                // Nobody may look at completions again before the next commit: let one of them wake who sleeps.
+                if let Err(error) = end.completions.arm(false) {
+                    self.broke(error);
+                }
+                self.reap(&mut sender);
+            }
         }
-        // Who holds the receiver takes in what came, and wakes those whom it concerns.
-        let Ok(mut receiving) = self.receiver.try_lock() else {
-            return false;
-        };
-        let progress = self.receive(&mut receiving);
-        self.seen.add(progress);
-        progress.any || self.health.is_down()
-    }
-
-    fn arm(&self, completions: &CompletionQueue) {
-        if let Err(error) = completions.arm() {
-            self.broke(&error);
+        if few() || self.send_wanted.load(Ordering::SeqCst) || self.retired.load(Ordering::SeqCst) {
+            return self.kick();
         }
+        Told::Later
     }
 
     /// Takes in what has come.
     fn receive(&self, receiving: &mut Receiving) -> Progress {
         let mut progress = Progress::default();
-        let mut completions = [Completion::default(); COMPLETIONS];
+        let Some(end) = &mut receiving.end else {
+            return progress;
+        };
         for _ in 0..RECEIVES as usize / COMPLETIONS {
-            let n = match self.ends.receives.poll(&mut completions) {
-                Ok(n) => n,
+            let mut room = Completions::<COMPLETIONS>::new();
+            let came = match end.completions.poll(&mut room) {
+                Ok(came) => came,
                 Err(error) => {
-                    self.broke(&error);
+                    self.broke(error);
                     return progress;
                 }
             };
-            for completion in &completions[..n] {
-                if let Err(error) = completion.result() {
-                    self.broke(&error);
-                    return progress;
-                }
+            for completion in came {
+                let immediate = match end.queue.reap(completion) {
+                    Ok(work) => work.immediate,
+                    Err(error) => {
+                        self.broke(error);
+                        return progress;
+                    }
+                };
                 receiving.taken += 1;
                 progress.any = true;
-                if let Err((rule, what)) = self.came(completion.immediate(), &mut progress) {
-                    self.health.misbehaved(rule, what);
+                if let Err((rule, what)) = self.came(immediate, &mut progress) {
+                    self.condition.misbehaved(rule, what);
                     return progress;
                 }
             }
             if receiving.taken >= RECEIVES_A_POST {
-                if let Err(error) = receiving.queue.receive_nothing(receiving.taken) {
-                    self.broke(&error);
+                if let Err(error) = end.queue.post_empty(receiving.taken, 0) {
+                    self.broke(error);
                     return progress;
                 }
                 self.put_back.fetch_add(receiving.taken.into(), Ordering::Release);
                 receiving.taken = 0;
             }
-            if n < COMPLETIONS {
+            if came.len() < COMPLETIONS {
                 break;
             }
         }
@@ -569,61 +720,104 @@ impl RdmaLink {
             }
             (Ok(Immediate::Slot(slot)), false) => {
                 let at = reply_slot_at(slot.into());
-                let position = self.own.load_u64(at + REPLY_LANDED, Ordering::Relaxed);
+                let position = self.own.load_u64(at + REPLY_LANDED, Ordering::Acquire);
                 // Release: the answer before its position. [SYNC reply]
                 self.own.store_u64(at + REPLY_POSITION, position, Ordering::Release);
                 progress.slots |= 1 << slot;
                 progress.board = true;
             }
             (Ok(Immediate::Words), false) => progress.board = true,
-            (Ok(_), true) => return Err(("W21", "a server's immediate from the client")),
+            (Ok(_), true) => return Err(("W20", "a server's immediate from the client")),
             (Err(rule), _) => return Err((rule, "an immediate without a meaning")),
         }
         Ok(())
     }
 
-    /// Whether the connection beside the queue pair still stands, and what the device says.
-    fn look_at_connection(&self) {
-        let mut byte = 0u8;
-        // SAFETY: one writable byte.
-        let n = unsafe {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
-            libc::recv(self.socket.as_raw_fd(), (&raw mut byte).cast(), 1, flags)
-        };
-        let cause = match n {
-            0 => DownCause::PeerClosed,
-            1.. => {
-                self.health.misbehaved("W23", "bytes on the connection beside a queue pair");
+    /// Looks whether the connection beside the queue pair still stands, and what the device says.
+    fn look_beside(&self) {
+        let how = {
+            let Ok(mut beside) = self.beside.try_lock() else {
                 return;
-            }
-            _ => {
-                let error = io::Error::last_os_error();
-                match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => return self.look_at_device(),
-                    io::ErrorKind::ConnectionReset => DownCause::PeerClosed,
-                    _ => DownCause::Transport(error.to_string()),
-                }
+            };
+            let Some(beside) = &mut *beside else {
+                return;
+            };
+            match self.read_beside(&beside.socket) {
+                Some(how) => how,
+                None => return self.look_at_device(&mut beside.events),
             }
         };
         // What came before the end still counts.
         if let Ok(mut receiving) = self.receiver.lock() {
             self.seen.add(self.receive(&mut receiving));
         }
-        self.health.fail(cause);
+        self.fail(how);
     }
 
-    #[cold]
-    fn look_at_device(&self) {
-        while let Some(event) = self.ends.next_event() {
-            if let Some(why) = self.ends.concerns(&event) {
-                self.health.fail(DownCause::Transport(why));
+    /// How the connection beside the queue pair ended, if it did.
+    fn read_beside(&self, socket: &TcpStream) -> Option<Break> {
+        loop {
+            let mut byte = 0u8;
+            // SAFETY: one writable byte.
+            let n = unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT) };
+            if n > 0 {
+                if byte != FAREWELL {
+                    return Some(Break::Misbehaved {
+                        rule: "W23",
+                        what: "bytes on the connection beside a queue pair",
+                    });
+                }
+                self.peer_is_ending.store(true, Ordering::SeqCst);
+            } else if n == 0 {
+                return Some(Break::EndOfStream);
+            } else {
+                let error = io::Error::last_os_error();
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => return None,
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::ConnectionReset => return Some(Break::Reset),
+                    _ => return Some(Break::Failed(error.to_string())),
+                }
             }
         }
     }
 
-    #[cold]
-    fn broke(&self, error: &ringway_verbs::Error) {
-        self.health.fail(DownCause::Transport(error.to_string()));
+    fn look_at_device(&self, events: &mut AsyncEvents) {
+        while let Ok(Some(event)) = events.next(Duration::ZERO) {
+            let ends_it = match event.element {
+                Element::Device => event.is_fatal(),
+                Element::Port(port) => port == self.port && event.code == AsyncEvent::PORT_DOWN,
+                Element::QueuePair(number) => number == self.number && event.is_fatal(),
+                _ => event.is_fatal(),
+            };
+            if ends_it {
+                self.broke(event);
+            }
+        }
+    }
+
+    /// Asks for an event, then looks whether it would come too late; true if something came.
+    fn arm_and_look(&self) -> bool {
+        let sends = self.send_blocked.load(Ordering::SeqCst) || self.has_unsent_records();
+        if let Some(beside) = &*lock(&self.beside) {
+            if sends {
+                self.send_armed.store(true, Ordering::SeqCst);
+            }
+            let armed = beside.receives.arm(false).and_then(|()| if sends { beside.sends.arm(false) } else { Ok(()) });
+            if let Err(error) = armed {
+                self.broke(error);
+            }
+        }
+        if sends {
+            self.kick_if_current();
+        }
+        // Who holds the receiver takes in what came, and wakes those whom it concerns.
+        let Ok(mut receiving) = self.receiver.try_lock() else {
+            return self.condition.is_broken();
+        };
+        let progress = self.receive(&mut receiving);
+        self.seen.add(progress);
+        progress.any || self.condition.is_broken()
     }
 }
 
@@ -633,50 +827,55 @@ impl Link for RdmaLink {
     }
 
     #[inline]
-    fn ring_committed(&self, end: u64) -> bool {
+    fn ring_committed(&self, end: u64) -> Told {
         if self.server
             || self.chains_under_way.load(Ordering::Relaxed) < CHAINS_UNDER_WAY
             || end.saturating_sub(self.sent.load(Ordering::Relaxed)) >= UNSENT_MAX
         {
-            self.kick();
-            return false;
+            return self.kick();
         }
         self.send_if_arrived()
     }
 
-    fn written(&self, area: Area) {
-        match area {
+    fn written(&self, area: Area) -> Told {
+        let dirty = match area {
             Area::Slot(slot) => {
                 self.slots_dirty.fetch_or(1 << slot, Ordering::SeqCst);
-                self.kick();
+                return self.kick();
             }
-            Area::Board => _ = self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst),
-            Area::Words => _ = self.board_dirty.fetch_or(DIRTY_WORDS, Ordering::SeqCst),
-            Area::ErrorLog => _ = self.board_dirty.fetch_or(DIRTY_LOG, Ordering::SeqCst),
+            Area::Released if !self.release_is_due() => return Told::Done,
             Area::Released => {
-                if self.release_is_due() {
-                    self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
-                    self.kick();
-                }
+                self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
+                return self.kick();
             }
+            Area::Board => DIRTY_HEAD,
+            Area::Words => DIRTY_WORDS,
+            Area::ErrorLog => DIRTY_LOG,
+        };
+        self.board_dirty.fetch_or(dirty, Ordering::SeqCst);
+        // [SYNC replace]
+        fence(Ordering::SeqCst);
+        if self.retired.load(Ordering::SeqCst) {
+            return Told::Retired;
         }
+        Told::Done
     }
 
     fn flush(&self) {
         if self.server && self.board_dirty.load(Ordering::Relaxed) != 0 || self.has_urgent() {
-            self.kick();
+            self.kick_if_current();
         }
     }
 
     fn idle(&self) {
         if self.has_urgent() {
-            self.kick();
+            self.kick_if_current();
         } else if self.board_dirty.load(Ordering::Relaxed) != 0 {
             // Nobody waits for these words: the next answer takes them along, if one comes soon.
             let idle = self.idle_polls.load(Ordering::Relaxed) + 1;
             self.idle_polls.store(idle % BOARD_IDLE_POLLS, Ordering::Relaxed);
             if idle == BOARD_IDLE_POLLS {
-                self.kick();
+                self.kick_if_current();
             }
         }
     }
@@ -688,9 +887,9 @@ impl Link for RdmaLink {
 
     fn progress(&self) -> Progress {
         if self.send_blocked.load(Ordering::Relaxed) || self.credits_are_due() {
-            self.kick();
+            self.kick_if_current();
         } else if !self.server && self.has_unsent_records() {
-            self.send_if_arrived();
+            let _ = self.send_if_arrived();
         }
         let mut progress = match self.receiver.try_lock() {
             Ok(mut receiving) => self.receive(&mut receiving),
@@ -701,7 +900,7 @@ impl Link for RdmaLink {
     }
 
     fn check_peer(&self) {
-        self.look_at_connection();
+        self.look_beside();
     }
 
     fn park(&self, sleeper: Sleeper, timeout: Duration) -> Slept {
@@ -709,21 +908,29 @@ impl Link for RdmaLink {
         // [SYNC blocked]
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        let slept = if self.arm_and_look() {
+        // Who retires the link says so, then waits for those who are counted.
+        let slept = if self.retired.load(Ordering::SeqCst) {
+            Slept::Woken
+        } else if self.arm_and_look() {
             Slept::Came
         } else {
-            let fds = [self.socket.as_raw_fd(), self.ends.channel_fd(), self.ends.events_fd()];
-            until_any_readable(fds, self.wakers.of(sleeper), timeout)
+            until_any(self.watched, self.wakers.of(sleeper), timeout)
         };
         if slept == Slept::Came {
-            self.ends.drain_channel();
             self.send_armed.store(false, Ordering::SeqCst);
-            self.look_at_connection();
+            if let Some(beside) = &*lock(&self.beside) {
+                let taken = beside.receives.take_events().and_then(|_| beside.sends.take_events());
+                if let Err(error) = taken {
+                    self.broke(error);
+                }
+            }
+            self.look_beside();
+            if self.sleepers.load(Ordering::SeqCst) > 1 {
+                // The event was for all who sleep: those who still do need another.
+                self.arm_and_look();
+            }
         }
-        if self.sleepers.fetch_sub(1, Ordering::SeqCst) > 1 && slept == Slept::Came {
-            // The event was for all who sleep: those who still do need another.
-            self.arm_and_look();
-        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
         slept
     }
 
@@ -737,33 +944,101 @@ impl Link for RdmaLink {
         self.wakers.of(sleeper).wake();
     }
 
+    fn farewell(&self) {
+        if !self.said_farewell.swap(true, Ordering::SeqCst)
+            && let Some(beside) = &*lock(&self.beside)
+        {
+            // A connection that takes no byte is at its end anyway.
+            let _ = (&beside.socket).write(&[FAREWELL]);
+        }
+    }
+
     fn close(&self) {
+        self.farewell();
         // What was committed or answered before still goes, as far as the peer takes it in time.
         let end = Instant::now() + CLOSE_WAIT;
-        while !self.health.is_down() && Instant::now() < end {
+        let mut last = false;
+        while !self.condition.is_broken() && Instant::now() < end {
             self.flush();
-            let Ok(mut sender) = self.sender.lock() else { break };
+            let mut sender = lock(&self.sender);
             self.reap(&mut sender);
+            let under_way = sender.end.as_ref().map_or(0, |end| end.queue.under_way());
             if !self.has_something(&sender) {
-                if sender.posted == sender.done {
+                if under_way == 0 {
                     break;
                 }
-                if sender.posted != sender.signalled && sender.posted - sender.done < u64::from(SENDS) {
+                if !last && under_way as usize + CHAIN < super::ends::SENDS as usize {
                     // Done when everything before it is.
-                    let mut last = Chain::new();
-                    self.put_credits(&mut last);
-                    self.post(&mut sender, &mut last, true);
+                    let mut chain = Chain::default();
+                    self.put_credits(&mut chain);
+                    chain.signalled = true;
+                    self.post(&mut sender, &mut chain);
+                    last = true;
                 }
             }
             drop(sender);
             std::thread::yield_now();
         }
-        self.health.fail(DownCause::ClosedHere);
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.condition.fail(Break::Closed);
+        if let Some(beside) = &*lock(&self.beside) {
+            let _ = beside.socket.shutdown(std::net::Shutdown::Both);
+        }
         self.wakers.wake_all();
     }
 
-    fn health(&self) -> &Health {
-        &self.health
+    fn start(&self) {
+        // [SYNC replace]
+        fence(Ordering::SeqCst);
+        if !self.again {
+            return;
+        }
+        if self.server {
+            let filled = |slot: &usize| self.peer.load_u64(reply_slot_at(*slot) + REPLY_POSITION, Ordering::SeqCst) != 0;
+            let slots = (0..REPLY_SLOTS).filter(filled).fold(0, |slots, slot| slots | 1 << slot);
+            self.slots_dirty.fetch_or(slots, Ordering::SeqCst);
+            self.board_dirty
+                .fetch_or(DIRTY_HEAD | DIRTY_WORDS | DIRTY_LOG, Ordering::SeqCst);
+        } else {
+            self.release_again.store(true, Ordering::SeqCst);
+        }
+        self.kick_if_current();
     }
+
+    fn retire(&self) -> u64 {
+        self.condition.fail(Break::Closed);
+        self.retired.store(true, Ordering::SeqCst);
+        {
+            let mut sender = lock(&self.sender);
+            if let Some(mut end) = sender.end.take() {
+                // It may be in error already; it goes with its other half below in any case.
+                let _ = end.queue.fail();
+            }
+            // So that commits find out.
+            self.sent.store(0, Ordering::SeqCst);
+            self.chains_under_way.store(0, Ordering::SeqCst);
+            self.send_blocked.store(false, Ordering::SeqCst);
+        }
+        {
+            let mut receiving = lock(&self.receiver);
+            // What had come before counts.
+            self.seen.add(self.receive(&mut receiving));
+            receiving.end = None;
+        }
+        while self.sleepers.load(Ordering::SeqCst) != 0 {
+            self.wakers.wake_all();
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        if let Some(beside) = lock(&self.beside).take() {
+            reset_on_close(&beside.socket);
+        }
+        self.received.load(Ordering::Acquire)
+    }
+
+    fn condition(&self) -> &Condition {
+        &self.condition
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
