@@ -721,7 +721,7 @@ impl<P: Pipe> Link for Framed<P> {
                 self.board_dirty.fetch_or(DIRTY_HEAD, Ordering::SeqCst);
                 return self.kick();
             }
-            Area::Board => DIRTY_HEAD,
+            Area::Board | Area::Executed => DIRTY_HEAD,
             Area::Words => DIRTY_WORDS,
             Area::ErrorLog => DIRTY_LOG,
         };

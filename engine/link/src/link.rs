@@ -18,6 +18,8 @@ pub(crate) enum Area {
     Slot(u16),
     /// Head words of the completion board (server).
     Board,
+    /// The position executed, a head word too (server).
+    Executed,
     /// The session's words, and the head (server).
     Words,
     /// The error log, and the head (server).

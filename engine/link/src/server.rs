@@ -362,7 +362,7 @@ impl ServerHandle {
             .fetch_max_u64(BOARD_EXECUTED, position, Ordering::AcqRel)
             < position
         {
-            self.shared.links.written(Area::Board);
+            self.shared.links.written(Area::Executed);
         }
     }
 

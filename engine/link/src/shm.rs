@@ -230,7 +230,7 @@ impl Link for ShmLink {
                     self.ring_server();
                 }
             }
-            Area::Board | Area::Words | Area::ErrorLog => {}
+            Area::Board | Area::Executed | Area::Words | Area::ErrorLog => {}
         }
         Told::Done
     }

@@ -56,6 +56,9 @@ pub const REPLY_NOTICE_POSITION: usize = 16;
 /// In a reply slot: u64, the same position, where it is written by a queue pair: the client's own end copies it to
 /// [`REPLY_POSITION`] when it knows that the whole answer is there. Rule W21.
 pub const REPLY_LANDED: usize = 24;
+/// In a reply slot: three u64, what [`BOARD_RELEASED`], [`BOARD_CONSUMED`] and [`BOARD_EXECUTED`] are to be at least, where it
+/// is written by a queue pair: one write then carries an answer and the positions. Rule W21.
+pub const REPLY_POSITIONS: usize = 32;
 
 /// Words with a meaning given by the session (memory in use and the like), one u64 each.
 pub const BOARD_WORDS: usize = 64;
@@ -126,7 +129,8 @@ const _: () = {
     assert!(RING_BYTES_DEFAULT.is_power_of_two() && RING_BYTES_DEFAULT <= RING_BYTES_MAX);
     assert!(REPLY_SLOTS <= 64, "one bit each in a u64");
     assert!(REPLY_SLOTS < REPLY_SLOT_NONE as usize && REPLY_SLOTS < LEADER_PRODUCER as usize);
-    assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_LANDED && REPLY_LANDED + 8 <= REPLY_HEADER);
+    assert!(REPLY_SLOT_BYTES.is_multiple_of(LINE) && REPLY_NOTICE_POSITION + 8 <= REPLY_LANDED && REPLY_LANDED + 8 <= REPLY_POSITIONS);
+    assert!(REPLY_POSITIONS + 3 * 8 <= REPLY_HEADER);
     assert!(
         BOARD_RELEASED / LINE != BOARD_EXECUTED / LINE
             && BOARD_EXECUTED / LINE != BOARD_STICKY / LINE

@@ -59,9 +59,15 @@ const FAREWELL: u8 = b'F';
 const DIRTY_HEAD: u32 = 1;
 const DIRTY_WORDS: u32 = 2;
 const DIRTY_LOG: u32 = 4;
+const DIRTY_POSITIONS: u32 = 8;
 
-/// Board bytes from the first word to the last of the head.
+/// Board bytes from the first word to the last of the head; and to the last of the positions that an answer carries too.
 const BOARD_HEAD_END: usize = BOARD_ERRORS + 8;
+const BOARD_POSITIONS_END: usize = BOARD_EXECUTED + 8;
+/// What an answer carries, in the order of [`REPLY_POSITIONS`].
+const POSITIONS: [usize; 3] = [BOARD_RELEASED, BOARD_CONSUMED, BOARD_EXECUTED];
+
+const _: () = assert!(BOARD_RELEASED == 0 && BOARD_CONSUMED == 8 && BOARD_POSITIONS_END <= BOARD_HEAD_END);
 
 /// What is being sent.
 struct Sender {
@@ -150,6 +156,8 @@ pub(super) struct RdmaLink {
     /// Chains of a client posted whose completion was not seen yet.
     chains_under_way: AtomicU64,
     released_sent: AtomicU64,
+    /// Server: position consumed that the client was told.
+    consumed_sent: AtomicU64,
     /// Release is to be told though it may be known: the link continues another.
     release_again: AtomicBool,
     slots_dirty: AtomicU64,
@@ -275,6 +283,7 @@ impl RdmaLink {
             sent: CachePadded::new(AtomicU64::new(start.peer_received)),
             chains_under_way: AtomicU64::new(0),
             released_sent: AtomicU64::new(0),
+            consumed_sent: AtomicU64::new(0),
             release_again: AtomicBool::new(false),
             slots_dirty: AtomicU64::new(0),
             board_dirty: AtomicU32::new(0),
@@ -493,10 +502,16 @@ impl RdmaLink {
         sender.ring_posted < sender.scanner.head()
             || is_committed(&self.outgoing, self.outgoing_key, sender.scanner.head())
             || if self.server {
-                self.slots_dirty.load(Ordering::Relaxed) != 0 || self.board_dirty.load(Ordering::Relaxed) != 0
+                self.slots_dirty.load(Ordering::Relaxed) != 0 || self.has_board_news()
             } else {
                 self.release_is_due() || self.release_again.load(Ordering::Relaxed)
             }
+    }
+
+    /// Server: words of the board changed.
+    #[inline]
+    fn has_board_news(&self) -> bool {
+        self.board_dirty.load(Ordering::Relaxed) != 0 || self.consumed_is_news()
     }
 
     fn put_credits(&self, chain: &mut Chain) {
@@ -526,11 +541,25 @@ impl RdmaLink {
         if dirty & DIRTY_WORDS != 0 {
             chain.put(BOARD_WORDS_AT, ERROR_LOG_AT - BOARD_WORDS_AT);
         }
-        if dirty != 0 {
-            // At least what is sent in the head: it may grow meanwhile.
-            self.released_sent.store(self.released_here(), Ordering::Relaxed);
-            chain.put(0, BOARD_HEAD_END);
-        }
+        let end = if dirty & !DIRTY_POSITIONS != 0 {
+            BOARD_HEAD_END
+        } else if (dirty != 0 || self.consumed_is_news()) && self.slots_dirty.load(Ordering::Relaxed) == 0 {
+            BOARD_POSITIONS_END
+        } else {
+            // Answers take the positions along.
+            return;
+        };
+        // At least what is sent: they may grow meanwhile.
+        self.released_sent.store(self.released_here(), Ordering::Relaxed);
+        self.consumed_sent
+            .store(self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed), Ordering::Relaxed);
+        chain.put(0, end);
+    }
+
+    /// Server: the client was not told how far its records are consumed.
+    #[inline]
+    fn consumed_is_news(&self) -> bool {
+        self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed) != self.consumed_sent.load(Ordering::Relaxed)
     }
 
     /// Answers, as many as `credits` and the chain allow, room for the ring kept; false if some are left.
@@ -545,7 +574,13 @@ impl RdmaLink {
             let len = ((status_len >> 32) as usize).min(REPLY_INLINE_MAX);
             // The position that the waiter looks at is written by its own end, when all of the answer is there.
             self.peer.store_u64(at + REPLY_LANDED, position, Ordering::Relaxed);
-            let until = if len == 0 { REPLY_LANDED + 8 } else { REPLY_HEADER + len };
+            let positions = POSITIONS.map(|word| self.peer.load_u64(word, Ordering::Acquire));
+            for (index, position) in positions.into_iter().enumerate() {
+                self.peer.store_u64(at + REPLY_POSITIONS + index * 8, position, Ordering::Relaxed);
+            }
+            self.released_sent.fetch_max(positions[0], Ordering::Relaxed);
+            self.consumed_sent.fetch_max(positions[1], Ordering::Relaxed);
+            let until = if len == 0 { REPLY_POSITIONS + 24 } else { REPLY_HEADER + len };
             chain.put(at + REPLY_STATUS_LEN, until - REPLY_STATUS_LEN);
             chain.tell(Immediate::Slot(slot));
         }
@@ -720,6 +755,10 @@ impl RdmaLink {
             }
             (Ok(Immediate::Slot(slot)), false) => {
                 let at = reply_slot_at(slot.into());
+                for (index, word) in POSITIONS.into_iter().enumerate() {
+                    let position = self.own.load_u64(at + REPLY_POSITIONS + index * 8, Ordering::Acquire);
+                    self.own.fetch_max_u64(word, position, Ordering::AcqRel);
+                }
                 let position = self.own.load_u64(at + REPLY_LANDED, Ordering::Acquire);
                 // Release: the answer before its position. [SYNC reply]
                 self.own.store_u64(at + REPLY_POSITION, position, Ordering::Release);
@@ -849,6 +888,7 @@ impl Link for RdmaLink {
                 return self.kick();
             }
             Area::Board => DIRTY_HEAD,
+            Area::Executed => DIRTY_POSITIONS,
             Area::Words => DIRTY_WORDS,
             Area::ErrorLog => DIRTY_LOG,
         };
@@ -862,7 +902,7 @@ impl Link for RdmaLink {
     }
 
     fn flush(&self) {
-        if self.server && self.board_dirty.load(Ordering::Relaxed) != 0 || self.has_urgent() {
+        if self.server && self.has_board_news() || self.has_urgent() {
             self.kick_if_current();
         }
     }
@@ -870,7 +910,7 @@ impl Link for RdmaLink {
     fn idle(&self) {
         if self.has_urgent() {
             self.kick_if_current();
-        } else if self.board_dirty.load(Ordering::Relaxed) != 0 {
+        } else if self.has_board_news() {
             // Nobody waits for these words: the next answer takes them along, if one comes soon.
             let idle = self.idle_polls.load(Ordering::Relaxed) + 1;
             self.idle_polls.store(idle % BOARD_IDLE_POLLS, Ordering::Relaxed);

@@ -2,8 +2,8 @@
 
 mod suite;
 
-use ringway_link::{ClientLane, LaneConfig, ServerLane, shm, sim, tcp};
-use std::net::{TcpListener, TcpStream};
+use ringway_link::{ClientLane, LaneConfig, LinkKind, ServerLane, rdma, shm, sim, tcp};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 fn shm_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
@@ -28,19 +28,59 @@ fn sim_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
     (client, server)
 }
 
+/// Where RDMA is tested: address of the server's device and, where it is another, of the client's.
+const RDMA_ADDRESSES: &str = "RINGWAY_TEST_RDMA";
+
+fn rdma_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let text = std::env::var(RDMA_ADDRESSES).expect("RINGWAY_TEST_RDMA=SERVER[,CLIENT]");
+    let (server, client) = text.split_once(',').unwrap_or((&text, &text));
+    let listener = TcpListener::bind((server, 0)).expect("listen");
+    let client = connect_from(client, listener.local_addr().expect("address"));
+    let (server, _) = listener.accept().expect("accept");
+    let config = *config;
+    let server = std::thread::spawn(move || rdma::server(server, &config, true));
+    let (client, choice) = rdma::client(client, &config, true).expect("client");
+    let (server, _) = server.join().expect("thread").expect("server");
+    assert_eq!(choice.kind, LinkKind::Rdma, "{choice}");
+    (client, server)
+}
+
+/// A connection from a certain address of this host: it decides which device is used.
+fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).expect("socket");
+    let from: std::net::IpAddr = from.parse().expect("an address");
+    socket.bind(&SocketAddr::new(from, 0).into()).expect("bind");
+    socket.connect(&to.into()).expect("connect");
+    socket.into()
+}
+
 macro_rules! conformance {
-    ($kind:ident, $pair:expr, $($test:ident),+ $(,)?) => {
+    (@test $pair:expr, [], $test:ident) => {
+        #[test]
+        fn $test() {
+            crate::suite::$test(&$pair);
+        }
+    };
+    (@test $pair:expr, [$attribute:meta], $test:ident) => {
+        #[test]
+        #[$attribute]
+        fn $test() {
+            crate::suite::$test(&$pair);
+        }
+    };
+    ($kind:ident, $pair:expr, $attribute:tt, $($test:ident),+ $(,)?) => {
         mod $kind {
-            $(#[test] fn $test() { crate::suite::$test(&$pair); })+
+            $(conformance!(@test $pair, $attribute, $test);)+
         }
     };
 }
 
 macro_rules! every_test {
-    ($kind:ident, $pair:expr) => {
+    ($kind:ident, $pair:expr, $attribute:tt) => {
         conformance!(
             $kind,
             $pair,
+            $attribute,
             records_arrive_in_order_whole_and_once,
             many_threads_call_and_post,
             a_full_ring_times_out_and_recovers,
@@ -61,6 +101,7 @@ macro_rules! every_test {
     };
 }
 
-every_test!(over_shm, crate::shm_pair);
-every_test!(over_tcp, crate::tcp_pair);
-every_test!(over_sim, crate::sim_pair);
+every_test!(over_shm, crate::shm_pair, []);
+every_test!(over_tcp, crate::tcp_pair, []);
+every_test!(over_sim, crate::sim_pair, []);
+every_test!(over_rdma, crate::rdma_pair, [ignore = "needs an RDMA device: ci/vm has one"]);
