@@ -519,6 +519,11 @@ impl<S: State> QueuePair<S> {
         self.send.inner()
     }
 
+    /// For the connection manager, which changes the state by itself.
+    pub(crate) fn receive_mut(&mut self) -> &mut ReceiveQueue {
+        &mut self.receive
+    }
+
     fn context(&self) -> &Context {
         &self.inner().domain.context
     }
