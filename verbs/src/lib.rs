@@ -1,170 +1,152 @@
-//! RDMA: whether this machine can do it, found out at run time.
+//! RDMA for Ringway: a safe layer over libibverbs and librdmacm.
 //!
-//! `libibverbs` is loaded when asked, never linked, so the product runs on machines without it; and where it cannot
-//! be used, [`probe`] says why in words a user can act on. Queue pairs, memory regions and completion queues are not
-//! here yet: no lane runs over RDMA so far, a link choice says so.
+//! Both libraries are loaded at run time (`rdma-mummy-sys`), never linked, so the same binary runs on machines that have
+//! neither; [`probe`] says in words a user can act on why RDMA cannot be used.
+//!
+//! From the outside in:
+//!
+//! * [`Route`] finds device, port and GID by the local address that reaches the peer, [`Context`] is an open device;
+//! * [`ProtectionDomain`] registers memory ([`MemoryRegion`], [`RegistrationCache`]) and makes queue pairs;
+//! * [`CompletionQueue`] is polled in batches (`cq/poll.rs`) or slept on;
+//! * [`QueuePair`] is a reliable connection, in one of four states that are types: a queue pair that is not
+//!   [`ReadyToSend`] has nothing to post with. [`SendQueue::batch`] chains work requests (`qp/post.rs`);
+//! * [`connection`] brings two queue pairs together, by an [`Endpoint`] sent over any channel or by `rdma_cm`.
+//!
+//! Every object owns what keeps it alive: a region its protection domain and its memory, a queue pair its domain and
+//! completion queues. So there is no order in which they would have to be dropped.
+//!
+//! # What the types promise
+//!
+//! Posting before the queue pair is ready does not compile:
+//!
+//! ```compile_fail,E0599
+//! # use ringway_verbs::*;
+//! fn early(mut qp: QueuePair<ReadyToReceive>) {
+//!     qp.send_queue().batch();
+//! }
+//! ```
+//!
+//! ```
+//! # use ringway_verbs::*;
+//! fn ready(mut qp: QueuePair<ReadyToSend>) {
+//!     qp.send_queue().batch();
+//! }
+//! ```
+//!
+//! Nor do receives before it is initialised:
+//!
+//! ```compile_fail,E0599
+//! # use ringway_verbs::*;
+//! fn early(mut qp: QueuePair<Reset>) {
+//!     qp.receive_queue().post_empty(1, 0);
+//! }
+//! ```
+//!
+//! States are not skipped, and a queue pair is connected once:
+//!
+//! ```compile_fail,E0599
+//! # use ringway_verbs::*;
+//! fn skip(qp: QueuePair<Initialised>) {
+//!     qp.ready_to_send();
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use ringway_verbs::*;
+//! fn twice(qp: QueuePair<Initialised>, peer: &Endpoint) {
+//!     let _first = qp.connect(peer, &ConnectOptions::default());
+//!     let _second = qp.connect(peer, &ConnectOptions::default());
+//! }
+//! ```
+//!
+//! Two posters on one queue pair do not compile, on one thread or on two:
+//!
+//! ```compile_fail,E0499
+//! # use ringway_verbs::*;
+//! fn two(mut qp: QueuePair<ReadyToSend>) {
+//!     let first = qp.send_queue().batch();
+//!     let second = qp.send_queue().batch();
+//!     let _ = first.post();
+//!     let _ = second.post();
+//! }
+//! ```
+//!
+//! ```compile_fail,E0499
+//! # use ringway_verbs::*;
+//! fn two(mut qp: QueuePair<ReadyToSend>) {
+//!     std::thread::scope(|scope| {
+//!         scope.spawn(|| qp.send_queue().batch().post());
+//!         scope.spawn(|| qp.send_queue().batch().post());
+//!     });
+//! }
+//! ```
+//!
+//! A slice of a region cannot outlive the region, nor a region in use its protection domain:
+//!
+//! ```compile_fail,E0505
+//! # use ringway_verbs::*;
+//! fn after(region: MemoryRegion, qp: &mut QueuePair<ReadyToSend>, to: RemoteSlice) {
+//!     let slice = region.slice(0..8).unwrap();
+//!     drop(region);
+//!     let _ = qp.send_queue().batch().write(slice, to, Options::new());
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use ringway_verbs::*;
+//! fn after(domain: ProtectionDomain, memory: HostMemory) {
+//!     let _ = domain.close();
+//!     let _ = domain.register(memory, Access::LOCAL_WRITE);
+//! }
+//! ```
+//!
+//! Inline data must live until it is posted:
+//!
+//! ```compile_fail,E0597
+//! # use ringway_verbs::*;
+//! fn gone(qp: &mut QueuePair<ReadyToSend>, to: RemoteSlice) {
+//!     let mut batch = qp.send_queue().batch();
+//!     {
+//!         let bytes = [1u8; 8];
+//!         let _ = batch.write(Local::Inline(&bytes), to, Options::new());
+//!     }
+//!     let _ = batch.post();
+//! }
+//! ```
 
-use libloading::{Library, Symbol};
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::path::Path;
+mod availability;
+mod cache;
+pub mod connection;
+pub mod cq;
+mod device;
+mod error;
+mod events;
+mod gid;
+mod memory;
+mod mr;
+mod pd;
+pub mod qp;
+mod srq;
+mod sys;
 
-/// Names under which distributions install the library.
-const LIBRARY_NAMES: [&str; 2] = ["libibverbs.so.1", "libibverbs.so"];
-/// Where the kernel shows its verbs devices.
-const SYSFS_DEVICES: &str = "/sys/class/infiniband_verbs";
-/// More devices than this are not looked at.
-const DEVICES_MAX: c_int = 256;
-
-/// A verbs device that can be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// As the system calls it, `mlx5_0` or `rxe0`.
-    pub name: String,
-    /// Node GUID in network byte order, as `ibv_get_device_guid` gives it.
-    pub guid: u64,
-}
-
-/// Why there is no RDMA on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WhyNot {
-    /// The library is not there.
-    #[error("libibverbs is not installed")]
-    NoLibrary,
-    /// The library is there but lacks a function.
-    #[error("libibverbs lacks {0}")]
-    OldLibrary(&'static str),
-    /// The kernel has no RDMA subsystem, or its modules are not loaded.
-    #[error("the kernel has no RDMA support (ib_uverbs is not loaded)")]
-    NoKernelSupport,
-    /// Library and kernel are there, a device is not.
-    #[error("there is no RDMA device")]
-    NoDevice,
-    /// Devices exist, but this process may not open them.
-    #[error("RDMA devices cannot be opened: {0}")]
-    NotPermitted(String),
-    /// The library reported an error.
-    #[error("listing RDMA devices failed: {0}")]
-    Failed(String),
-}
-
-/// The RDMA devices of this machine.
-///
-/// `ibv_get_device_list(3)`: allocates an array that ends with a null pointer, freed by `ibv_free_device_list(3)`.
-/// Errors: the reason why there are none.
-pub fn probe() -> Result<Vec<DeviceInfo>, WhyNot> {
-    let library = load().ok_or(WhyNot::NoLibrary)?;
-    if !Path::new(SYSFS_DEVICES).exists() {
-        return Err(WhyNot::NoKernelSupport);
-    }
-    let devices = list(&library)?;
-    if devices.is_empty() {
-        return Err(WhyNot::NoDevice);
-    }
-    openable(devices)
-}
-
-fn load() -> Option<Library> {
-    // SAFETY: libibverbs has an initialiser that registers providers and has no requirement on its caller.
-    LIBRARY_NAMES
-        .iter()
-        .find_map(|name| unsafe { Library::new(name) }.ok())
-}
-
-fn list(library: &Library) -> Result<Vec<DeviceInfo>, WhyNot> {
-    type Device = *mut c_void;
-    type GetList = unsafe extern "C" fn(*mut c_int) -> *mut Device;
-    type FreeList = unsafe extern "C" fn(*mut Device);
-    type GetName = unsafe extern "C" fn(Device) -> *const c_char;
-    type GetGuid = unsafe extern "C" fn(Device) -> u64;
-    fn get<'a, T>(library: &'a Library, name: &'static str) -> Result<Symbol<'a, T>, WhyNot> {
-        // SAFETY: the types above are the prototypes of verbs.h.
-        unsafe { library.get(name.as_bytes()) }.map_err(|_| WhyNot::OldLibrary(name))
-    }
-    let get_list: Symbol<GetList> = get(library, "ibv_get_device_list")?;
-    let free_list: Symbol<FreeList> = get(library, "ibv_free_device_list")?;
-    let get_name: Symbol<GetName> = get(library, "ibv_get_device_name")?;
-    let get_guid: Symbol<GetGuid> = get(library, "ibv_get_device_guid")?;
-
-    let mut count = 0;
-    // SAFETY: an out parameter, and the array it tells the length of; each device is valid until the list is freed.
-    unsafe {
-        let devices = get_list(&raw mut count);
-        if devices.is_null() {
-            let error = std::io::Error::last_os_error();
-            return Err(match error.raw_os_error() {
-                Some(38) => WhyNot::NoKernelSupport, // ENOSYS: "No kernel support for RDMA"
-                Some(1 | 13) => WhyNot::NotPermitted(error.to_string()),
-                _ => WhyNot::Failed(error.to_string()),
-            });
-        }
-        let mut found = Vec::new();
-        for i in 0..count.clamp(0, DEVICES_MAX) {
-            let device = *devices.add(i as usize);
-            if device.is_null() {
-                break;
-            }
-            let name = get_name(device);
-            if !name.is_null() {
-                let name = CStr::from_ptr(name).to_string_lossy().into_owned();
-                found.push(DeviceInfo {
-                    name,
-                    guid: get_guid(device),
-                });
-            }
-        }
-        free_list(devices);
-        Ok(found)
-    }
-}
-
-/// Whether the device files may be opened by this process.
-fn openable(devices: Vec<DeviceInfo>) -> Result<Vec<DeviceInfo>, WhyNot> {
-    let mut refused = None;
-    let Ok(entries) = std::fs::read_dir("/dev/infiniband") else {
-        return Err(WhyNot::NotPermitted(
-            "/dev/infiniband is not there (not passed into this container?)".into(),
-        ));
-    };
-    for entry in entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("uverbs"))
-    {
-        match std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open(entry.path())
-        {
-            Ok(_) => return Ok(devices),
-            Err(error) => refused = Some(format!("{}: {error}", entry.path().display())),
-        }
-    }
-    Err(WhyNot::NotPermitted(
-        refused.unwrap_or_else(|| "no uverbs device file".into()),
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whatever the machine has, the answer must agree with what can be seen without the library.
-    #[test]
-    fn the_answer_agrees_with_the_system() {
-        let shown = std::fs::read_dir(SYSFS_DEVICES).map(|entries| {
-            entries
-                .flatten()
-                .filter(|entry| entry.file_name().to_string_lossy().starts_with("uverbs"))
-                .count()
-        });
-        match probe() {
-            Ok(devices) => {
-                assert!(shown.is_ok_and(|shown| shown >= devices.len()) && !devices.is_empty());
-                assert!(devices.iter().all(|device| !device.name.is_empty()));
-            }
-            Err(WhyNot::NoLibrary) => assert!(load().is_none()),
-            Err(WhyNot::NoKernelSupport) => assert!(shown.is_err()),
-            Err(WhyNot::NoDevice) => assert!(shown.is_ok()),
-            Err(other) => assert!(!other.to_string().is_empty()),
-        }
-    }
-}
+pub use availability::{WhyNot, locked_memory_limit, probe};
+pub use cache::{CacheLimits, Invalidated, RegistrationCache};
+pub use connection::exchange::{ENDPOINT_BYTES, Endpoint, EndpointError};
+pub use cq::{
+    Completion, CompletionChannel, CompletionError, CompletionQueue, Completions, Opcode, Queue, Status, Work,
+};
+pub use device::{Context, DeviceInfo, DeviceLimits, LinkLayer, Mtu, PortInfo, PortState, Route};
+pub use error::{Error, Result};
+pub use events::{AsyncEvent, AsyncEvents, Element};
+pub use gid::{Gid, GidEntry, GidKind};
+pub use memory::{HostMemory, Memory};
+pub use mr::{
+    Access, LocalSlice, MemoryRegion, REMOTE_REGION_BYTES, RemoteRegion, RemoteSlice,
+};
+pub use pd::ProtectionDomain;
+pub use qp::post::{Batch, Local, Options, PostError, ReceiveBatch, ReceiveQueue, SendQueue};
+pub use qp::transitions::{Attribute, QpState, TransitionError, TransitionFault};
+pub use qp::{
+    ConnectOptions, Initialised, QueuePair, QueuePairOptions, ReadyToReceive, ReadyToSend, Reset,
+};
+pub use srq::SharedReceiveQueue;
