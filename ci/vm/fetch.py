@@ -6,14 +6,16 @@ host's lists, and resolves whole closures: QEMU comes with its own C library. Th
 The cache is RINGWAY_VM_CACHE, else ringway/vm in XDG_CACHE_HOME or ~/.cache. Each set of package versions has a folder there:
 
     qemu/                 QEMU's closure
-    kernel-6.1/vmlinuz    the kernel and, in load order, the few modules that are needed (modules.json)
-    kernel-6.1/modules/
+    kernel-6.1/vmlinux    the kernel, uncompressed (decompressing it under emulation takes seconds of every boot)
+    kernel-6.1/modules/   the few modules that are needed, with their load order in modules.json
     rdma/                 a layer over the guest's root: rdma-core's libraries and tools, perftest
     tools/                a layer below it: what the host may lack (ip, tc, libnl, strace)
     busybox               static
 """
 
+import concurrent.futures
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -21,12 +23,13 @@ import lzma
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-FORMAT = 1  # of the folder; another number makes every cache anew
+FORMAT = 2  # of the folder; another number makes every cache anew
 
 KERNELS = {
     "6.1": ("linux-image-amd64", "linux-image-6.1-amd64"),
@@ -187,10 +190,11 @@ class Apt:
 def extract(debs, folder):
     """Unpacks packages one over the other, without documents."""
     folder.mkdir(parents=True, exist_ok=True)
-    for deb in debs:
-        result = subprocess.run(["dpkg-deb", "-x", deb, folder], capture_output=True, text=True)
-        if result.returncode != 0:
-            raise VmError(f"dpkg-deb -x {deb.name}: {result.stderr.strip()[-300:]}")
+    unpack = lambda deb: subprocess.run(["dpkg-deb", "-x", deb, folder], capture_output=True, text=True)  # noqa: E731
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for deb, result in zip(debs, pool.map(unpack, debs)):
+            if result.returncode != 0:
+                raise VmError(f"dpkg-deb -x {deb.name}: {result.stderr.strip()[-300:]}")
     for name in LEAVE_OUT:
         shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -214,11 +218,32 @@ def name_of(deb):
     return deb.name.split("_")[0]
 
 
+def uncompressed(image):
+    """The ELF file in a bzImage; the image itself if it holds none that can be had (it boots too, only slower)."""
+    if image[0x202:0x206] != b"HdrS":
+        return image
+    start, size = struct.unpack_from("<II", image, 0x248)  # payload_offset, payload_length of the boot protocol
+    start += (image[0x1F1] + 1) * 512
+    payload = image[start:start + size]
+    (whole,) = struct.unpack_from("<I", payload, len(payload) - 4)  # its build appends the size
+    elf = b""
+    if payload.startswith(b"\xfd7zXZ\0"):
+        elf = lzma.LZMADecompressor().decompress(payload)
+    elif payload.startswith(b"\x28\xb5\x2f\xfd") and whole < 1 << 28:
+        with contextlib.suppress(OSError):  # dpkg needs this library too
+            zstd, out = ctypes.CDLL("libzstd.so.1"), ctypes.create_string_buffer(whole)
+            zstd.ZSTD_decompress.restype = ctypes.c_size_t
+            zstd.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+            if zstd.ZSTD_decompress(out, whole, payload, len(payload) - 4) == whole:
+                elf = out.raw
+    return elf if elf.startswith(b"\x7fELF") else image
+
+
 def take_kernel(deb, folder, work):
     """Keeps a kernel package's image and the modules of MODULES with what they depend on."""
     extract([deb], work)
     (folder / "modules").mkdir(parents=True)
-    shutil.copy(next((work / "boot").glob("vmlinuz-*")), folder / "vmlinuz")
+    (folder / "vmlinux").write_bytes(uncompressed(next((work / "boot").glob("vmlinuz-*")).read_bytes()))
     tree = next((work / "lib/modules").iterdir())
     built_in = {Path(line).stem.replace("-", "_") for line in (tree / "modules.builtin").read_text().split()}
     files = {path.name.split(".")[0].replace("-", "_"): path for path in tree.rglob("*.ko*")}
