@@ -27,6 +27,7 @@ need_python() {
 
 need_rust() {
   command -v cc >/dev/null 2>&1 || apt_install gcc libc6-dev
+  need_bindgen
   [ -d "$HOME/.cargo/bin" ] && case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) export PATH="$HOME/.cargo/bin:$PATH" ;; esac
   if ! command -v cargo >/dev/null 2>&1; then
     command -v curl >/dev/null 2>&1 || apt_install curl ca-certificates
@@ -35,6 +36,18 @@ need_rust() {
       || die "Rust could not be installed; see https://rustup.rs"
     export PATH="$HOME/.cargo/bin:$PATH"
   fi
+}
+
+# need_bindgen: what building rdma-mummy-sys takes: cmake, make, and libclang with the headers that belong to it. No RDMA
+# library: that is loaded at run time
+need_bindgen() {
+  command -v cmake >/dev/null 2>&1 && command -v make >/dev/null 2>&1 || apt_install cmake make
+  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G "/usr/lib/llvm-*/lib/libclang*.so*" >/dev/null \
+    && { [ -n "${LIBCLANG_PATH:-}" ] || compgen -G "/usr/lib/llvm-*/lib/clang/*/include/stddef.h" >/dev/null; } && return 0
+  command -v apt-cache >/dev/null 2>&1 || die "please install libclang (no apt-get on this machine), or set LIBCLANG_PATH"
+  local version
+  version=$(apt-cache depends libclang1 2>/dev/null | sed -n 's/.*Depends: libclang1-\([0-9]*\).*/\1/p' | head -1)
+  apt_install "libclang1-${version:-14}" "libclang-common-${version:-14}-dev"
 }
 
 # make_venv FOLDER SIZE FILE [PIP-OPTION...]: a Python environment with the packages of a list, made again when the list changes

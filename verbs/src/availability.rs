@@ -55,6 +55,9 @@ pub enum WhyNot {
         /// What is to be registered, in bytes.
         needed: u64,
     },
+    /// The connection manager is missing, in part.
+    #[error("there is no RDMA connection manager: {0}")]
+    NoConnectionManager(&'static str),
     /// The library reported an error.
     #[error("listing RDMA devices failed: {0}")]
     Failed(String),
@@ -90,6 +93,9 @@ impl WhyNot {
             WhyNot::LockedMemory { .. } => {
                 "raise the limit: `ulimit -l unlimited`, `LimitMEMLOCK=infinity` in a systemd unit, \
                  `--ulimit memlock=-1` for a container"
+            }
+            WhyNot::NoConnectionManager(_) => {
+                "install librdmacm (Debian and Ubuntu: `librdmacm1`) and load the module: `modprobe rdma_ucm`"
             }
             WhyNot::Failed(_) => "look at the kernel's log: `dmesg | grep -iE 'rdma|infiniband|mlx'`",
         }
@@ -287,6 +293,7 @@ mod tests {
                 limit: 8 << 20,
                 needed: 64 << 20,
             },
+            WhyNot::NoConnectionManager("librdmacm is not installed"),
             WhyNot::Failed("?".into()),
         ];
         for (i, reason) in reasons.iter().enumerate() {

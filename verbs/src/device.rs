@@ -86,6 +86,8 @@ pub(crate) fn list() -> Result<Vec<DeviceInfo>, WhyNot> {
 }
 
 /// An open device. Cheap to clone; closed when the last object made from it is gone.
+///
+/// A child made by `fork(2)` must not use what its parent made from it; dropping it there does nothing.
 #[derive(Clone)]
 pub struct Context(pub(crate) Arc<ContextInner>);
 
@@ -93,6 +95,8 @@ pub(crate) struct ContextInner {
     pub(crate) raw: *mut ffi::ibv_context,
     name: String,
     limits: DeviceLimits,
+    /// The process that opened it.
+    process: u32,
     /// Whether an [`AsyncEvents`] exists.
     pub(crate) events_taken: AtomicBool,
 }
@@ -104,8 +108,10 @@ unsafe impl Sync for ContextInner {}
 
 impl Drop for ContextInner {
     fn drop(&mut self) {
-        // SAFETY: opened in `open`; every object made from it holds this value, so none is left.
-        unsafe { ffi::ibv_close_device(self.raw) };
+        if self.process == std::process::id() {
+            // SAFETY: opened in `open`; every object made from it holds this value, so none is left.
+            unsafe { ffi::ibv_close_device(self.raw) };
+        }
     }
 }
 
@@ -278,6 +284,7 @@ impl Context {
             raw,
             name,
             limits: DeviceLimits::NONE,
+            process: std::process::id(),
             events_taken: AtomicBool::new(false),
         };
         inner.limits = DeviceLimits::query(raw)?;
@@ -292,6 +299,12 @@ impl Context {
     /// What it can do.
     pub fn limits(&self) -> &DeviceLimits {
         &self.0.limits
+    }
+
+    /// Whether this process opened it. A child made by `fork(2)` inherits the descriptor, and what it destroyed would be
+    /// gone for its parent; so there, dropping does nothing but forget.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.0.process == std::process::id()
     }
 
     pub(crate) fn raw(&self) -> *mut ffi::ibv_context {

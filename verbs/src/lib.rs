@@ -133,7 +133,7 @@ pub use availability::{WhyNot, locked_memory_limit, probe};
 pub use cache::{CacheLimits, Invalidated, RegistrationCache};
 pub use connection::exchange::{ENDPOINT_BYTES, Endpoint, EndpointError};
 pub use cq::{
-    Completion, CompletionError, CompletionQueue, Completions, Opcode, Queue, Status, Work,
+    Completion, CompletionChannel, CompletionError, CompletionQueue, Completions, Opcode, Queue, Status, Work,
 };
 pub use device::{Context, DeviceInfo, DeviceLimits, LinkLayer, Mtu, PortInfo, PortState, Route};
 pub use error::{Error, Result};

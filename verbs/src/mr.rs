@@ -279,6 +279,9 @@ impl MemoryRegion {
 
 impl Drop for MemoryRegion {
     fn drop(&mut self) {
+        if !self.domain.context.is_ours() {
+            return;
+        }
         // SAFETY: registered by us and not deregistered before. The device does not touch the memory afterwards;
         // requests still under way end with an error.
         let failed = unsafe { ffi::ibv_dereg_mr(self.raw) } != 0;

@@ -24,8 +24,10 @@ unsafe impl Sync for PdInner {}
 
 impl Drop for PdInner {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new`; regions and queue pairs hold this value, so none is left.
-        unsafe { ffi::ibv_dealloc_pd(self.raw) };
+        if self.context.is_ours() {
+            // SAFETY: allocated in `new`; regions and queue pairs hold this value, so none is left.
+            unsafe { ffi::ibv_dealloc_pd(self.raw) };
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(crate) struct SrqInner {
     raw: *mut ffi::ibv_srq,
-    _domain: Arc<PdInner>,
+    domain: Arc<PdInner>,
 }
 
 // SAFETY: verbs are thread-safe; the pointer is valid until drop.
@@ -20,8 +20,10 @@ unsafe impl Sync for SrqInner {}
 
 impl Drop for SrqInner {
     fn drop(&mut self) {
-        // SAFETY: made in `new`; queue pairs hold this value, so none is left.
-        unsafe { ffi::ibv_destroy_srq(self.raw) };
+        if self.domain.context.is_ours() {
+            // SAFETY: made in `new`; queue pairs hold this value, so none is left.
+            unsafe { ffi::ibv_destroy_srq(self.raw) };
+        }
     }
 }
 
@@ -74,7 +76,7 @@ impl SharedReceiveQueue {
             room: ReceiveRoom::new(depth, segments),
             inner: Arc::new(SrqInner {
                 raw: not_null("ibv_create_srq", raw)?,
-                _domain: domain.0.clone(),
+                domain: domain.0.clone(),
             }),
         })
     }

@@ -1,20 +1,18 @@
 //! Completion queues: what has been done, and how to sleep until something is.
 
+mod channel;
 pub(crate) mod poll;
 
+pub use channel::CompletionChannel;
 pub use poll::Completions;
 
-use crate::sys::{not_null, set_nonblocking, wait_readable, zero};
+use crate::sys::{not_null, zero};
 use crate::{Context, Error, Result};
 use rdma_mummy_sys as ffi;
 use std::fmt;
-use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// Events are acknowledged in batches of this size, since acknowledging takes a lock.
-const ACKNOWLEDGE_BATCH: u32 = 64;
 
 /// A completion queue. Cheap to clone; destroyed when the last queue pair and handle are gone.
 ///
@@ -25,34 +23,24 @@ pub struct CompletionQueue(pub(crate) Arc<CqInner>);
 
 pub(crate) struct CqInner {
     pub(crate) raw: *mut ffi::ibv_cq,
-    /// Null if the queue has no events.
-    channel: *mut ffi::ibv_comp_channel,
     depth: u32,
     /// Entries promised to queue pairs.
     reserved: AtomicU32,
-    /// Events taken from the channel and not acknowledged yet.
-    unacknowledged: AtomicU32,
     context: Context,
+    /// None if the queue has no events. Dropped after the queue.
+    channel: Option<CompletionChannel>,
 }
 
-// SAFETY: verbs are thread-safe; the pointers are valid until drop.
+// SAFETY: verbs are thread-safe; the pointer is valid until drop.
 unsafe impl Send for CqInner {}
 // SAFETY: as above.
 unsafe impl Sync for CqInner {}
 
 impl Drop for CqInner {
     fn drop(&mut self) {
-        // SAFETY: made in `new`; queue pairs hold this value, so none is left. Destroying waits for events that are
-        // not acknowledged, and nobody else can have one now.
-        unsafe {
-            let events = *self.unacknowledged.get_mut();
-            if events > 0 {
-                ffi::ibv_ack_cq_events(self.raw, events);
-            }
-            ffi::ibv_destroy_cq(self.raw);
-            if !self.channel.is_null() {
-                ffi::ibv_destroy_comp_channel(self.channel);
-            }
+        if self.context.is_ours() {
+            // SAFETY: made in `new`; queue pairs hold this value, so none is left.
+            unsafe { ffi::ibv_destroy_cq(self.raw) };
         }
     }
 }
@@ -60,18 +48,22 @@ impl Drop for CqInner {
 impl Context {
     /// A completion queue of `depth` entries that is only polled. `ibv_create_cq(3)`.
     pub fn completion_queue(&self, depth: u32) -> Result<CompletionQueue> {
-        CompletionQueue::new(self, depth, false, 0)
+        CompletionQueue::new(self, depth, None, 0)
     }
 
-    /// A completion queue of `depth` entries that can also be slept on. Its events come by the interrupt of completion
-    /// vector `vector`, counted modulo what the device has. `ibv_create_comp_channel(3)`.
+    /// A completion queue of `depth` entries that can also be slept on, with a channel of its own.
     pub fn completion_queue_with_events(&self, depth: u32, vector: u32) -> Result<CompletionQueue> {
-        CompletionQueue::new(self, depth, true, vector)
+        self.completion_queue_on(&self.completion_channel()?, depth, vector)
     }
 }
 
 impl CompletionQueue {
-    fn new(context: &Context, depth: u32, events: bool, vector: u32) -> Result<CompletionQueue> {
+    pub(crate) fn new(
+        context: &Context,
+        depth: u32,
+        channel: Option<&CompletionChannel>,
+        vector: u32,
+    ) -> Result<CompletionQueue> {
         let max = context.limits().completions_max;
         let entries = match i32::try_from(depth) {
             Ok(entries) if entries > 0 && depth <= max => entries,
@@ -83,48 +75,24 @@ impl CompletionQueue {
                 });
             }
         };
-        let mut channel = std::ptr::null_mut();
-        let mut number = 0;
-        if events {
-            // SAFETY: an open device.
-            let made = unsafe { ffi::ibv_create_comp_channel(context.raw()) };
-            channel = not_null("ibv_create_comp_channel", made)?;
-            // SAFETY: an open device.
-            let vectors = unsafe { (*context.raw()).num_comp_vectors }.max(1);
-            number = (vector % vectors.unsigned_abs()).cast_signed();
-        }
         // SAFETY: an open device, and a channel of it or none.
         let raw = unsafe {
+            let vectors = (*context.raw()).num_comp_vectors.max(1);
             ffi::ibv_create_cq(
                 context.raw(),
                 entries,
                 std::ptr::null_mut(),
-                channel,
-                number,
+                channel.map_or(std::ptr::null_mut(), |channel| channel.0.raw),
+                (vector % vectors.unsigned_abs()).cast_signed(),
             )
         };
-        let raw = match not_null("ibv_create_cq", raw) {
-            Ok(raw) => raw,
-            Err(error) => {
-                if !channel.is_null() {
-                    // SAFETY: just made, used by nothing.
-                    unsafe { ffi::ibv_destroy_comp_channel(channel) };
-                }
-                return Err(error);
-            }
-        };
-        let queue = CompletionQueue(Arc::new(CqInner {
-            raw,
-            channel,
+        Ok(CompletionQueue(Arc::new(CqInner {
+            raw: not_null("ibv_create_cq", raw)?,
             depth,
             reserved: AtomicU32::new(0),
-            unacknowledged: AtomicU32::new(0),
             context: context.clone(),
-        }));
-        if let Some(fd) = queue.fd() {
-            set_nonblocking(fd)?;
-        }
-        Ok(queue)
+            channel: channel.cloned(),
+        })))
     }
 
     /// Entries, as asked for.
@@ -180,48 +148,9 @@ impl CompletionQueue {
         zero("ibv_req_notify_cq", result)
     }
 
-    /// Sleeps until an event comes, and takes all events that are there. False if `timeout` passed first.
-    /// Errors: the queue was made without events.
-    pub fn wait(&self, timeout: Duration) -> Result<bool> {
-        let fd = self
-            .fd()
-            .ok_or(Error::Misuse("waiting on a completion queue without events"))?;
-        if !wait_readable(fd, timeout)? {
-            return Ok(false);
-        }
-        self.take_events()
-    }
-
-    /// Takes the events that are there, for those who wait for the descriptor themselves. True if there was any.
-    pub fn take_events(&self) -> Result<bool> {
-        if self.0.channel.is_null() {
-            return Ok(false);
-        }
-        let mut any = false;
-        loop {
-            let mut queue = std::ptr::null_mut();
-            let mut context = std::ptr::null_mut();
-            // SAFETY: a live channel, whose descriptor does not block; out parameters. This queue is the only one of
-            // the channel.
-            let result = unsafe {
-                ffi::ibv_get_cq_event(self.0.channel, &raw mut queue, &raw mut context)
-            };
-            if result == 0 {
-                any = true;
-                let events = self.0.unacknowledged.fetch_add(1, Ordering::Relaxed) + 1;
-                if events >= ACKNOWLEDGE_BATCH {
-                    let events = self.0.unacknowledged.swap(0, Ordering::Relaxed);
-                    // SAFETY: a live queue, and as many events as were taken and not acknowledged.
-                    unsafe { ffi::ibv_ack_cq_events(self.0.raw, events) };
-                }
-                continue;
-            }
-            return match crate::sys::last_errno() {
-                libc::EAGAIN => Ok(any),
-                libc::EINTR => continue,
-                errno => Err(Error::system("ibv_get_cq_event", errno)),
-            };
-        }
+    /// Where its events come; None for a queue without events.
+    pub fn channel(&self) -> Option<&CompletionChannel> {
+        self.0.channel.as_ref()
     }
 
     /// Polls; if nothing is there, arms the queue, polls again, and sleeps for at most `timeout`. An empty result means
@@ -233,26 +162,15 @@ impl CompletionQueue {
     ) -> Result<&'b [Completion]> {
         let mut count = self.poll_count(into)?;
         if count == 0 {
+            let channel = self.channel();
+            let channel = channel.ok_or(Error::Misuse("waiting on a completion queue without events"))?;
             self.arm(false)?;
             count = self.poll_count(into)?;
-        }
-        if count == 0 && self.wait(timeout)? {
-            count = self.poll_count(into)?;
+            if count == 0 && channel.wait(timeout)? {
+                count = self.poll_count(into)?;
+            }
         }
         Ok(into.filled(count))
-    }
-
-    /// The channel's descriptor, readable when events are there; None for a queue without events.
-    pub fn fd(&self) -> Option<RawFd> {
-        let channel = self.0.channel;
-        // SAFETY: a live channel.
-        (!channel.is_null()).then(|| unsafe { (*channel).fd })
-    }
-
-    /// The same for `poll(2)` and the like.
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: open as long as the queue, which is borrowed.
-        self.fd().map(|fd| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
     /// Promises `entries` of the queue to a queue pair.

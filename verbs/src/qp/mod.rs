@@ -147,9 +147,11 @@ unsafe impl Sync for QpInner {}
 
 impl Drop for QpInner {
     fn drop(&mut self) {
-        // SAFETY: made in `new`; both queues are gone. Entries of completion queues that are about this queue pair are
-        // removed by the library.
-        unsafe { ffi::ibv_destroy_qp(self.raw) };
+        if self.domain.context.is_ours() {
+            // SAFETY: made in `new`; both queues are gone. Entries of completion queues that are about this queue pair
+            // are removed by the library.
+            unsafe { ffi::ibv_destroy_qp(self.raw) };
+        }
         self.send_completions.release(self.send_reserved);
         self.receive_completions.release(self.receive_reserved);
     }
@@ -515,6 +517,11 @@ impl<S: CanReceive> QueuePair<S> {
 impl<S: State> QueuePair<S> {
     pub(crate) fn inner(&self) -> &Arc<QpInner> {
         self.send.inner()
+    }
+
+    /// For the connection manager, which changes the state by itself.
+    pub(crate) fn receive_mut(&mut self) -> &mut ReceiveQueue {
+        &mut self.receive
     }
 
     fn context(&self) -> &Context {

@@ -294,7 +294,6 @@ pub(crate) fn check(from: QpState, to: QpState, given: &[Attribute]) -> Result<(
 }
 
 /// The attributes of a mask, as `rdma_init_qp_attr(3)` gives it.
-#[cfg(test)]
 pub(crate) fn from_mask(bits: u32) -> Vec<Attribute> {
     let set = ATTRIBUTES.iter().filter(|row| bits & row.1.0 != 0);
     set.map(|row| row.0).collect()

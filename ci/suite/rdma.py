@@ -1,0 +1,198 @@
+"""RDMA, in a virtual machine with Soft-RoCE: with Linux 6.1 and with 6.12, which behaves like hardware where 6.1 is lenient.
+
+Each kernel boots once, with the first of its tests; the jobs of the others run in the same machine.
+"""
+
+import atexit
+import json
+import re
+import subprocess
+
+from ..vm import KERNELS, Machine, VmError
+from ..vm.fetch import bundle
+from .clients import ALL, CLIENTS, summary_of
+from .places import RINGWAY, python
+from .runner import LOGS, ROOT, TARGET, Failed, last_line, require, test
+
+PERFTEST = ROOT / "ci/vm/guest/perftest"
+WAYS = {"lo": ("rxelo", "rxelo", "127.0.0.1"), "veth": ("rxe0", "rxe1", "10.99.0.1")}
+
+
+class Guest:
+    """A machine that boots when it is needed first, and anew if it has ended."""
+
+    def __init__(self, name, **settings):
+        self.name, self.settings, self.machine = name, settings, None
+        atexit.register(self.close)
+
+    def booted(self, t):
+        if self.machine is None:
+            folder = LOGS / f"vm-{self.name}"
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch = TARGET / f"vm-scratch-{self.name}"
+            scratch.mkdir(parents=True, exist_ok=True)
+            try:
+                self.machine = Machine(folder=folder, scratch=scratch, say=t.progress, **self.settings)
+            except VmError as error:
+                raise Failed(str(error)) from None
+            t.say(f"booted Linux {self.machine.ready[1]} in {self.machine.boot_s:.1f} s")
+        return self.machine
+
+    def start(self, t, words, label=None, **options):
+        """Starts a program in it; what comes back is like the runner's Running."""
+        try:
+            return InGuest(self, t, self.booted(t).start(words, label=label, **options))
+        except VmError as error:
+            self.lost()
+            raise Failed(str(error)) from None
+
+    def run(self, t, words, limit_s=60, **options):
+        """Runs a program that must succeed; returns its output."""
+        program = self.start(t, words, **options)
+        code = program.wait(limit_s)
+        require(code == 0, f"{program.label} ended with {code}: {last_line(program.errors()) or last_line(program.output())}")
+        return program.output()
+
+    def lost(self):
+        self.close()
+
+    def close(self):
+        machine, self.machine = self.machine, None
+        if machine:
+            machine.close()
+
+    def end(self, t):
+        """Ends it in order; Failed if it did not, or if the kernel had anything to complain about."""
+        machine, self.machine = self.machine, None
+        require(machine, "the virtual machine has not been running")
+        try:
+            complaints, in_order = machine.complaints(), machine.halt()
+        except VmError as error:
+            raise Failed(str(error)) from None
+        finally:
+            machine.close()
+        require(in_order, "the virtual machine did not end in order")
+        require(not complaints, f"the kernel: {complaints[0] if complaints else ''}")
+        return f"{len(machine.jobs)} jobs, booted in {machine.boot_s:.1f} s"
+
+
+class InGuest:
+    """A program in the virtual machine, for code that expects the runner's Running."""
+
+    def __init__(self, guest, context, job):
+        self.guest, self.context, self.job, self.label = guest, context, job, job.label
+        context.counter += 1
+        self.out_path, self.err_path = job.out_path, job.err_path
+        context.say(f"(in the virtual machine) $ {' '.join(job.words)}   > {job.out_path}")
+        context.running.append(self)
+
+    def output(self):
+        return self.job.output()
+
+    def errors(self):
+        return self.job.errors()
+
+    def wait(self, limit_s=None):
+        left = self.context.left() if limit_s is None else min(limit_s, self.context.left())
+        try:
+            code = self.job.wait(left)
+        except VmError as error:
+            self.guest.lost()
+            raise Failed(str(error)) from None
+        if code is None:
+            raise Failed(f"{self.label} did not end in time ({left:.0f} s)")
+        return code
+
+    def wait_for_text(self, text, limit_s=60):
+        try:
+            found = self.job.wait_for_text(text, min(limit_s, self.context.left()))
+        except VmError as error:
+            self.guest.lost()
+            raise Failed(str(error)) from None
+        if not found:
+            raise Failed(f"{self.label} never said {text!r}: {last_line(self.errors())}")
+
+    def stop(self, _how=None):
+        if self.job.code is None and self.guest.machine is self.job.machine:
+            try:
+                self.job.stop()
+            except VmError:
+                self.guest.lost()
+
+
+class InMachine:
+    """The place "in the virtual machine": `ringway run` with its own server, over tcp or over rdma."""
+
+    def __init__(self, guest, t, link, environment=None):
+        self.guest, self.t, self.link, self.name, self.environment = guest, t, link, link, environment or {}
+
+    def start(self, words, env=None, options=(), label="program"):
+        return self.guest.start(self.t, [RINGWAY, "run", "--driver", "softgpu", "--link", self.link, *options, "--", *words],
+                                env={**self.environment, **(env or {})}, label=label)
+
+
+def unit_test_binary(t, package, name):
+    """The binary of an integration test, built here."""
+    program = t.start(["cargo", "test", "--release", "-p", package, "--test", name, "--no-run", "--message-format=json-render-diagnostics"], label="cargo")
+    code = program.wait()
+    require(code == 0, f"cargo ended with {code}: {last_line(program.errors())}")
+    for line in program.output().splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message.get("target", {}).get("name") == name:
+            return message["executable"]
+    raise Failed(f"cargo named no binary for the test {name} of {package}")
+
+
+@test("virtual machine", 900)
+def fetched(t):
+    try:
+        held = bundle(t.progress)
+    except VmError as error:
+        raise Failed(str(error)) from None
+    kernels = sorted(version for name, version in held.versions.items() if name.startswith("linux-image"))
+    return f"Linux {' and '.join(kernels)}, QEMU {held.versions['qemu-system-x86']}, rdma-core {held.versions['libibverbs1']}"
+
+
+def add(kernel):
+    guest = Guest(kernel, kernel=kernel)
+    title = f"rdma, Linux {kernel}:"
+
+    @test(f"{title} devices", 300)
+    def devices(t):
+        text = guest.run(t, ["ibv_devinfo", "-v"])
+        found = dict(re.findall(r"^hca_id:\s*(\S+)\n(.*?)(?=^hca_id:|\Z)", text, re.M | re.S))
+        require(set(found) == {"rxelo", "rxe0", "rxe1"}, f"devices: {sorted(found)}")
+        for name, about in found.items():
+            require("PORT_ACTIVE" in about, f"the port of {name} is not active")
+            require(re.search(r"active_mtu:\s+4096", about), f"{name}'s path MTU is not 4096")
+            require(re.search(r"GID\[.*::ffff:\d+\.\d+\.\d+\.\d+, RoCE v2", about), f"{name} has no IPv4 GID")
+        return f"booted in {guest.machine.boot_s:.1f} s; {', '.join(sorted(found))}"
+
+    @test(f"{title} perftest", 180)
+    def perftest(t):
+        notes = []
+        for way, ends in WAYS.items():
+            for tool, options in (("ib_write_lat", ("-s", "64", "-n", "500")), ("ib_send_lat", ("-s", "64", "-n", "500")),
+                                  ("ib_write_bw", ("-s", "65536", "-n", "100", "-m", "4096"))):
+                text = guest.run(t, [PERFTEST, *ends, tool, *options], label=tool)
+                row = re.search(r"^ ?(\d+)((?:\s+[\d.]+)+)\s*$", text, re.M)
+                require(row, f"{tool} over {way} printed no result")
+                values = [float(word) for word in row.group(2).split()]
+                typical = values[3] if tool.endswith("lat") else values[2]  # iterations, then min max typical, or peak average
+                require(typical > 0, f"{tool} over {way}: {row.group(0)}")
+                notes.append(f"{tool[3:]} {way} {typical:g} {'us' if tool.endswith('lat') else 'MB/s'}")
+        return ", ".join(notes)
+
+    @test(f"{title} a client over tcp", 300)
+    def client(t):
+        chosen = next(client for client in ALL if client.name == "driver API")
+        summary = summary_of(InMachine(guest, t, "tcp").start(chosen.words(), env=chosen.env, label="driver"))
+        return f"{summary['checks']} checks"
+
+    @test(f"{title} the kernel has no complaints", 90)
+    def end(t):
+        return guest.end(t)
+
+
+for each in KERNELS:
+    add(each)
