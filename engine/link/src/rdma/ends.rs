@@ -3,7 +3,7 @@
 use crate::lane::Windows;
 use ringway_shm_ring::Span;
 use ringway_verbs::{
-    Access, AsyncEvents, CompletionQueue, ConnectOptions, ENDPOINT_BYTES, Endpoint, Initialised, Memory,
+    Access, AsyncEvents, CompletionChannel, CompletionQueue, ConnectOptions, ENDPOINT_BYTES, Endpoint, Initialised, Memory,
     MemoryRegion, QueuePair, QueuePairOptions, REMOTE_REGION_BYTES, ReceiveQueue, RemoteRegion, Route, SendQueue,
 };
 use ringway_wire::control::QueuePairOffer;
@@ -42,6 +42,8 @@ pub(super) struct ReceiveEnd {
 pub(super) struct Ends {
     pub sends: SendEnd,
     pub receives: ReceiveEnd,
+    /// Tells of completions of both queues.
+    pub channel: CompletionChannel,
     pub events: AsyncEvents,
     /// Port of the device, from 1.
     pub port: u8,
@@ -53,6 +55,7 @@ pub(super) struct Ends {
 pub(super) struct Prepared {
     qp: QueuePair<Initialised>,
     endpoint: Endpoint,
+    channel: CompletionChannel,
     send_completions: CompletionQueue,
     receive_completions: CompletionQueue,
     window: MemoryRegion,
@@ -94,8 +97,9 @@ pub(super) fn prepare(local: IpAddr, windows: &Windows) -> Result<Prepared, Stri
         windows.own.store_u64(put_back, 0, Ordering::SeqCst);
         let window = domain.register(Registered(windows.own.clone()), Access::REMOTE_WRITE)?;
         let shadow = domain.register(Registered(windows.peer.clone()), Access::LOCAL_READ)?;
-        let send_completions = context.completion_queue_with_events(SENDS, 0)?;
-        let receive_completions = context.completion_queue_with_events(RECEIVES, 0)?;
+        let channel = context.completion_channel()?;
+        let send_completions = context.completion_queue_on(&channel, SENDS, 0)?;
+        let receive_completions = context.completion_queue_on(&channel, RECEIVES, 0)?;
         let options = QueuePairOptions {
             send_depth: SENDS,
             receive_depth: RECEIVES,
@@ -109,6 +113,7 @@ pub(super) fn prepare(local: IpAddr, windows: &Windows) -> Result<Prepared, Stri
         Ok(Prepared {
             endpoint: qp.endpoint()?,
             qp,
+            channel,
             send_completions,
             receive_completions,
             window,
@@ -150,6 +155,7 @@ impl Prepared {
                 completions: self.receive_completions,
                 _window: self.window,
             },
+            channel: self.channel,
             events: self.events,
             port: self.route.port.number,
             number,

@@ -15,7 +15,7 @@ use crate::tcp::reset_on_close;
 use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
-use ringway_verbs::{AsyncEvent, AsyncEvents, CompletionQueue, Completions, Element, Local, Options};
+use ringway_verbs::{AsyncEvent, AsyncEvents, CompletionChannel, CompletionQueue, Completions, Element, Local, Options};
 use ringway_wire::immediate::{Immediate, lines, lines_between, position};
 use ringway_wire::layout::*;
 use std::io::{self, Write as _};
@@ -112,6 +112,7 @@ struct Receiving {
 struct Beside {
     socket: TcpStream,
     events: AsyncEvents,
+    channel: CompletionChannel,
     sends: CompletionQueue,
     receives: CompletionQueue,
 }
@@ -139,7 +140,7 @@ pub(super) struct RdmaLink {
     port: u8,
     number: u32,
     /// What to watch in poll(2): only by those whom `retire` waits for.
-    watched: [(RawFd, i16); 4],
+    watched: [(RawFd, i16); 3],
     beside: Mutex<Option<Beside>>,
 
     sender: Mutex<Sender>,
@@ -236,18 +237,15 @@ impl RdmaLink {
         if start.peer_received > scanner.head() {
             return Err(LinkError::misbehaved("W17", "a position that was never sent"));
         }
-        let fd = |queue: &CompletionQueue| {
-            queue.fd().ok_or(LinkError::Misuse("a completion queue without events"))
-        };
         let watched = [
             (socket.as_raw_fd(), libc::POLLIN | libc::POLLRDHUP),
-            (fd(&ends.receives.completions)?, libc::POLLIN),
-            (fd(&ends.sends.completions)?, libc::POLLIN),
+            (ends.channel.as_raw_fd(), libc::POLLIN),
             (ends.events.fd(), libc::POLLIN),
         ];
         let beside = Beside {
             socket,
             events: ends.events,
+            channel: ends.channel,
             sends: ends.sends.completions.clone(),
             receives: ends.receives.completions.clone(),
         };
@@ -958,11 +956,10 @@ impl Link for RdmaLink {
         };
         if slept == Slept::Came {
             self.send_armed.store(false, Ordering::SeqCst);
-            if let Some(beside) = &*lock(&self.beside) {
-                let taken = beside.receives.take_events().and_then(|_| beside.sends.take_events());
-                if let Err(error) = taken {
-                    self.broke(error);
-                }
+            if let Some(beside) = &*lock(&self.beside)
+                && let Err(error) = beside.channel.take_events()
+            {
+                self.broke(error);
             }
             self.look_beside();
             if self.sleepers.load(Ordering::SeqCst) > 1 {
