@@ -271,6 +271,8 @@ driver! {
     cuGraphAddChildGraphNode(node: *mut u64, graph: u64, dependencies: *const u64, count: usize, child: u64)
     cuGraphChildGraphNodeGetGraph(node: u64, graph: *mut u64)
     cuGraphExecChildGraphNodeSetParams(exec: u64, node: u64, child: u64)
+    cuGraphConditionalHandleCreate(condition: *mut u64, graph: u64, context: u64, value: u32, flags: u32)
+    cuGraphAddNode(node: *mut u64, graph: u64, dependencies: *const u64, count: usize, params: *mut c_void)
     cuGraphAddEmptyNode(node: *mut u64, graph: u64, dependencies: *const u64, count: usize)
     cuGraphAddEventRecordNode(node: *mut u64, graph: u64, dependencies: *const u64, count: usize, event: u64)
     cuGraphEventRecordNodeGetEvent(node: u64, event: *mut u64)

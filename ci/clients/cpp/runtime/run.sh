@@ -26,12 +26,13 @@ build() { # PROGRAM SOURCE FLAGS...
 programs=("$@")
 if [ ${#programs[@]} = 0 ]; then
   programs=(devices symbols copies streams callbacks occupancy errors cooperative default_stream default_stream_per_thread threads graphs
-    device_printf pools algorithms textures arrays separate separate_ptx)
+    device_printf pools algorithms textures arrays separate separate_ptx conditional)
 fi
 failed=()
 for program in "${programs[@]}"; do
   case "$program" in
     default_stream_per_thread) build "$program" default_stream.cu --default-stream per-thread ;;
+    conditional) build "$program" conditional.cu -rdc=true -gencode=arch=compute_80,code=compute_80 ;;
     # with machine code for another GPU and PTX, as by default, and with PTX only
     separate) build "$program" separate.cu -rdc=true "$here/separate_part.cu" ;;
     separate_ptx) build "$program" separate.cu -rdc=true -gencode=arch=compute_80,code=compute_80 "$here/separate_part.cu" ;;
