@@ -35,6 +35,7 @@ def everywhere(title, words, limit_s=180, places=PLACES, options=(), environment
 everywhere("eight threads keep CUDA's order", ["behaviour/order.py"])
 everywhere("a blocked thread delays nobody", ["behaviour/blocked.py"])
 everywhere("copies of 1 B to 64 MiB", ["behaviour/copies.py"], 300)
+everywhere("copies in batches", ["behaviour/batches.py"])
 everywhere("out of memory, then on", ["behaviour/out_of_memory.py"], environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "512"})
 everywhere("out of memory in a slice", ["behaviour/out_of_memory.py"], places=("shm",), options=["-p", "0.25"],
            environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "1024"})

@@ -33,6 +33,7 @@ ALL = [
     Client("cuda.core", lambda: [python(), CLIENTS / "cuda_core/main.py"]),
     Client("numba-cuda", lambda: [python(), CLIENTS / "numba/main.py"], same_images=False),
     Client("numba-cuda, second part", lambda: [python(), CLIENTS / "numba/more.py"], same_images=False),
+    Client("numba-cuda, linked code", lambda: [python(), CLIENTS / "numba/linked.py"], same_images=False),
     # One kernel adds floats under a lock: the sum depends on the order of blocks.
     Client("Triton", triton_words, {"TRITON_CACHE_DIR": TARGET / "ci-triton"}, device={"RINGWAY_SOFTGPU_DETERMINISTIC": "1"}),
     Client("tinygrad", tinygrad_words, {"DEV": "CUDA:PTX", "CCACHE": "0"}),
@@ -109,10 +110,3 @@ def largest_journal(folder):
 
 for each in ALL:
     add(each)
-
-
-@test("numba-cuda, linked code", 120)
-def linked_code(t):
-    """Directly only: what the software GPU's linker makes of several inputs does not travel through Ringway yet."""
-    program = Direct(t).start([python(), CLIENTS / "numba/linked.py"], label="numba")
-    return f"{summary_of(program)['checks']} checks"

@@ -10,7 +10,8 @@ from .runner import ROOT, TARGET, last_line, require, test
 FOLDER = ROOT / "ci/clients/cpp/runtime"
 PROGRAMS = ["devices", "symbols", "copies", "streams", "callbacks", "occupancy", "errors", "cooperative", "default_stream",
             # the last one: refused in words by a GPU in another machine
-            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms", "textures", "arrays", "managed"]
+            "default_stream_per_thread", "threads", "graphs", "device_printf", "pools", "algorithms", "textures", "arrays", "managed",
+            "separate", "separate_ptx", "conditional"]
 
 
 @functools.cache

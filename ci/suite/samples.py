@@ -20,8 +20,6 @@ FOLDER = ROOT / "ci/clients/cpp/samples"
 OUT = TARGET / "ci-samples"
 # whose kernels header libraries launch, or whose host part is more than kernels: only as built in
 BUILT_IN = ["device_algorithms"]
-# Ringway does not carry copies to arrays yet
-DIRECT_ONLY = ["texture_convolution"]
 SAMPLES = sorted(path.stem for path in FOLDER.glob("*.cu") if path.stem not in BUILT_IN)
 ARCHITECTURES = ["75", "80", "86", "89", "90", "100", "120"]
 OPTIONS = {
@@ -149,7 +147,7 @@ def built_in(t):
 @test("samples, nvcc 13, shm", 600)
 def built_in_shm(t):
     build_programs(t, SAMPLES)
-    return run_all(t, Embedded(t, "shm"), [name for name in SAMPLES if name not in DIRECT_ONLY])
+    return run_all(t, Embedded(t, "shm"), SAMPLES)
 
 
 @test("samples, NVRTC 12", 600)
@@ -162,7 +160,7 @@ def nvrtc_12(t):
 def built_in_tcp(t):
     build_programs(t, SAMPLES)
     with over_tcp(t) as (place, note):
-        return run_all(t, place, [name for name in SAMPLES if name not in DIRECT_ONLY]) + (f"; {note}" if note else "")
+        return run_all(t, place, SAMPLES) + (f"; {note}" if note else "")
 
 
 @test("samples, header libraries", 900, full=True)

@@ -16,6 +16,12 @@ def unit_tests(t):
     t.sh("cargo", "test", "--release", "--workspace", "--no-fail-fast")
 
 
+@test("clippy", 1500)
+def clippy(t):
+    """No warning of the compiler or of clippy, tests and benchmarks among what is looked at."""
+    t.sh("cargo", "clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings")
+
+
 @test("generated files are current", 300)
 def generated(t):
     t.sh("cargo", "run", "--release", "-p", "ringway-api", "--bin", "ringway-api-gen", "--", "--check")

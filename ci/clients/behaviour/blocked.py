@@ -7,7 +7,7 @@ anything that the others need, nobody would ever finish; the host function then 
 
 import sys
 import threading
-from ctypes import c_uint, c_uint64
+from ctypes import byref, c_uint, c_uint64, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,39 @@ def main():
     c.true("the host function was released in time", in_time == [True], str(in_time))
     c.true("the free thread ended first", order[0] == "free", str(order))
     c.equal("the stalled stream went on", device.download(word, 1, np.uint32), np.array([16], np.uint32))
+    many_copies_behind(c, device)
     c.finish()
+
+
+def many_copies_behind(c, device):
+    """A host function is called although more copies to the host are behind it than a server has threads to wait for them, and
+    among them one of another stream that is done."""
+    count = 300
+    first, behind, beside = device.stream(), device.stream(), device.stream()
+    memory = device.upload(np.arange(count, dtype=np.uint32))
+    pinned = c_void_p()
+    call("cuMemHostAlloc", byref(pinned), 4 * (count + 1), 0)
+    got = np.ctypeslib.as_array((c_uint * (count + 1)).from_address(pinned.value))
+    got[:] = 0
+    release, called = threading.Event(), threading.Event()
+    in_time = []
+    stall = HOST_FUNCTION(lambda _: in_time.append(release.wait(LIMIT_S)))
+    tell = HOST_FUNCTION(lambda _: called.set())
+    event = device.event()
+    call("cuLaunchHostFunc", first, stall, None)
+    call("cuLaunchHostFunc", first, tell, None)
+    call("cuEventRecord", event, first)
+    call("cuStreamWaitEvent", behind, event, 0)
+    for k in range(count):
+        call("cuMemcpyDtoHAsync_v2", pinned.value + 4 * k, memory + 4 * k, 4, behind)
+    call("cuMemcpyDtoHAsync_v2", pinned.value + 4 * count, memory + 4 * 7, 4, beside)
+    release.set()
+    c.true("the function before many copies is called", called.wait(LIMIT_S))
+    call("cuStreamSynchronize", beside)
+    call("cuStreamSynchronize", behind)
+    c.equal("the copies behind it", got.copy(), np.append(np.arange(count), 7).astype(np.uint32))
+    c.true("its stream was released in time", in_time == [True], str(in_time))
+    call("cuMemFreeHost", pinned)
 
 
 if __name__ == "__main__":

@@ -380,15 +380,16 @@ fn kernels_in_graphs() {
     let _ctx = Ctx::new(0);
     let f = function(module(), "add");
     let (p, q) = (upload(&[1u32, 2, 3, 4]), alloc(16));
-    let (n, mut add) = (4u32, 10u32);
-    let params = [Host::of(&q), Host::of(&p), Host::of(&n), Host::of(&add)];
+    // The driver reads the parameter where it is, and it changes between.
+    let (n, add) = (4u32, std::cell::Cell::new(10u32));
+    let params = [Host::of(&q), Host::of(&p), Host::of(&n), Host::of(add.as_ptr())];
     let node_params = CUDA_KERNEL_NODE_PARAMS_v1 { func: f, gridDimX: 1, gridDimY: 1, gridDimZ: 1, blockDimX: 32, blockDimY: 1, blockDimZ: 1, sharedMemBytes: 0, kernelParams: In(params.as_ptr()), extra: In::NULL };
     let (mut graph, mut node, mut exec) = (CUgraph(0), CUgraphNode(0), CUgraphExec(0));
     ok!(cuGraphCreate((&mut graph).into(), 0));
     ok!(cuGraphAddKernelNode((&mut node).into(), graph, In::NULL, 0, (&node_params).into()));
     ok!(cuGraphInstantiate_v2((&mut exec).into(), graph, Out::NULL, List::NULL, 0));
     // Parameters were taken when the node was made.
-    add = 1000;
+    add.set(1000);
     ok!(cuGraphLaunch(exec, CUstream(0)));
     assert_eq!(download::<u32>(q, 4), [11, 12, 13, 14]);
     ok!(cuGraphExecKernelNodeSetParams(exec, node, (&node_params).into()));
@@ -401,8 +402,8 @@ fn kernels_in_graphs() {
     let s = stream(1);
     ok!(cuStreamBeginCapture_v2(s, 2));
     assert_eq!(launch(f, 1, 32, 0, s, &params), CUresult::SUCCESS);
-    add = 5;
-    assert_eq!(launch(f, 1, 32, 0, s, &[Host::of(&q), Host::of(&q), Host::of(&n), Host::of(&add)]), CUresult::SUCCESS);
+    add.set(5);
+    assert_eq!(launch(f, 1, 32, 0, s, &[Host::of(&q), Host::of(&q), Host::of(&n), Host::of(add.as_ptr())]), CUresult::SUCCESS);
     ok!(cuStreamEndCapture(s, (&mut graph).into()));
     ok!(cuGraphInstantiateWithFlags((&mut exec).into(), graph, 0));
     ok!(cuGraphLaunch(exec, s));

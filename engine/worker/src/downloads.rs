@@ -35,7 +35,6 @@ struct Staging {
 }
 
 /// One copy under way.
-#[derive(Debug)]
 pub struct Download {
     id: u64,
     context: u64,
@@ -43,8 +42,26 @@ pub struct Download {
     bytes: usize,
     /// Event after each [`STRIDE`] bytes, the last one after all.
     events: Vec<u64>,
-    delivered: Mutex<bool>,
+    /// Where the bytes go.
+    lane: ServerHandle,
+    /// Somebody is sending the bytes, or has.
+    taken: AtomicBool,
+    /// The copy's result, once its bytes are sent.
+    delivered: Mutex<Option<Result<(), CudaError>>>,
     delivery: Condvar,
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Download({}: {} bytes)", self.id, self.bytes)
+    }
+}
+
+impl Download {
+    /// Whether the caller is the one who sends the bytes.
+    fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::AcqRel)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -131,6 +148,7 @@ impl Downloads {
     pub fn begin(
         &self,
         driver: &Driver,
+        lane: &ServerHandle,
         context: u64,
         id: u64,
         bytes: usize,
@@ -168,20 +186,38 @@ impl Downloads {
             staging,
             bytes,
             events,
-            delivered: Mutex::new(false),
+            lane: lane.clone(),
+            taken: AtomicBool::new(false),
+            delivered: Mutex::new(None),
             delivery: Condvar::new(),
         });
         self.state.lock().under_way.push(Arc::clone(&download));
         Ok(download)
     }
 
-    /// Waits for the device and sends the bytes; for a waiter thread. Gives the copy's result.
-    pub fn send(
-        &self,
-        driver: &Driver,
-        lane: &ServerHandle,
-        download: &Arc<Download>,
-    ) -> Result<(), CudaError> {
+    /// Waits for the device and sends the bytes, or waits until somebody else has sent them; for a waiter thread. Gives the copy's
+    /// result.
+    pub fn send(&self, driver: &Driver, download: &Arc<Download>) -> Result<(), CudaError> {
+        if download.take() {
+            self.send_taken(driver, download)
+        } else {
+            self.wait(download).unwrap_or(Err(CudaError::UNKNOWN))
+        }
+    }
+
+    /// Waits until a copy is sent; None if nothing is sent any more.
+    fn wait(&self, download: &Download) -> Option<Result<(), CudaError>> {
+        let mut delivered = download.delivered.lock();
+        while delivered.is_none() && !self.abandoned.load(Ordering::Acquire) {
+            download
+                .delivery
+                .wait_for(&mut delivered, Duration::from_millis(200));
+        }
+        *delivered
+    }
+
+    fn send_taken(&self, driver: &Driver, download: &Arc<Download>) -> Result<(), CudaError> {
+        let lane = &download.lane;
         let mut result = Ok(());
         for (index, event) in download.events.iter().enumerate() {
             if let Err(failed) = driver_call!(driver, cuEventSynchronize(*event)) {
@@ -213,8 +249,9 @@ impl Downloads {
                         )
                         .is_err()
                 {
-                    self.finish(driver, download);
-                    return Err(CudaError::UNKNOWN);
+                    let failed = Err(CudaError::UNKNOWN);
+                    self.finish(driver, download, failed);
+                    return failed;
                 }
             }
         }
@@ -227,7 +264,7 @@ impl Downloads {
             ],
             PATIENCE,
         );
-        self.finish(driver, download);
+        self.finish(driver, download, result);
         result
     }
 
@@ -243,8 +280,11 @@ impl Downloads {
         if download.bytes > limit || download.events.len() != 1 {
             return None;
         }
-        let result = match driver_call!(driver, cuEventQuery(download.events[0])) {
-            Err(CudaError::NOT_READY) => return None,
+        let event = driver_call!(driver, cuEventQuery(download.events[0]));
+        if event == Err(CudaError::NOT_READY) || !download.take() {
+            return None;
+        }
+        let result = match event {
             Err(code) => Err(code),
             Ok(()) => {
                 if flush {
@@ -258,18 +298,15 @@ impl Downloads {
                 .to_vec())
             }
         };
-        self.finish(driver, download);
+        let done = result.as_ref().map(|_| ()).map_err(|&code| code);
+        self.finish(driver, download, done);
         Some(result)
     }
 
-    fn finish(&self, driver: &Driver, download: &Arc<Download>) {
-        let mut delivered = download.delivered.lock();
-        if *delivered {
-            return;
-        }
-        *delivered = true;
+    /// For whoever has taken the download.
+    fn finish(&self, driver: &Driver, download: &Arc<Download>, result: Result<(), CudaError>) {
+        *download.delivered.lock() = Some(result);
         download.delivery.notify_all();
-        drop(delivered);
         self.state
             .lock()
             .under_way
@@ -292,20 +329,20 @@ impl Downloads {
         !self.state.lock().under_way.is_empty()
     }
 
-    /// Waits until every copy that the device has done is sent: after a synchronisation those are all that it covers.
-    /// For a waiter thread.
+    /// Returns once every copy that the device has done is sent: after a synchronisation those are all that it covers. Sends those
+    /// that nobody has begun to send: the thread that would may not come before the caller is done. For a waiter thread.
     pub fn deliver(&self, driver: &Driver) {
         let under_way = self.state.lock().under_way.clone();
         for download in under_way {
-            let mut delivered = download.delivered.lock();
-            let done = download.events.last().is_none_or(|event| {
-                *delivered
+            let is_done = download.events.last().is_none_or(|event| {
+                download.delivered.lock().is_some()
                     || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY)
             });
-            while done && !*delivered && !self.abandoned.load(Ordering::Acquire) {
-                download
-                    .delivery
-                    .wait_for(&mut delivered, Duration::from_millis(200));
+            if is_done && download.take() {
+                // Its own thread takes the result.
+                let _ = self.send_taken(driver, &download);
+            } else if is_done {
+                self.wait(&download);
             }
         }
     }

@@ -238,7 +238,7 @@ fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
                     Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
                     Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
                     Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
-                    Target::Copy(copy) => session.downloads.send(driver, wait.reply.lane(), copy),
+                    Target::Copy(copy) => session.downloads.send(driver, copy),
                 }
             });
             wait.reply.send_synchronised(&session, result, &[]);

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Threads at the most.
+/// Threads at the most, but for those of [`Waiters::run_first`].
 const THREADS_MAX: usize = 256;
 /// An idle thread ends after this time.
 const IDLE: Duration = Duration::from_secs(10);
@@ -67,6 +67,36 @@ impl Waiters {
     }
 }
 
+impl Waiters {
+    /// Runs `job` before all others, on a thread above the bound if need be: those there are may be waiting for just this. Waits for
+    /// its end; the callers' own number is the bound. Gives false where no thread can be had.
+    pub fn run_first(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        let (done, end) = std::sync::mpsc::sync_channel::<()>(1);
+        let mut queue = self.0.queue.lock();
+        if queue.idle > queue.jobs.len() {
+            self.0.more.notify_one();
+        } else {
+            let inner = Arc::clone(&self.0);
+            if std::thread::Builder::new()
+                .name("waiter".into())
+                .spawn(move || inner.work())
+                .is_err()
+            {
+                return false;
+            }
+            queue.threads += 1;
+        }
+        queue.jobs.push_front(Box::new(move || {
+            job();
+            drop(done);
+        }));
+        drop(queue);
+        // Ends with an error when the job has ended, or has panicked.
+        let _ = end.recv();
+        true
+    }
+}
+
 impl Inner {
     fn work(&self) {
         let mut queue = self.queue.lock();
@@ -75,6 +105,10 @@ impl Inner {
                 drop(queue);
                 job();
                 queue = self.queue.lock();
+                if queue.threads > THREADS_MAX {
+                    queue.threads -= 1;
+                    return;
+                }
             }
             queue.idle += 1;
             let waited = self.more.wait_for(&mut queue, IDLE);
@@ -108,5 +142,30 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, (0..20).collect::<Vec<_>>());
         release.send(()).unwrap();
+    }
+
+    #[test]
+    fn the_first_job_needs_none_of_the_blocked_threads() {
+        let waiters = Waiters::default();
+        let (release, blocked) = channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let (done, result) = channel();
+        // As many as there can be, and some that wait for their turn.
+        for _ in 0..THREADS_MAX + 10 {
+            let (blocked, done) = (Arc::clone(&blocked), done.clone());
+            waiters.run(move || {
+                let _ = blocked.lock().recv();
+                done.send(0).unwrap();
+            });
+        }
+        for _ in 0..3 {
+            let done = done.clone();
+            assert!(waiters.run_first(move || done.send(1).unwrap()));
+            assert_eq!(result.try_recv(), Ok(1));
+        }
+        drop(release);
+        for _ in 0..THREADS_MAX + 10 {
+            assert_eq!(result.recv_timeout(Duration::from_secs(30)), Ok(0));
+        }
     }
 }

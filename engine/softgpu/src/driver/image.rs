@@ -132,6 +132,11 @@ struct Entry<'a> {
     unpacked_len: u64,
 }
 
+/// The PTX for the highest architecture of a fatbin, whatever the device; None where it has none.
+pub fn newest(container: &[u8]) -> Option<String> {
+    best(container, u32::MAX).ok()
+}
+
 fn best(bytes: &[u8], capability: u32) -> Result<String, ImageError> {
     let mut at = usize::from(u16_at(bytes, 6)?);
     let end = at.checked_add(usize::try_from(u64_at(bytes, 8)?).map_err(|_| bad("the fatbin is too long"))?).filter(|&e| e <= bytes.len());

@@ -12,6 +12,8 @@ const ELF: &[u8] = b"\x7fELF\x02\x01";
 /// e_machine of a cubin.
 const EM_CUDA: u16 = 190;
 const FATBIN_SECTIONS: [&[u8]; 2] = [b".nv_fatbin", b"__nv_relfatbin"];
+/// A function of CUDA's device runtime.
+const DEVICE_RUNTIME_FUNCTION: &str = "cudaCGSynchronize";
 /// Members and fatbins that one input may have.
 const MAX_PARTS: usize = 1 << 16;
 
@@ -20,7 +22,7 @@ const MAX_PARTS: usize = 1 << 16;
 pub struct Input {
     /// The PTX texts.
     pub sources: Sources,
-    /// Parts of an archive are left out as they hold only machine code.
+    /// Parts of an archive are left out as they hold only machine code, or the input is CUDA's device runtime.
     pub left_out: bool,
 }
 
@@ -32,11 +34,21 @@ pub fn input(bytes: &[u8], capability: u32) -> Result<Input, ImageError> {
     if bytes.starts_with(ARCHIVE) {
         return archive(bytes, capability);
     }
+    if is_device_runtime(bytes) {
+        return Ok(Input { sources: Vec::new(), left_out: true });
+    }
     let sources = match fatbins(bytes)? {
         Some(parts) => parts.iter().map(|part| image::sources(part, capability)).collect::<Result<Vec<_>, _>>()?.concat(),
         None => image::sources(bytes, capability)?,
     };
     Ok(Input { sources, left_out: false })
+}
+
+/// Whether a fatbin is CUDA's device runtime, one of the parts of every program that nvcc has linked: it defines the runtime's functions. Most
+/// of it is machine code; it has PTX for one architecture, the newest.
+fn is_device_runtime(bytes: &[u8]) -> bool {
+    let defines = |text: String| text.lines().any(|line| line.contains(".func") && !line.contains(".extern") && line.contains(DEVICE_RUNTIME_FUNCTION));
+    image::is_container(bytes) && image::newest(bytes).is_some_and(defines)
 }
 
 /// As with a linker for machines, an archive gives what it has; a function that is missing then is named when a kernel needs it.
@@ -193,6 +205,15 @@ mod tests {
         assert_eq!(input(&archive, 80).unwrap(), Input { sources: vec![PTX.to_owned(); 2], left_out: true });
         assert_eq!(input(&machine, 80).unwrap_err().0, CUresult::NO_BINARY_FOR_GPU);
         assert_eq!(input(PTX.as_bytes(), 80).unwrap().sources, [PTX]);
+    }
+
+    #[test]
+    fn the_device_runtime_is_replaced() {
+        let uses = format!("{PTX}.extern .func (.param .b32 func_retval0) cudaCGSynchronize (.param .b64 a)\n;\n");
+        let defines = format!("{PTX}.visible .func  (.param .b32 func_retval0) cudaCGSynchronize(\n.param .b64 a) {{ ret; }}\n");
+        assert_eq!(input(&container(1, uses.as_bytes()), 80).unwrap(), Input { sources: vec![uses], left_out: false });
+        // For an architecture that the device does not cover, as CUDA's own is.
+        assert_eq!(input(&container(1, defines.as_bytes()), 60).unwrap(), Input { sources: vec![], left_out: true });
     }
 
     #[test]

@@ -147,6 +147,7 @@ pub fn dispatch(cx: &mut Cx<'_>, opcode: u32, r: &mut Reader<'_>) -> Outcome {
         op::CU_GRAPH_KERNEL_NODE_COPY_ATTRIBUTES => super::graph_node::cuGraphKernelNodeCopyAttributes(cx, r).into(),
         op::CU_GRAPH_KERNEL_NODE_GET_ATTRIBUTE => super::graph_node::cuGraphKernelNodeGetAttribute(cx, r).into(),
         op::CU_GRAPH_KERNEL_NODE_SET_ATTRIBUTE => super::graph_node::cuGraphKernelNodeSetAttribute(cx, r).into(),
+        op::CU_GRAPH_ADD_NODE => crate::handlers::graph_node::cuGraphAddNode(cx, r),
         op::CU_LAUNCH_KERNEL => crate::handlers::launch::cuLaunchKernel(cx, r),
         op::CU_LAUNCH_KERNEL_EX => crate::handlers::launch::cuLaunchKernelEx(cx, r),
         op::CU_LAUNCH_COOPERATIVE_KERNEL => crate::handlers::launch::cuLaunchCooperativeKernel(cx, r),

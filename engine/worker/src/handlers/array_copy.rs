@@ -140,7 +140,7 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     refuse_capture(cx, stream)?;
     let context = cx.context()?.raw;
     let driver = cx.driver;
-    let download = cx.session.downloads.begin(driver, context, id, bytes, stream, |offset, _, to| {
+    let download = cx.session.downloads.begin(driver, cx.lane, context, id, bytes, stream, |offset, _, to| {
         // A box cannot be cut at any byte: the first piece brings all of it.
         if offset > 0 {
             return Ok(());

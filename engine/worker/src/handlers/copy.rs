@@ -71,7 +71,7 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     let download = cx
         .session
         .downloads
-        .begin(cx.driver, context, id, bytes, stream, |offset, piece, to| {
+        .begin(cx.driver, cx.lane, context, id, bytes, stream, |offset, piece, to| {
             driver_call!(
                 cx.driver,
                 cuMemcpyDtoHAsync(to as *mut c_void, address + offset as u64, piece, stream)
@@ -93,9 +93,7 @@ pub(super) fn deliver(cx: &mut Cx<'_>, download: Arc<Download>, bytes: usize) ->
         return Ok(Outcome::Later);
     }
     cx.offload(move |session, reply| {
-        let result = session
-            .downloads
-            .send(&session.driver, reply.lane(), &download);
+        let result = session.downloads.send(&session.driver, &download);
         if reply.wanted() {
             reply.send_synchronised(session, result, &[]);
         } else {

@@ -5,8 +5,8 @@ use super::array_copy::read_box;
 use super::launch::{BUFFER_POINTER, BUFFER_SIZE, Shape, function, host_request, shape};
 use crate::cx::{Cx, Failure, Outcome};
 use crate::driver_call;
-use ringway_api::Kind;
-use ringway_wire::codec::{Malformed, Reader};
+use ringway_api::{CudaError, Kind};
+use ringway_wire::codec::{Malformed, Reader, Writer as _};
 use std::ffi::c_void;
 
 /// What every new node begins with: its id, the graph, the nodes before it.
@@ -189,6 +189,74 @@ pub fn cuGraphAddHostNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             )
         )?;
         Ok(cx.insert(Kind::GraphNode, id, node)?)
+    };
+    body(cx, r).into()
+}
+
+/// `CUgraphNodeParams` of a conditional node.
+#[repr(C)]
+struct ConditionalParams {
+    kind: u32,
+    reserved: [u32; 3],
+    condition: u64,
+    choice: u32,
+    size: u32,
+    bodies: *const u64,
+    context: u64,
+    rest: [u64; 25],
+    end: u64,
+}
+
+const _: () = assert!(size_of::<ConditionalParams>() == 256);
+
+/// Bodies that one conditional node may have.
+const BODIES_MAX: u32 = 1024;
+
+/// A conditional node; all other kinds have calls of their own.
+pub fn cuGraphAddNode(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        /// `CU_GRAPH_NODE_TYPE_CONDITIONAL`.
+        const CONDITIONAL: u32 = 13;
+        let Head { id, graph, after } = head(cx, r)?;
+        let (condition, choice, size) = (r.u64()?, r.u32()?, r.u32()?);
+        let context = cx.session.context(r.u32()?)?.raw;
+        r.end()?;
+        if !(1..=BODIES_MAX).contains(&size) {
+            return Err(CudaError::INVALID_VALUE.into());
+        }
+        let mut params = ConditionalParams {
+            kind: CONDITIONAL,
+            reserved: [0; 3],
+            condition,
+            choice,
+            size,
+            bodies: std::ptr::null(),
+            context,
+            rest: [0; 25],
+            end: 0,
+        };
+        let mut node = 0u64;
+        driver_call!(
+            cx.driver,
+            cuGraphAddNode(
+                &raw mut node,
+                graph,
+                after.as_ptr().cast(),
+                after.len(),
+                (&raw mut params).cast()
+            )
+        )?;
+        if params.bodies.is_null() {
+            return Err(CudaError::UNKNOWN.into());
+        }
+        cx.insert(Kind::GraphNode, id, node)?;
+        for index in 0..size as usize {
+            // SAFETY: the driver's array of the node's bodies, as many as were asked for.
+            let body = unsafe { params.bodies.add(index).read() };
+            let found = cx.found(Kind::Graph, body)?;
+            cx.reply.u64(found);
+        }
+        Ok(())
     };
     body(cx, r).into()
 }

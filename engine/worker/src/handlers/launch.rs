@@ -162,16 +162,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Request {
     /// The client's function may look at what the stream copied to the host before: those bytes go first. Asking the driver
-    /// what is done is not allowed within a host function, so a thread of its own does it.
+    /// what is done is not allowed within a host function, so a waiter thread does it.
     fn deliver_copies(&self) {
         if !self.session.downloads.any() {
             return;
         }
         let session = Arc::clone(&self.session);
         let deliver = move || session.downloads.deliver(&session.driver);
-        match std::thread::Builder::new().name("deliver".into()).spawn(deliver) {
-            Ok(thread) => drop(thread.join()),
-            Err(error) => tracing::warn!("a host function may run before the copies ahead of it: {error}"),
+        if !self.session.waiters.run_first(deliver) {
+            tracing::warn!("no thread: a host function may run before the copies ahead of it");
         }
     }
 

@@ -203,6 +203,123 @@ pub unsafe fn cuMemcpyAsync(
     unsafe { any(dst, src, ByteCount, hStream, true) }
 }
 
+/// `CUmemcpyAttributes`. The hints where both sides are wanted say nothing about the result.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Attributes {
+    source_order: u32,
+    source_hint: [u32; 2],
+    destination_hint: [u32; 2],
+    flags: u32,
+}
+
+const _: () = assert!(size_of::<Attributes>() == 24);
+
+impl Attributes {
+    /// Every order is kept: the source is never read later than in stream order, which is the latest that any of the three allows.
+    fn check(&self) -> Result<(), CudaError> {
+        // CU_MEMCPY_SRC_ACCESS_ORDER_STREAM, _DURING_API_CALL, _ANY; CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE
+        if !(1..=3).contains(&self.source_order) || self.flags & !1 != 0 {
+            return Err(CudaError::INVALID_VALUE);
+        }
+        Ok(())
+    }
+}
+
+/// Several copies; an error is that of the entry given with it, or of no entry alone (`usize::MAX`). All entries are checked before the
+/// first copy is made.
+unsafe fn batch(
+    [dsts, srcs]: [*mut u64; 2],
+    sizes: *mut usize,
+    count: usize,
+    attributes: *mut c_void,
+    firsts: *mut usize,
+    attribute_count: usize,
+    hStream: u64,
+) -> Result<(), (usize, CudaError)> {
+    let all = |code| (usize::MAX, code);
+    // The legacy stream cannot take a batch.
+    if hStream < 2 || count == 0 || !(1..=count).contains(&attribute_count) {
+        return Err(all(CudaError::INVALID_VALUE));
+    }
+    // SAFETY: the program's arrays, of the lengths that it gives.
+    let (dsts, srcs, sizes, attributes, firsts) = unsafe {
+        (
+            ringway_client::slice(dsts.cast_const(), count).map_err(all)?,
+            ringway_client::slice(srcs.cast_const(), count).map_err(all)?,
+            ringway_client::slice(sizes.cast_const(), count).map_err(all)?,
+            ringway_client::slice(attributes.cast::<Attributes>().cast_const(), attribute_count)
+                .map_err(all)?,
+            ringway_client::slice(firsts.cast_const(), attribute_count).map_err(all)?,
+        )
+    };
+    // Entry k of the attributes is that of the copies from firsts[k] to before firsts[k + 1].
+    let is_rising = firsts.windows(2).all(|pair| pair[0] < pair[1]);
+    if firsts[0] != 0 || !is_rising || firsts[attribute_count - 1] >= count {
+        return Err(all(CudaError::INVALID_VALUE));
+    }
+    stream(hStream).map_err(all)?;
+    for (attributes, &first) in attributes.iter().zip(firsts) {
+        attributes.check().map_err(|code| (first, code))?;
+    }
+    for (at, ((&dst, &src), &bytes)) in dsts.iter().zip(srcs).zip(sizes).enumerate() {
+        let is_wrong = |address| address == 0 || memory::exceeds(address, bytes as u64);
+        if bytes == 0 || is_wrong(dst) || is_wrong(src) {
+            return Err((at, CudaError::INVALID_VALUE));
+        }
+    }
+    for (at, ((&dst, &src), &bytes)) in dsts.iter().zip(srcs).zip(sizes).enumerate() {
+        unsafe { any(dst, src, bytes, hStream, true) }.map_err(|code| (at, code))?;
+    }
+    Ok(())
+}
+
+pub unsafe fn cuMemcpyBatchAsync(
+    dsts: *mut u64,
+    srcs: *mut u64,
+    sizes: *mut usize,
+    count: usize,
+    attrs: *mut c_void,
+    attrsIdxs: *mut usize,
+    numAttrs: usize,
+    failIdx: *mut usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    unsafe { batch([dsts, srcs], sizes, count, attrs, attrsIdxs, numAttrs, hStream) }.map_err(
+        |(at, code)| {
+            unsafe { super::put_if(failIdx, at) };
+            code
+        },
+    )
+}
+
+pub unsafe fn cuMemcpyBatchAsync_v2(
+    dsts: *mut u64,
+    srcs: *mut u64,
+    sizes: *mut usize,
+    count: usize,
+    attrs: *mut c_void,
+    attrsIdxs: *mut usize,
+    numAttrs: usize,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    unsafe { batch([dsts, srcs], sizes, count, attrs, attrsIdxs, numAttrs, hStream) }
+        .map_err(|(_, code)| code)
+}
+
+pub unsafe fn cuMemcpyWithAttributesAsync(
+    dst: u64,
+    src: u64,
+    size: usize,
+    attr: *mut c_void,
+    hStream: u64,
+) -> Result<(), CudaError> {
+    // SAFETY: the program's attributes.
+    let attributes = unsafe { attr.cast::<Attributes>().as_ref() };
+    attributes.ok_or(CudaError::INVALID_VALUE)?.check()?;
+    unsafe { any(dst, src, size, hStream, true) }
+}
+
 pub unsafe fn cuMemcpyHtoD(
     dstDevice: u64,
     srcHost: *const c_void,

@@ -11,8 +11,8 @@ use ringway_client::contexts::{self, Target};
 use ringway_client::functions;
 use ringway_client::host_functions::{self, Function as HostFunction, HostFn};
 use ringway_client::objects::{self, Object};
-use ringway_client::{create, handle, posted};
-use ringway_wire::codec::{SliceWriter, Writer as _};
+use ringway_client::{called, create, handle, posted};
+use ringway_wire::codec::{Malformed, SliceWriter, Writer as _};
 
 /// `CUDA_KERNEL_NODE_PARAMS`, version 2; version 1 ends before `kernel`.
 #[repr(C)]
@@ -384,4 +384,134 @@ pub unsafe fn cuGraphAddHostNode(
     )?;
     objects::set_data(Kind::GraphNode, new.id(), id);
     unsafe { put(phGraphNode, new.keep()) }
+}
+
+/// `CUgraphNodeParams`: a kind, and the parameters of that kind.
+#[repr(C)]
+struct NodeParams {
+    kind: u32,
+    reserved: [u32; 3],
+    words: [u64; 29],
+    end: u64,
+}
+
+const _: () = assert!(size_of::<NodeParams>() == 256);
+
+/// `CUgraphNodeType`.
+mod kind {
+    pub const KERNEL: u32 = 0;
+    pub const MEMCPY: u32 = 1;
+    pub const MEMSET: u32 = 2;
+    pub const HOST: u32 = 3;
+    pub const GRAPH: u32 = 4;
+    pub const EMPTY: u32 = 5;
+    pub const WAIT_EVENT: u32 = 6;
+    pub const EVENT_RECORD: u32 = 7;
+    pub const MEM_FREE: u32 = 11;
+    pub const CONDITIONAL: u32 = 13;
+}
+
+/// Bodies that one conditional node may have.
+const BODIES_MAX: u32 = 1024;
+
+/// A conditional node: condition, kind, number of bodies; gives the bodies' graphs in an array that lasts as long as the node.
+unsafe fn add_conditional(
+    phGraphNode: *mut u64,
+    hGraph: u64,
+    deps: *const c_void,
+    count: usize,
+    words: &mut [u64; 29],
+) -> Result<(), CudaError> {
+    let graph = handle(Kind::Graph, hGraph)?;
+    let target = target_of(graph)?;
+    let [condition, how, _, ctx, ..] = *words;
+    let (choice, size) = (how as u32, (how >> 32) as u32);
+    if phGraphNode.is_null() || choice > 2 || !(1..=BODIES_MAX).contains(&size) {
+        return Err(CudaError::INVALID_VALUE);
+    }
+    let context = copy_context(ctx, target)?;
+    let after = unsafe { dependencies(deps, count) }?;
+    let new = create(Kind::GraphNode, target)?;
+    let bodies = called(
+        op::CU_GRAPH_ADD_NODE,
+        target,
+        20 + 8 * after.len() + 20,
+        |w| {
+            head(w, new.id(), graph.id, &after);
+            w.u64(condition);
+            w.u32(choice);
+            w.u32(size);
+            w.u32(context);
+        },
+        |r| {
+            (0..size)
+                .map(|_| {
+                    let body = r.u64()?;
+                    objects::found(Kind::Graph, body, target).map_err(|_| Malformed::Value(body))
+                })
+                .collect::<Result<Box<[u64]>, _>>()
+        },
+    )?;
+    // Kept until the process ends: nothing says here when a graph's nodes go, which the program may look into until then.
+    words[2] = Box::leak(bodies).as_ptr() as u64;
+    unsafe { put(phGraphNode, new.keep()) }
+}
+
+pub unsafe fn cuGraphAddNode(
+    phGraphNode: *mut u64,
+    hGraph: u64,
+    deps: *const c_void,
+    count: usize,
+    nodeParams: *mut c_void,
+) -> Result<(), CudaError> {
+    use crate::generated::graph_node as by_kind;
+    // SAFETY: the program's structure.
+    let params = unsafe { nodeParams.cast::<NodeParams>().as_mut() }.ok_or(CudaError::INVALID_VALUE)?;
+    let words = &mut params.words;
+    let (node, graph, after) = (phGraphNode, hGraph, deps.cast::<u64>());
+    let at = words.as_mut_ptr();
+    // SAFETY: the parameters of each kind begin with those of its own call; a copy's have flags and a context before them.
+    let code = unsafe {
+        match params.kind {
+            kind::KERNEL => return cuGraphAddKernelNode_v2(node, graph, deps, count, at.cast()),
+            kind::MEMCPY => {
+                return cuGraphAddMemcpyNode(node, graph, deps, count, at.add(2).cast(), words[1]);
+            }
+            kind::HOST => return cuGraphAddHostNode(node, graph, deps, count, at.cast()),
+            kind::CONDITIONAL => return add_conditional(node, graph, deps, count, words),
+            kind::MEMSET => {
+                let context = match words[5] {
+                    0 => contexts::current_handle(),
+                    context => context,
+                };
+                by_kind::cuGraphAddMemsetNode(node, graph, after, count, at.cast(), context)
+            }
+            kind::GRAPH => by_kind::cuGraphAddChildGraphNode(node, graph, after, count, words[0]),
+            kind::EMPTY => by_kind::cuGraphAddEmptyNode(node, graph, after, count),
+            kind::WAIT_EVENT => by_kind::cuGraphAddEventWaitNode(node, graph, after, count, words[0]),
+            kind::EVENT_RECORD => by_kind::cuGraphAddEventRecordNode(node, graph, after, count, words[0]),
+            kind::MEM_FREE => by_kind::cuGraphAddMemFreeNode(node, graph, after, count, words[0]),
+            8..=13 => return Err(CudaError::NOT_SUPPORTED),
+            _ => return Err(CudaError::INVALID_VALUE),
+        }
+    };
+    CudaError::check(code)
+}
+
+pub unsafe fn cuGraphAddNode_v2(
+    phGraphNode: *mut u64,
+    hGraph: u64,
+    deps: *const c_void,
+    dependencyData: *const c_void,
+    count: usize,
+    nodeParams: *mut c_void,
+) -> Result<(), CudaError> {
+    // Edge data of zeros is an ordinary edge.
+    if !dependencyData.is_null() {
+        let data = unsafe { ringway_client::slice(dependencyData.cast::<[u8; 8]>(), count) }?;
+        if data.iter().any(|edge| *edge != [0; 8]) {
+            return Err(CudaError::NOT_SUPPORTED);
+        }
+    }
+    unsafe { cuGraphAddNode(phGraphNode, hGraph, deps, count, nodeParams) }
 }

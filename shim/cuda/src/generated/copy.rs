@@ -417,26 +417,26 @@ pub extern "C" fn cuMemcpy3DPeerAsync_ptsz() -> u32 {
 
 /// `cuMemcpyBatchAsync`, CUDA 12.8.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyBatchAsync() -> u32 {
-    refused(op::CU_MEMCPY_BATCH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyBatchAsync(dsts: *mut u64, srcs: *mut u64, sizes: *mut usize, count: usize, attrs: *mut c_void, attrsIdxs: *mut usize, numAttrs: usize, failIdx: *mut usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_BATCH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyBatchAsync(dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs, failIdx, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyBatchAsync`, CUDA 12.8.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyBatchAsync_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_BATCH_ASYNC)
+pub unsafe extern "C" fn cuMemcpyBatchAsync_ptsz(dsts: *mut u64, srcs: *mut u64, sizes: *mut usize, count: usize, attrs: *mut c_void, attrsIdxs: *mut usize, numAttrs: usize, failIdx: *mut usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_BATCH_ASYNC, || unsafe { crate::driver::copy::cuMemcpyBatchAsync(dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs, failIdx, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpyBatchAsync_v2`, CUDA 13.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyBatchAsync_v2() -> u32 {
-    refused(op::CU_MEMCPY_BATCH_ASYNC_V2)
+pub unsafe extern "C" fn cuMemcpyBatchAsync_v2(dsts: *mut u64, srcs: *mut u64, sizes: *mut usize, count: usize, attrs: *mut c_void, attrsIdxs: *mut usize, numAttrs: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_BATCH_ASYNC_V2, || unsafe { crate::driver::copy::cuMemcpyBatchAsync_v2(dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyBatchAsync_v2`, CUDA 13.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyBatchAsync_v2_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_BATCH_ASYNC_V2)
+pub unsafe extern "C" fn cuMemcpyBatchAsync_v2_ptsz(dsts: *mut u64, srcs: *mut u64, sizes: *mut usize, count: usize, attrs: *mut c_void, attrsIdxs: *mut usize, numAttrs: usize, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_BATCH_ASYNC_V2, || unsafe { crate::driver::copy::cuMemcpyBatchAsync_v2(dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpy3DBatchAsync`, CUDA 12.8.
@@ -465,14 +465,14 @@ pub extern "C" fn cuMemcpy3DBatchAsync_v2_ptsz() -> u32 {
 
 /// `cuMemcpyWithAttributesAsync`, CUDA 13.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyWithAttributesAsync() -> u32 {
-    refused(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC)
+pub unsafe extern "C" fn cuMemcpyWithAttributesAsync(dst: u64, src: u64, size: usize, attr: *mut c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC, || unsafe { crate::driver::copy::cuMemcpyWithAttributesAsync(dst, src, size, attr, stream_arg(hStream, false)) })
 }
 
 /// `cuMemcpyWithAttributesAsync`, CUDA 13.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuMemcpyWithAttributesAsync_ptsz() -> u32 {
-    refused(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC)
+pub unsafe extern "C" fn cuMemcpyWithAttributesAsync_ptsz(dst: u64, src: u64, size: usize, attr: *mut c_void, hStream: u64) -> u32 {
+    guard(op::CU_MEMCPY_WITH_ATTRIBUTES_ASYNC, || unsafe { crate::driver::copy::cuMemcpyWithAttributesAsync(dst, src, size, attr, stream_arg(hStream, true)) })
 }
 
 /// `cuMemcpy3DWithAttributesAsync`, CUDA 13.2.

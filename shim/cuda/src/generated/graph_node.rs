@@ -1044,20 +1044,20 @@ unsafe fn auto_cuGraphKernelNodeSetAttribute(hNode: u64, attr: u32, value: *cons
 
 /// `cuGraphAddNode`, CUDA 12.2.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddNode() -> u32 {
-    refused(op::CU_GRAPH_ADD_NODE)
+pub unsafe extern "C" fn cuGraphAddNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, numDependencies: usize, nodeParams: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_NODE, || unsafe { crate::driver::graph_node::cuGraphAddNode(phGraphNode, hGraph, dependencies, numDependencies, nodeParams) })
 }
 
 /// `cuGraphAddNode_v2`, CUDA 12.3.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddNode_v2() -> u32 {
-    refused(op::CU_GRAPH_ADD_NODE_V2)
+pub unsafe extern "C" fn cuGraphAddNode_v2(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, dependencyData: *const c_void, numDependencies: usize, nodeParams: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_NODE_V2, || unsafe { crate::driver::graph_node::cuGraphAddNode_v2(phGraphNode, hGraph, dependencies, dependencyData, numDependencies, nodeParams) })
 }
 
 /// `cuGraphAddNode_v2`, CUDA 13.4.
 #[unsafe(no_mangle)]
-pub extern "C" fn cuGraphAddNode_v3() -> u32 {
-    refused(op::CU_GRAPH_ADD_NODE_V2)
+pub unsafe extern "C" fn cuGraphAddNode_v3(phGraphNode: *mut u64, hGraph: u64, dependencies: *const c_void, dependencyData: *const c_void, numDependencies: usize, nodeParams: *mut c_void) -> u32 {
+    guard(op::CU_GRAPH_ADD_NODE_V2, || unsafe { crate::driver::graph_node::cuGraphAddNode_v2(phGraphNode, hGraph, dependencies, dependencyData, numDependencies, nodeParams) })
 }
 
 /// `cuGraphNodeSetParams`, CUDA 12.2.

@@ -135,6 +135,12 @@ api! {
         add_node(node, graph, dependencies, count, params)
     }
 
+    fn cudaGraphConditionalHandleCreate(condition: *mut u64, graph: u64, value: u32, flags: u32) {
+        present(condition)?;
+        let (driver, context) = ready_context()?;
+        check((driver.cuGraphConditionalHandleCreate)(condition, graph, context, value, flags))
+    }
+
     fn cudaGraphKernelNodeCopyAttributes(destination: u64, source: u64) {
         check((ready()?.cuGraphKernelNodeCopyAttributes)(destination, source))
     }
@@ -526,6 +532,7 @@ mod node_type {
     pub const WAIT_EVENT: u32 = 6;
     pub const EVENT_RECORD: u32 = 7;
     pub const MEM_FREE: u32 = 11;
+    pub const CONDITIONAL: u32 = 13;
 }
 
 /// Adds a node of the kind that the parameters name. The structure begins with the fields that the kind's own call takes, except
@@ -538,7 +545,7 @@ unsafe fn add_node(
     graph: u64,
     dependencies: *const u64,
     count: usize,
-    params: *const NodeParams,
+    params: *mut NodeParams,
 ) -> Outcome {
     present(params)?;
     // SAFETY: present; the parameters of each kind lie within the structure.
@@ -570,9 +577,15 @@ unsafe fn add_node(
             node_type::MEM_FREE => {
                 cudaGraphAddMemFreeNode(node, graph, dependencies, count, *of_kind)
             }
+            // As the driver's own, but that the context may be left out.
+            node_type::CONDITIONAL => {
+                let (driver, context) = ready_context()?;
+                (*params).params[3] = context;
+                (driver.cuGraphAddNode)(node, graph, dependencies, count, params.cast())
+            }
             _ => refuse(
                 "cudaGraphAddNode",
-                "conditional, allocation and semaphore nodes are not translated",
+                "allocation and semaphore nodes are not translated",
             ),
         }
     };

@@ -19,19 +19,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const WRAPPER_MAGIC: u32 = 0x4662_43b1;
 /// Magic word of the fat binary itself.
 const CONTAINER_MAGIC: u32 = 0xba55_ed50;
+/// The wrapper's version where its program was compiled in parts that are linked (`nvcc -rdc=true`).
+const LINK_VERSION: u32 = 2;
+/// No program has more parts.
+const PARTS_MAX: usize = 1 << 16;
+/// `CU_JIT_INPUT_FATBINARY`.
+const INPUT_FATBINARY: u32 = 2;
 
-/// The wrapper's fields, as clang's documentation gives them.
+/// The wrapper's fields, as clang's documentation and the toolkit's header `fatbinary_section.h` give them.
 #[repr(C)]
 struct Wrapper {
     magic: u32,
     version: u32,
     image: *const c_void,
-    unused: *const c_void,
+    /// With [`LINK_VERSION`] the fat binaries of the program's parts, in an array that ends with a null pointer.
+    parts: *const *const c_void,
+}
+
+/// Where a registered program's device code is.
+struct Code {
+    /// The fat binary, null where there is none. Of a program that is linked it holds the machine code that the linker has made
+    /// for certain architectures, or nothing.
+    image: *const c_void,
+    /// The fat binaries of the program's parts, which the driver links where `image` does not serve.
+    parts: Vec<*const c_void>,
 }
 
 /// One registered fat binary. It lives as long as the process: handles to it may be kept anywhere.
 pub struct FatBinary {
-    image: *const c_void,
+    code: Code,
     /// Its `__managed__` variables: the host's pointer to each, and the variable's name.
     managed: Mutex<Vec<(Address, &'static CStr)>>,
     /// Whether it has variables of the host that kernels read, which no GPU of another machine can.
@@ -63,7 +79,7 @@ struct Address(*mut c_void);
 // SAFETY: only an address; what is written through it is written under the binary's lock.
 unsafe impl Send for Address {}
 
-// SAFETY: `image` points to immutable program data; everything else is synchronised.
+// SAFETY: `code` points to immutable program data; everything else is synchronised.
 unsafe impl Send for FatBinary {}
 // SAFETY: as above.
 unsafe impl Sync for FatBinary {}
@@ -230,7 +246,7 @@ impl FatBinary {
                 "variables of the host cannot be read by another machine's GPU",
             ));
         }
-        if self.image.is_null() || self.unregistered.load(Ordering::Relaxed) {
+        if self.unregistered.load(Ordering::Relaxed) {
             return Err(error::INVALID_KERNEL_IMAGE);
         }
         let mut modules = self.modules.write();
@@ -238,9 +254,11 @@ impl FatBinary {
         if let Some(&(_, module)) = modules.iter().find(|(owner, _)| *owner == context) {
             return Ok(module);
         }
-        let mut module = 0;
-        // SAFETY: the image is a fat binary in the program's own data; its header was checked when it was registered.
-        check(unsafe { (driver.cuModuleLoadData)(&raw mut module, self.image) })?;
+        // SAFETY: `load` gives images and options.
+        let module = self.code.load(driver, |image, options, module| unsafe {
+            let (count, names, values) = options.parts();
+            (driver.cuModuleLoadDataEx)(module, image, count, names, values)
+        })?;
         modules.push((context, module));
         if let Err(code) = self.place_managed(driver, module) {
             modules.pop();
@@ -306,18 +324,19 @@ impl FatBinary {
     pub fn library(&self, driver: &Driver) -> Outcome<u64> {
         let mut library = self.library.lock();
         if *library == 0 {
-            if self.image.is_null() || self.reads_host.load(Ordering::Relaxed) {
+            if self.reads_host.load(Ordering::Relaxed) {
                 return Err(error::INVALID_KERNEL_IMAGE);
             }
             let none: *mut c_void = std::ptr::null_mut();
-            // SAFETY: as for a module; no options are given.
-            check(unsafe {
+            // SAFETY: as for a module.
+            *library = self.code.load(driver, |image, options, library| unsafe {
+                let (count, names, values) = options.parts();
                 (driver.cuLibraryLoadData)(
-                    &raw mut *library,
-                    self.image,
-                    none.cast(),
-                    none.cast(),
-                    0,
+                    library,
+                    image,
+                    names,
+                    values,
+                    count,
                     none.cast(),
                     none.cast(),
                     0,
@@ -347,24 +366,192 @@ fn binary(handle: *const *const c_void) -> Option<&'static FatBinary> {
         .copied()
 }
 
-/// The image behind a wrapper, or null where it is not one.
+impl Code {
+    /// The code behind a wrapper; nothing where it is not one.
+    ///
+    /// # Safety
+    /// `wrapper` is null or points to at least a [`Wrapper`].
+    unsafe fn of(wrapper: *const c_void) -> Code {
+        let mut code = Code {
+            image: std::ptr::null(),
+            parts: Vec::new(),
+        };
+        // SAFETY: the caller's promise.
+        let Some(header) = (unsafe { wrapper.cast::<Wrapper>().as_ref() }) else {
+            return code;
+        };
+        if header.magic != WRAPPER_MAGIC {
+            return code;
+        }
+        // SAFETY: what a wrapper points to is a fat binary or nothing.
+        if unsafe { is_container(header.image) } {
+            code.image = header.image;
+        }
+        if header.version == LINK_VERSION && !header.parts.is_null() {
+            for index in 0..PARTS_MAX {
+                // SAFETY: the array goes on to its null pointer, which has not come yet.
+                let part = unsafe { header.parts.add(index).read() };
+                if part.is_null() {
+                    break;
+                }
+                // SAFETY: as for the image.
+                if unsafe { is_container(part) } {
+                    code.parts.push(part);
+                }
+            }
+        }
+        code
+    }
+
+    /// Gives the code to `load`, a function of the driver that takes an image and writes a handle. Where that is not for this GPU, or
+    /// there is none, the program's parts are linked first.
+    ///
+    /// # Errors
+    /// `cudaErrorInvalidKernelImage` where there is no code; what the driver says.
+    fn load(
+        &self,
+        driver: &Driver,
+        mut load: impl FnMut(*const c_void, &mut JitOptions, *mut u64) -> u32,
+    ) -> Outcome<u64> {
+        let mut handle = 0;
+        let mut options = JitOptions::default();
+        // SAFETY: a fat binary, by `of`.
+        let is_full = !self.image.is_null() && unsafe { container_bytes(self.image) }.1 > 0;
+        if is_full || (self.parts.is_empty() && !self.image.is_null()) {
+            // Nobody has to hear why the image does not serve where the parts do.
+            options.quiet = !self.parts.is_empty();
+            match load(self.image, &mut options, &raw mut handle) {
+                error::NO_KERNEL_IMAGE_FOR_DEVICE if !self.parts.is_empty() => {}
+                code => return check(code).map(|()| handle),
+            }
+        }
+        if self.parts.is_empty() {
+            return Err(error::INVALID_KERNEL_IMAGE);
+        }
+        let link = Link::create(driver)?;
+        for &part in &self.parts {
+            link.add(part)?;
+        }
+        options.quiet = false;
+        check(load(link.complete()?, &mut options, &raw mut handle))?;
+        Ok(handle)
+    }
+}
+
+/// Options of loading code: none, or a buffer for what is said about an error.
+struct JitOptions {
+    quiet: bool,
+    names: [u32; 2],
+    values: [*mut c_void; 2],
+    log: [u8; 128],
+}
+
+impl Default for JitOptions {
+    fn default() -> Self {
+        Self {
+            quiet: false,
+            names: [0; 2],
+            values: [std::ptr::null_mut(); 2],
+            log: [0; 128],
+        }
+    }
+}
+
+impl JitOptions {
+    /// How many there are, which, and their values, as the driver takes them; valid as long as `self` is not touched.
+    fn parts(&mut self) -> (u32, *mut u32, *mut *mut c_void) {
+        if !self.quiet {
+            return (0, std::ptr::null_mut(), std::ptr::null_mut());
+        }
+        // CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
+        self.names = [5, 6];
+        self.values = [
+            self.log.as_mut_ptr().cast(),
+            std::ptr::without_provenance_mut(self.log.len()),
+        ];
+        (2, self.names.as_mut_ptr(), self.values.as_mut_ptr())
+    }
+}
+
+/// Whether a fat binary is at this address.
 ///
 /// # Safety
-/// `wrapper` is null or points to at least a [`Wrapper`].
-unsafe fn unwrap(wrapper: *const c_void) -> *const c_void {
-    // SAFETY: the caller's promise; the image, where there is one, starts with its magic word.
+/// `at` is null or points to at least four bytes.
+unsafe fn is_container(at: *const c_void) -> bool {
+    // SAFETY: the caller's promise.
+    !at.is_null() && unsafe { at.cast::<u32>().read_unaligned() } == CONTAINER_MAGIC
+}
+
+/// Bytes of a fat binary's header, and of what follows it.
+///
+/// # Safety
+/// `container` points to a fat binary.
+unsafe fn container_bytes(container: *const c_void) -> (u64, u64) {
+    // SAFETY: magic u32, version u16, header bytes u16, bytes behind the header u64.
     unsafe {
-        let Some(header) = wrapper.cast::<Wrapper>().as_ref() else {
-            return std::ptr::null();
-        };
-        if header.magic != WRAPPER_MAGIC || header.image.is_null() {
-            return std::ptr::null();
-        }
-        if header.image.cast::<u32>().read_unaligned() == CONTAINER_MAGIC {
-            header.image
-        } else {
-            std::ptr::null()
-        }
+        (
+            u64::from(container.byte_add(6).cast::<u16>().read_unaligned()),
+            container.byte_add(8).cast::<u64>().read_unaligned(),
+        )
+    }
+}
+
+/// A linker of the driver, destroyed with this value.
+struct Link<'a> {
+    driver: &'a Driver,
+    state: u64,
+}
+
+impl<'a> Link<'a> {
+    fn create(driver: &'a Driver) -> Outcome<Self> {
+        let mut state = 0;
+        // SAFETY: no options, one output.
+        check(unsafe {
+            (driver.cuLinkCreate_v2)(
+                0,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                &raw mut state,
+            )
+        })?;
+        Ok(Self { driver, state })
+    }
+
+    fn add(&self, part: *const c_void) -> Outcome {
+        // SAFETY: a fat binary, by `Code::of`.
+        let (header, body) = unsafe { container_bytes(part) };
+        let bytes = usize::try_from(header.saturating_add(body))
+            .map_err(|_| error::INVALID_KERNEL_IMAGE)?;
+        // SAFETY: a fat binary in the program's own data, as long as its header says; no options.
+        check(unsafe {
+            (self.driver.cuLinkAddData_v2)(
+                self.state,
+                INPUT_FATBINARY,
+                part,
+                bytes,
+                std::ptr::null(),
+                0,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            )
+        })
+    }
+
+    /// The image, which goes with the linker.
+    fn complete(&self) -> Outcome<*const c_void> {
+        let (mut image, mut bytes) = (std::ptr::null(), 0);
+        // SAFETY: a live linker, two outputs.
+        check(unsafe {
+            (self.driver.cuLinkComplete)(self.state, &raw mut image, &raw mut bytes)
+        })?;
+        Ok(image)
+    }
+}
+
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the linker made by `create`, ended once.
+        let _ = unsafe { (self.driver.cuLinkDestroy)(self.state) };
     }
 }
 
@@ -375,9 +562,9 @@ unsafe fn unwrap(wrapper: *const c_void) -> *const c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __cudaRegisterFatBinary(wrapper: *const c_void) -> *const *const c_void {
     // SAFETY: the caller's promise.
-    let image = unsafe { unwrap(wrapper) };
+    let code = unsafe { Code::of(wrapper) };
     let binary: &'static FatBinary = Box::leak(Box::new(FatBinary {
-        image,
+        code,
         managed: Mutex::new(Vec::new()),
         reads_host: AtomicBool::new(false),
         unregistered: AtomicBool::new(false),

@@ -152,6 +152,7 @@ table! {
         cudaGraphAddKernelNode: 12 13;
         cudaGraphAddMemAllocNode: 12 13;
         cudaGraphAddMemFreeNode: 12 13;
+        cudaGraphConditionalHandleCreate: 12 13;
         cudaGraphAddMemcpyNode: 12 13;
         cudaGraphAddMemcpyNode1D: 12 13;
         cudaGraphAddMemcpyNodeFromSymbol: 12 13;
@@ -540,8 +541,7 @@ table! {
         cudaGraphNodeGetParams: 13;
         cudaGraphNodeSetParams: 12 13;
     }
-    refused "conditional graph nodes are not served" {
-        cudaGraphConditionalHandleCreate: 12 13;
+    refused "execution contexts are not served" {
         cudaGraphConditionalHandleCreate_v2: 13;
     }
     refused "identifiers for tools are not kept" {
