@@ -9,6 +9,7 @@ mod environment;
 mod floors;
 mod goals;
 mod idle;
+mod rdma;
 mod row;
 mod softgpu;
 
@@ -65,7 +66,16 @@ enum What {
         #[arg(long, value_name = "TEXT", default_value = "")]
         case: String,
     },
-    /// Everything.
+    /// Ringway's verbs layer beside perftest, which must be installed, on the same RDMA devices.
+    Rdma {
+        /// Device to measure with itself, or two (SERVER:CLIENT); the first one if none is named.
+        #[arg(long, value_name = "DEVICE[:DEVICE]")]
+        device: Vec<rdma::Way>,
+        /// Runs of ours and of perftest's, in turn.
+        #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
+        pairs: u16,
+    },
+    /// Everything but rdma.
     All,
     #[command(hide = true)]
     Child {
@@ -111,7 +121,7 @@ fn main() -> ExitCode {
                 Some(What::Call) => (&[Suite::Call], true),
                 Some(What::Copy) => (&[Suite::Copy], true),
                 Some(What::Idle) => (&[Suite::Idle], true),
-                Some(What::Softgpu { .. }) => (&[], true),
+                Some(What::Softgpu { .. } | What::Rdma { .. }) => (&[], true),
                 Some(What::All | What::Child { .. }) => (&Suite::ALL, true),
             };
             measure(&cli, suites, full)
@@ -168,15 +178,19 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
         Some(What::All) => Some(""),
         _ => None,
     };
-    if let Some(only) = softgpu {
-        rows.extend(softgpu::run(only, |case| {
-            if std::io::stderr().is_terminal() {
-                eprint!("\r{:60}\rmeasuring {case} ...", "");
-            }
-        })?);
+    let say = |case: &str| {
         if std::io::stderr().is_terminal() {
-            eprint!("\r{:60}\r", "");
+            eprint!("\r{:60}\rmeasuring {case} ...", "");
         }
+    };
+    if let Some(only) = softgpu {
+        rows.extend(softgpu::run(only, say)?);
+    }
+    if let Some(What::Rdma { device, pairs }) = &cli.what {
+        rows.extend(rdma::run(device, (*pairs).into(), say)?);
+    }
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{:60}\r", "");
     }
     if full {
         println!("{}", row::table(&rows));
