@@ -74,6 +74,9 @@ enum What {
         /// Runs of ours and of perftest's, in turn.
         #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
         pairs: u16,
+        /// A tenth of the rounds: for a test that it works, not for numbers.
+        #[arg(long)]
+        quick: bool,
     },
     /// Everything but rdma.
     All,
@@ -83,6 +86,8 @@ enum What {
         #[arg(long)]
         sockets: bool,
         #[arg(long)]
+        rdma: Option<std::net::IpAddr>,
+        #[arg(long)]
         full: bool,
     },
 }
@@ -91,6 +96,7 @@ enum What {
 enum Link {
     Shm,
     Tcp,
+    Rdma,
     Direct,
 }
 
@@ -99,6 +105,7 @@ impl Link {
         match self {
             Self::Shm => "shm",
             Self::Tcp => "tcp",
+            Self::Rdma => "rdma",
             Self::Direct => "direct",
         }
     }
@@ -110,8 +117,9 @@ fn main() -> ExitCode {
         Some(What::Child {
             suite,
             sockets,
+            rdma,
             full,
-        }) => child::run(*suite, *sockets, *full)
+        }) => child::run(*suite, *sockets, *rdma, *full)
             .and_then(|report| Ok(serde_json::to_writer(std::io::stdout(), &report)?))
             .map_err(|error| error.to_string()),
         what => {
@@ -186,8 +194,13 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
     if let Some(only) = softgpu {
         rows.extend(softgpu::run(only, say)?);
     }
-    if let Some(What::Rdma { device, pairs }) = &cli.what {
-        rows.extend(rdma::run(device, (*pairs).into(), say)?);
+    if let Some(What::Rdma {
+        device,
+        pairs,
+        quick,
+    }) = &cli.what
+    {
+        rows.extend(rdma::run(device, (*pairs).into(), *quick, say)?);
     }
     if std::io::stderr().is_terminal() {
         eprint!("\r{:60}\r", "");
@@ -229,6 +242,19 @@ fn find_ringway(named: Option<&Path>) -> Result<PathBuf, String> {
         })
 }
 
+/// The server's IP address; that of the embedded one is the loopback device's.
+fn address_of(server: Option<&str>) -> Result<String, String> {
+    let Some(server) = server else {
+        return Ok("127.0.0.1".into());
+    };
+    let mut found = std::net::ToSocketAddrs::to_socket_addrs(server)
+        .map_err(|error| format!("--server {server}: {error}"))?;
+    found
+        .next()
+        .map(|address| address.ip().to_string())
+        .ok_or_else(|| format!("--server {server}: no address"))
+}
+
 /// Runs this program again, as a CUDA program with the asked-for link to its GPU.
 fn run_child(
     cli: &Cli,
@@ -255,8 +281,14 @@ fn run_child(
         .arg("--")
         .arg(std::env::current_exe().map_err(|error| error.to_string())?)
         .args(["child", suite.name()]);
-    if link == Link::Tcp {
-        command.arg("--sockets");
+    match link {
+        Link::Tcp => {
+            command.arg("--sockets");
+        }
+        Link::Rdma => {
+            command.args(["--rdma", &address_of(cli.server.as_deref())?]);
+        }
+        Link::Shm | Link::Direct => {}
     }
     if full {
         command.arg("--full");

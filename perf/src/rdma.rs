@@ -115,7 +115,12 @@ const CASES: [Case; 5] = [
 /// Every case on every way, `pairs` times ours and perftest's in turn. `say` is told what is measured.
 ///
 /// Two rows a case: the samples of all runs beside the median of perftest's own medians, and the ratios of the pairs.
-pub fn run(ways: &[Way], pairs: usize, say: impl Fn(&str)) -> Result<Vec<Row>, String> {
+pub fn run(
+    ways: &[Way],
+    pairs: usize,
+    quick: bool,
+    say: impl Fn(&str),
+) -> Result<Vec<Row>, String> {
     let default;
     let ways = if ways.is_empty() {
         default = [default_way()?];
@@ -127,6 +132,8 @@ pub fn run(ways: &[Way], pairs: usize, say: impl Fn(&str)) -> Result<Vec<Row>, S
     for way in ways {
         let ends = Ends::find(way)?;
         for case in &CASES {
+            let rounds = if quick { case.rounds / 10 } else { case.rounds };
+            let case = &Case { rounds, ..*case };
             let (mut all, mut theirs, mut ratios) = (Samples::new(), Vec::new(), Vec::new());
             for pair in 0..pairs {
                 say(&format!(
@@ -354,17 +361,23 @@ impl End {
         }
     }
 
-    /// `rounds` there and back; the client counts the time of each into `samples`, the server has none.
+    /// `rounds` there and back. The client counts them, `pause` apart, into `timing`'s samples, each as that many
+    /// ways; the server has none.
     fn ping_pong(
         &mut self,
         what: What,
         rounds: usize,
-        mut samples: Option<&mut Samples>,
+        mut timing: Option<Timing<'_>>,
     ) -> Result<(), String> {
         let asleep = what == What::SendAsleep;
         for round in 1..=rounds as u64 {
+            if let Some(Timing { pause, .. }) = &timing
+                && !pause.is_zero()
+            {
+                thread::sleep(*pause);
+            }
             let start = Instant::now();
-            for sending in [samples.is_some(), samples.is_none()] {
+            for sending in [timing.is_some(), timing.is_none()] {
                 match (what, sending) {
                     (What::Write, true) => {
                         self.put(round)?;
@@ -382,9 +395,94 @@ impl End {
                     }
                 }
             }
-            if let Some(samples) = &mut samples {
-                samples.batch(start.elapsed(), 2, Duration::ZERO);
+            if let Some(Timing { into, ways, .. }) = &mut timing {
+                into.batch(start.elapsed(), *ways, Duration::ZERO);
             }
+        }
+        Ok(())
+    }
+
+    /// The client's and the server's part of a ping-pong, on two threads.
+    fn play(
+        [mut server, mut client]: [End; 2],
+        what: What,
+        rounds: usize,
+        timing: Timing<'_>,
+    ) -> Result<(), String> {
+        server.post_receive()?;
+        client.post_receive()?;
+        thread::scope(|scope| {
+            let partner = scope.spawn(move || server.ping_pong(what, rounds, None));
+            let ours = client.ping_pong(what, rounds, Some(timing));
+            let theirs = partner
+                .join()
+                .unwrap_or_else(|_| Err("the other end panicked".into()));
+            ours.and(theirs)
+        })
+    }
+}
+
+struct Timing<'s> {
+    into: &'s mut Samples,
+    /// Times are divided by it: 1 for round trips, 2 for half ones.
+    ways: u32,
+    pause: Duration,
+}
+
+/// What the device gives a lane: measured in turn with the cases of a lane over RDMA. Both ends are here.
+pub struct Floor(Ends);
+
+impl Floor {
+    /// On the device that leads to `server`, with itself.
+    pub fn towards(server: IpAddr) -> Result<Floor, String> {
+        let route = Route::to_peer(server).map_err(|error| error.to_string())?;
+        let end = (route.context, route.gid);
+        Ok(Floor(Ends {
+            server: end.clone(),
+            client: end,
+            mtu: route.port.active_mtu.bytes(),
+        }))
+    }
+
+    /// 64 bytes there and back, `samples` times: by RDMA WRITE with both ends polling, or, if there is a `pause`
+    /// before each, by SEND with both ends asleep.
+    pub fn round_trips(
+        &self,
+        samples: usize,
+        pause: Duration,
+        into: &mut Samples,
+    ) -> Result<(), String> {
+        let what = match pause.is_zero() {
+            true => What::Write,
+            false => What::SendAsleep,
+        };
+        let pair = End::pair(&self.0, 64, what == What::SendAsleep);
+        let timing = Timing {
+            into,
+            ways: 1,
+            pause,
+        };
+        End::play(
+            pair.map_err(|error| error.to_string())?,
+            what,
+            samples,
+            timing,
+        )
+    }
+
+    /// `bytes` one way by RDMA WRITE, in pieces of at most 1 MiB, until the last is acknowledged; `samples` times.
+    pub fn stream(&self, bytes: usize, samples: usize, into: &mut Samples) -> Result<(), String> {
+        let piece = bytes.clamp(8, 1 << 20);
+        let pair = End::pair(&self.0, piece, false).map_err(|error| error.to_string())?;
+        let [_server, mut client] = pair;
+        for _ in 0..samples {
+            let start = Instant::now();
+            for _ in 0..bytes.div_ceil(piece) {
+                client.reap_sends(DEPTH - 1, false)?;
+                client.post_write()?;
+            }
+            client.reap_sends(0, false)?;
+            into.batch(start.elapsed(), 1, Duration::ZERO);
         }
         Ok(())
     }
@@ -436,7 +534,7 @@ impl Patience {
 /// Our run of a case: times of half a round trip, or of one message where bandwidth is measured.
 fn measure(ends: &Ends, case: &Case, samples: &mut Samples) -> Result<(), String> {
     let pair = End::pair(ends, case.bytes, case.what == What::SendAsleep);
-    let [mut server, mut client] = pair.map_err(|error| error.to_string())?;
+    let [server, mut client] = pair.map_err(|error| error.to_string())?;
     if case.what == What::Bandwidth {
         let mut start = Instant::now();
         for message in 0..case.rounds + DEPTH as usize {
@@ -452,17 +550,12 @@ fn measure(ends: &Ends, case: &Case, samples: &mut Samples) -> Result<(), String
         samples.batch(start.elapsed(), messages, Duration::ZERO);
         return client.reap_sends(0, false);
     }
-    server.post_receive()?;
-    client.post_receive()?;
-    let rounds = case.rounds;
-    thread::scope(|scope| {
-        let partner = scope.spawn(move || server.ping_pong(case.what, rounds, None));
-        let ours = client.ping_pong(case.what, rounds, Some(samples));
-        let theirs = partner
-            .join()
-            .unwrap_or_else(|_| Err("the other end panicked".into()));
-        ours.and(theirs)
-    })
+    let timing = Timing {
+        into: samples,
+        ways: 2,
+        pause: Duration::ZERO,
+    };
+    End::play([server, client], case.what, case.rounds, timing)
 }
 
 /// perftest's run of the same: its median of half a round trip, or the mean of one message; nanoseconds.
