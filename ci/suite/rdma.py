@@ -6,6 +6,7 @@ Each kernel boots once, with the first of its tests; the jobs of the others run 
 import atexit
 import json
 import re
+import secrets
 
 from ..vm import KERNELS, Machine, VmError
 from ..vm.fetch import bundle
@@ -14,6 +15,7 @@ from .places import RINGWAY
 from .runner import LOGS, RELEASE, ROOT, TARGET, Failed, last_line, require, test
 
 PERFTEST = ROOT / "ci/vm/guest/perftest"
+ACROSS = ROOT / "ci/vm/guest/across"
 # quick ones; Python programs with large libraries take minutes under emulation
 CLIENTS = ("cudarc", "nvcc -cudart shared", "driver API")
 WAYS = {"lo": ("rxelo", "rxelo", "127.0.0.1"), "veth": ("rxe0", "rxe1", "10.99.0.1")}
@@ -122,7 +124,7 @@ class InGuest:
 
 
 class InMachine:
-    """The place "in the virtual machine": `ringway run` with its own server, over tcp or over rdma."""
+    """A place in the virtual machine: `ringway run` with its own server at the loopback address."""
 
     def __init__(self, guest, t, link, environment=None):
         self.guest, self.t, self.link, self.name, self.environment = guest, t, link, link, environment or {}
@@ -130,6 +132,27 @@ class InMachine:
     def start(self, words, env=None, options=(), label="program"):
         return self.guest.start(self.t, [RINGWAY, "run", "--driver", "softgpu", "--link", self.link, *options, "--", *words],
                                 env={**self.environment, **(env or {})}, label=label)
+
+
+class Across:
+    """A place in the virtual machine: a server at one end of the veth pair, the program at the other. An RDMA link goes from rxe1
+    to rxe0, over the wire."""
+
+    def __init__(self, guest, t, link, environment=None):
+        self.guest, self.t, self.link, self.name = guest, t, link, link
+        self.token = secrets.token_hex(16)
+        guest.run(t, [ACROSS])
+        self.server = guest.start(t, [RINGWAY, "serve", "--driver", "softgpu", "--announce", "--trusted-network", "--listen", "10.99.0.1:7766"],
+                                  env={"RINGWAY_TOKEN": self.token, **(environment or {})}, label="serve")
+        self.server.wait_for_text("ready ", 120)
+
+    def start(self, words, env=None, options=(), label="program"):
+        return self.guest.start(self.t, [RINGWAY, "run", "--server", "10.99.0.1:7766", "--link", self.link, *options, "--", *words],
+                                env={"RINGWAY_TOKEN": self.token, **(env or {})}, label=label)
+
+    def close(self):
+        self.server.stop()
+        self.guest.run(self.t, [ACROSS, "off"])
 
 
 def unit_test_binary(t, package, name):
@@ -255,6 +278,13 @@ def add(kernel):
                 summary = summary_of(InMachine(guest, t, "tcp").start(client.words(), env=client.env, label=client.name.split()[0]))
                 notes.append(f"{client.name} {summary['checks']}")
         require(len(notes) == len(CLIENTS), f"ran {notes}")
+        place = Across(guest, t, "tcp")
+        try:
+            client = next(client for client in ALL if client.name == CLIENTS[0])
+            summary = summary_of(place.start(client.words(), env=client.env, label="across"))
+            notes.append(f"{client.name} between two addresses {summary['checks']}")
+        finally:
+            place.close()
         return "checks: " + ", ".join(notes)
 
     @test(f"{title} a machine without a device says so", 60)
