@@ -49,7 +49,8 @@ impl std::str::FromStr for Way {
 
 /// The first device, with itself.
 fn default_way() -> Result<Way, String> {
-    let devices = ringway_verbs::probe().map_err(|why| format!("no RDMA: {why}"))?;
+    let devices =
+        ringway_verbs::probe().map_err(|why| format!("no RDMA: {why}; {}", why.cure()))?;
     let first = devices.first().ok_or("no RDMA device")?;
     first.name.parse()
 }
