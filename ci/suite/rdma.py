@@ -6,15 +6,18 @@ Each kernel boots once, with the first of its tests; the jobs of the others run 
 import atexit
 import json
 import re
-import subprocess
+import secrets
 
 from ..vm import KERNELS, Machine, VmError
 from ..vm.fetch import bundle
-from .clients import ALL, CLIENTS, summary_of
-from .places import RINGWAY, python
-from .runner import LOGS, ROOT, TARGET, Failed, last_line, require, test
+from .clients import ALL, summary_of
+from .places import RINGWAY
+from .runner import LOGS, RELEASE, ROOT, TARGET, Failed, last_line, require, test
 
 PERFTEST = ROOT / "ci/vm/guest/perftest"
+ACROSS = ROOT / "ci/vm/guest/across"
+# quick ones; Python programs with large libraries take minutes under emulation
+CLIENTS = ("cudarc", "nvcc -cudart shared", "driver API")
 WAYS = {"lo": ("rxelo", "rxelo", "127.0.0.1"), "veth": ("rxe0", "rxe1", "10.99.0.1")}
 
 
@@ -121,7 +124,7 @@ class InGuest:
 
 
 class InMachine:
-    """The place "in the virtual machine": `ringway run` with its own server, over tcp or over rdma."""
+    """A place in the virtual machine: `ringway run` with its own server at the loopback address."""
 
     def __init__(self, guest, t, link, environment=None):
         self.guest, self.t, self.link, self.name, self.environment = guest, t, link, link, environment or {}
@@ -129,6 +132,27 @@ class InMachine:
     def start(self, words, env=None, options=(), label="program"):
         return self.guest.start(self.t, [RINGWAY, "run", "--driver", "softgpu", "--link", self.link, *options, "--", *words],
                                 env={**self.environment, **(env or {})}, label=label)
+
+
+class Across:
+    """A place in the virtual machine: a server at one end of the veth pair, the program at the other. An RDMA link goes from rxe1
+    to rxe0, over the wire."""
+
+    def __init__(self, guest, t, link, environment=None):
+        self.guest, self.t, self.link, self.name = guest, t, link, link
+        self.token = secrets.token_hex(16)
+        guest.run(t, [ACROSS])
+        self.server = guest.start(t, [RINGWAY, "serve", "--driver", "softgpu", "--announce", "--trusted-network", "--listen", "10.99.0.1:7766"],
+                                  env={"RINGWAY_TOKEN": self.token, **(environment or {})}, label="serve")
+        self.server.wait_for_text("ready ", 120)
+
+    def start(self, words, env=None, options=(), label="program"):
+        return self.guest.start(self.t, [RINGWAY, "run", "--server", "10.99.0.1:7766", "--link", self.link, *options, "--", *words],
+                                env={"RINGWAY_TOKEN": self.token, **(env or {})}, label=label)
+
+    def close(self):
+        self.server.stop()
+        self.guest.run(self.t, [ACROSS, "off"])
 
 
 def unit_test_binary(t, package, name):
@@ -143,7 +167,7 @@ def unit_test_binary(t, package, name):
     raise Failed(f"cargo named no binary for the test {name} of {package}")
 
 
-@test("virtual machine", 900)
+@test("rdma, the virtual machine", 900)
 def fetched(t):
     try:
         held = bundle(t.progress)
@@ -151,6 +175,31 @@ def fetched(t):
         raise Failed(str(error)) from None
     kernels = sorted(version for name, version in held.versions.items() if name.startswith("linux-image"))
     return f"Linux {' and '.join(kernels)}, QEMU {held.versions['qemu-system-x86']}, rdma-core {held.versions['libibverbs1']}"
+
+
+@test("rdma, a command in the virtual machine", 120)
+def command(t):
+    """`ci/vm/run` as a user types it: output, exit code, the scratch folder, the time limit, and that this machine stays as it is."""
+    scratch, mark = t.folder / "scratch", t.folder / "mark"
+    scratch.mkdir(exist_ok=True)
+    script = f'echo inside; echo $RINGWAY_VM > "$RINGWAY_VM_SCRATCH/kernel"; touch {mark} && [ -e {mark} ] && exit 77'
+    program = t.start([ROOT / "ci/vm/run", "--net", "none", "--scratch", scratch, "--", "sh", "-c", script], label="run")
+    code = program.wait()
+    require(code == 77, f"the exit code was {code}, not 77: {last_line(program.errors())}")
+    require(program.output() == "inside\n", f"the output was {program.output()!r}")
+    require((scratch / "kernel").read_text() == "6.1\n", "the scratch folder did not come back")
+    require(not mark.exists(), "a file that was written inside exists outside")
+    late = t.start([ROOT / "ci/vm/run", "--net", "none", "--timeout", "2", "--", "sleep", "1000"], label="late")
+    code = late.wait()
+    require(code == 124, f"the exit code of a late command was {code}, not 124: {last_line(late.errors())}")
+
+
+def refused(t, guest, why):
+    """That a program which needs RDMA says why there is none."""
+    program = guest.start(t, [RELEASE / "ringway-perf", "rdma"])
+    code = program.wait(60)
+    require(code not in (0, None) and why in program.errors(), f"ended with {code} and did not say {why!r}: {last_line(program.errors())}")
+    return why
 
 
 def add(kernel):
@@ -168,12 +217,27 @@ def add(kernel):
             require(re.search(r"GID\[.*::ffff:\d+\.\d+\.\d+\.\d+, RoCE v2", about), f"{name} has no IPv4 GID")
         return f"booted in {guest.machine.boot_s:.1f} s; {', '.join(sorted(found))}"
 
-    @test(f"{title} perftest", 180)
+    @test(f"{title} jobs end", 120)
+    def jobs(t):
+        """With their own exit code, by a signal, or by being killed with all that they started."""
+        for words, code in ((["true"], 0), (["sh", "-c", "exit 77"], 77), (["sh", "-c", "kill -KILL $$"], 137), (["no-such-program"], 127)):
+            got = guest.start(t, words).wait(30)
+            require(got == code, f"{' '.join(words)} gave {got}, not {code}")
+        hung = guest.start(t, ["sh", "-c", "sleep 1000 & sleep 1000"], label="hung")
+        try:
+            hung.wait(1)
+            raise Failed("a program that does not end was not late")
+        except Failed as failure:
+            require("in time" in str(failure), str(failure))
+        left = guest.run(t, ["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"])
+        require("sleep 1000" not in left, "what a killed program had started goes on")
+
+    @test(f"{title} perftest", 240)
     def perftest(t):
         notes = []
         for way, ends in WAYS.items():
-            for tool, options in (("ib_write_lat", ("-s", "64", "-n", "500")), ("ib_send_lat", ("-s", "64", "-n", "500")),
-                                  ("ib_write_bw", ("-s", "65536", "-n", "100", "-m", "4096"))):
+            for tool, options in (("ib_write_lat", ("-s", "64", "-n", "200")), ("ib_send_lat", ("-s", "64", "-n", "200")),
+                                  ("ib_write_bw", ("-s", "65536", "-n", "200", "-m", "4096"))):
                 text = guest.run(t, [PERFTEST, *ends, tool, *options], label=tool)
                 row = re.search(r"^ ?(\d+)((?:\s+[\d.]+)+)\s*$", text, re.M)
                 require(row, f"{tool} over {way} printed no result")
@@ -183,11 +247,51 @@ def add(kernel):
                 notes.append(f"{tool[3:]} {way} {typical:g} {'us' if tool.endswith('lat') else 'MB/s'}")
         return ", ".join(notes)
 
-    @test(f"{title} a client over tcp", 300)
-    def client(t):
-        chosen = next(client for client in ALL if client.name == "driver API")
-        summary = summary_of(InMachine(guest, t, "tcp").start(chosen.words(), env=chosen.env, label="driver"))
-        return f"{summary['checks']} checks"
+    @test(f"{title} verbs", 600)
+    def verbs(t):
+        """The device tests of `verbs/`: every device with itself, and over the wire."""
+        binary = unit_test_binary(t, "ringway-verbs", "device")
+        program = guest.start(t, [binary], label="device",
+                              env={"RINGWAY_VERBS_PAIR": "10.99.0.1,10.99.0.2", "RINGWAY_VERBS_MUST_HAVE_DEVICE": "1", "RINGWAY_VERBS_MAY_CHANGE_LINKS": "1"})
+        code = program.wait()
+        wrong = [line for line in program.output().splitlines() if line.startswith("FAILED")]
+        require(not wrong, f"{len(wrong)} failed: {wrong[0] if wrong else ''}")
+        require(code == 0, f"ended with {code}: {last_line(program.errors()) or last_line(program.output())}")
+        return last_line(program.output())
+
+    @test(f"{title} perf", 300)
+    def perf(t):
+        """Ringway's verbs layer beside perftest: that it works, and the ratios; they are no goals here."""
+        report = TARGET / f"vm-scratch-{kernel}" / "perf.json"
+        guest.run(t, [RELEASE / "ringway-perf", "rdma", "--quick", "--pairs", "3", "--device", "rxelo", "--device", "rxe0:rxe1", "--json", report], limit_s=280)
+        rows = json.loads(report.read_text())
+        ratios = {(row["case"], row["link"]): row["p50"] for row in rows if row["unit"] == "x"}
+        require(len(ratios) == 10 and all(ratio > 0 for ratio in ratios.values()), f"ratios: {ratios}")
+        return ", ".join(f"{case.split(' / ')[1]} {link} {ratio:g}" for (case, link), ratio in ratios.items())
+
+    @test(f"{title} clients over tcp", 400)
+    def clients(t):
+        """The place itself works: unmodified programs on the software GPU in the virtual machine."""
+        notes = []
+        for client in ALL:
+            if client.name in CLIENTS:
+                summary = summary_of(InMachine(guest, t, "tcp").start(client.words(), env=client.env, label=client.name.split()[0]))
+                notes.append(f"{client.name} {summary['checks']}")
+        require(len(notes) == len(CLIENTS), f"ran {notes}")
+        place = Across(guest, t, "tcp")
+        try:
+            client = next(client for client in ALL if client.name == CLIENTS[0])
+            summary = summary_of(place.start(client.words(), env=client.env, label="across"))
+            notes.append(f"{client.name} between two addresses {summary['checks']}")
+        finally:
+            place.close()
+        return "checks: " + ", ".join(notes)
+
+    @test(f"{title} a machine without a device says so", 60)
+    def no_device(t):
+        for name in ("rxelo", "rxe0", "rxe1"):
+            guest.run(t, ["rdma", "link", "delete", name], label="rdma")
+        return refused(t, guest, "there is no RDMA device")
 
     @test(f"{title} the kernel has no complaints", 90)
     def end(t):
@@ -196,3 +300,14 @@ def add(kernel):
 
 for each in KERNELS:
     add(each)
+
+
+@test("rdma, what is missing is named", 120)
+def missing(t):
+    """A kernel without RDMA, then no library either."""
+    guest = Guest("without", kernel="6.1", net=(), kernel_rdma=False)
+    notes = [refused(t, guest, "the kernel has no RDMA support")]
+    guest.run(t, ["sh", "-c", "rm /usr/lib/x86_64-linux-gnu/libibverbs.so* /usr/lib/x86_64-linux-gnu/librdmacm.so*"])
+    notes.append(refused(t, guest, "libibverbs is not installed"))
+    guest.end(t)
+    return "; ".join(notes)

@@ -3,9 +3,11 @@
 use crate::driver::{DeviceMemory, Driver};
 use crate::floors::{self, Sockets};
 use crate::idle;
+use crate::rdma;
 use crate::row::{Row, Samples};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,13 +65,15 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// Runs a suite. `tcp`: floors are those of a socket. `full`: every case, more samples.
-pub fn run(suite: Suite, tcp: bool, full: bool) -> Result<Report> {
+/// Runs a suite. `tcp`: floors are those of a socket; `rdma`: those of the device that leads to this address.
+/// `full`: every case, more samples.
+pub fn run(suite: Suite, tcp: bool, rdma: Option<IpAddr>, full: bool) -> Result<Report> {
     let before = idle::Usage::of_self();
     let driver = Driver::open()?;
     let bench = Bench {
         driver: &driver,
         tcp,
+        rdma: rdma.map(rdma::Floor::towards).transpose()?,
         full,
         clock: floors::clock(),
     };
@@ -94,6 +98,7 @@ pub fn run(suite: Suite, tcp: bool, full: bool) -> Result<Report> {
 struct Bench<'a> {
     driver: &'a Driver,
     tcp: bool,
+    rdma: Option<rdma::Floor>,
     full: bool,
     clock: Duration,
 }
@@ -192,7 +197,9 @@ impl Bench<'_> {
         for (name, call) in cases {
             let (mut samples, mut floor) = (Samples::new(), Samples::new());
             for _ in 0..ROUNDS {
-                if self.tcp {
+                if let Some(rdma) = &self.rdma {
+                    rdma.round_trips(each / 2, Duration::ZERO, &mut floor)?;
+                } else if self.tcp {
                     sockets.round_trips(0, 0, each / 2, true, Duration::ZERO, &mut floor)?;
                 } else {
                     floors::line_round_trip(100, &mut floor);
@@ -206,7 +213,9 @@ impl Bench<'_> {
         let (mut samples, mut floor) = (Samples::new(), Samples::new());
         let each = if self.full { 60 } else { 25 };
         for _ in 0..ROUNDS {
-            if self.tcp {
+            if let Some(rdma) = &self.rdma {
+                rdma.round_trips(each, ASLEEP, &mut floor)?;
+            } else if self.tcp {
                 sockets.round_trips(0, 0, each, false, ASLEEP, &mut floor)?;
             } else {
                 floors::futex_round_trip(each, ASLEEP, &mut floor);
@@ -268,7 +277,7 @@ impl Bench<'_> {
     }
 
     /// The floor of a short copy is a round trip and, on one host, a memcpy; of a bulk copy the memcpy or the stream
-    /// through a socket (with its acknowledgement) alone.
+    /// through a socket, or by RDMA, (with its acknowledgement) alone.
     fn copy_case(
         &self,
         bytes: usize,
@@ -285,7 +294,9 @@ impl Bench<'_> {
         let (mut samples, mut lines, mut copies) = (Samples::new(), Samples::new(), Samples::new());
         let mut streams = Samples::new();
         for round in 0..=ROUNDS {
-            if self.tcp {
+            if let Some(rdma) = &self.rdma {
+                rdma.stream(bytes, each, &mut streams)?;
+            } else if self.tcp {
                 let (there, back) = if up { (bytes, 0) } else { (0, bytes) };
                 sockets.round_trips(there, back, each, true, Duration::ZERO, &mut streams)?;
             } else {
@@ -314,7 +325,7 @@ impl Bench<'_> {
             size(bytes),
             if pinned { "pinned" } else { "pageable" }
         );
-        let floor = match (self.tcp, bulk) {
+        let floor = match (self.tcp || self.rdma.is_some(), bulk) {
             (true, _) => streams.ns(0.5),
             (false, true) => copies.ns(0.5),
             (false, false) => lines.ns(0.5) + copies.ns(0.5),

@@ -9,6 +9,7 @@ mod environment;
 mod floors;
 mod goals;
 mod idle;
+mod rdma;
 mod row;
 mod softgpu;
 
@@ -65,13 +66,27 @@ enum What {
         #[arg(long, value_name = "TEXT", default_value = "")]
         case: String,
     },
-    /// Everything.
+    /// Ringway's verbs layer beside perftest, which must be installed, on the same RDMA devices.
+    Rdma {
+        /// Device to measure with itself, or two (SERVER:CLIENT); the first one if none is named.
+        #[arg(long, value_name = "DEVICE[:DEVICE]")]
+        device: Vec<rdma::Way>,
+        /// Runs of ours and of perftest's, in turn.
+        #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
+        pairs: u16,
+        /// A tenth of the rounds: for a test that it works, not for numbers.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Everything but rdma.
     All,
     #[command(hide = true)]
     Child {
         suite: Suite,
         #[arg(long)]
         sockets: bool,
+        #[arg(long)]
+        rdma: Option<std::net::IpAddr>,
         #[arg(long)]
         full: bool,
     },
@@ -81,6 +96,7 @@ enum What {
 enum Link {
     Shm,
     Tcp,
+    Rdma,
     Direct,
 }
 
@@ -89,6 +105,7 @@ impl Link {
         match self {
             Self::Shm => "shm",
             Self::Tcp => "tcp",
+            Self::Rdma => "rdma",
             Self::Direct => "direct",
         }
     }
@@ -100,8 +117,9 @@ fn main() -> ExitCode {
         Some(What::Child {
             suite,
             sockets,
+            rdma,
             full,
-        }) => child::run(*suite, *sockets, *full)
+        }) => child::run(*suite, *sockets, *rdma, *full)
             .and_then(|report| Ok(serde_json::to_writer(std::io::stdout(), &report)?))
             .map_err(|error| error.to_string()),
         what => {
@@ -111,7 +129,7 @@ fn main() -> ExitCode {
                 Some(What::Call) => (&[Suite::Call], true),
                 Some(What::Copy) => (&[Suite::Copy], true),
                 Some(What::Idle) => (&[Suite::Idle], true),
-                Some(What::Softgpu { .. }) => (&[], true),
+                Some(What::Softgpu { .. } | What::Rdma { .. }) => (&[], true),
                 Some(What::All | What::Child { .. }) => (&Suite::ALL, true),
             };
             measure(&cli, suites, full)
@@ -168,15 +186,24 @@ fn measure(cli: &Cli, suites: &[Suite], full: bool) -> Result<(), String> {
         Some(What::All) => Some(""),
         _ => None,
     };
-    if let Some(only) = softgpu {
-        rows.extend(softgpu::run(only, |case| {
-            if std::io::stderr().is_terminal() {
-                eprint!("\r{:60}\rmeasuring {case} ...", "");
-            }
-        })?);
+    let say = |case: &str| {
         if std::io::stderr().is_terminal() {
-            eprint!("\r{:60}\r", "");
+            eprint!("\r{:60}\rmeasuring {case} ...", "");
         }
+    };
+    if let Some(only) = softgpu {
+        rows.extend(softgpu::run(only, say)?);
+    }
+    if let Some(What::Rdma {
+        device,
+        pairs,
+        quick,
+    }) = &cli.what
+    {
+        rows.extend(rdma::run(device, (*pairs).into(), *quick, say)?);
+    }
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{:60}\r", "");
     }
     if full {
         println!("{}", row::table(&rows));
@@ -215,6 +242,19 @@ fn find_ringway(named: Option<&Path>) -> Result<PathBuf, String> {
         })
 }
 
+/// The server's IP address; that of the embedded one is the loopback device's.
+fn address_of(server: Option<&str>) -> Result<String, String> {
+    let Some(server) = server else {
+        return Ok("127.0.0.1".into());
+    };
+    let mut found = std::net::ToSocketAddrs::to_socket_addrs(server)
+        .map_err(|error| format!("--server {server}: {error}"))?;
+    found
+        .next()
+        .map(|address| address.ip().to_string())
+        .ok_or_else(|| format!("--server {server}: no address"))
+}
+
 /// Runs this program again, as a CUDA program with the asked-for link to its GPU.
 fn run_child(
     cli: &Cli,
@@ -241,8 +281,14 @@ fn run_child(
         .arg("--")
         .arg(std::env::current_exe().map_err(|error| error.to_string())?)
         .args(["child", suite.name()]);
-    if link == Link::Tcp {
-        command.arg("--sockets");
+    match link {
+        Link::Tcp => {
+            command.arg("--sockets");
+        }
+        Link::Rdma => {
+            command.args(["--rdma", &address_of(cli.server.as_deref())?]);
+        }
+        Link::Shm | Link::Direct => {}
     }
     if full {
         command.arg("--full");

@@ -10,13 +10,13 @@ use std::time::Duration;
 /// the slow end whatever the unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// `submit`, `call`, `copy` or `idle`.
+    /// `submit`, `call`, `copy`, `idle`, `softgpu` or `rdma`.
     pub suite: String,
     /// What was measured.
     pub case: String,
-    /// `shm`, `tcp`, or `direct` (the driver without Ringway).
+    /// `shm`, `tcp`, `direct` (the driver without Ringway), or the RDMA devices.
     pub link: String,
-    /// `ns`, `GB/s` (10^9 bytes), `us/s` (CPU time in wall time) or `KiB`.
+    /// `ns`, `GB/s` (10^9 bytes), `us/s` (CPU time in wall time), `KiB`, or `x` (a ratio).
     pub unit: String,
     /// Median.
     pub p50: f64,
@@ -49,6 +49,11 @@ impl Samples {
         self.0
             .record(u64::try_from(picos).unwrap_or(u64::MAX >> 1).max(1))
             .expect("the histogram grows");
+    }
+
+    /// Takes the samples of another measurement as well.
+    pub fn add(&mut self, other: &Samples) {
+        self.0.add(&other.0).expect("the histogram grows");
     }
 
     /// Quantile in nanoseconds.
