@@ -97,7 +97,9 @@ impl WhyNot {
             WhyNot::NoConnectionManager(_) => {
                 "install librdmacm (Debian and Ubuntu: `librdmacm1`) and load the module: `modprobe rdma_ucm`"
             }
-            WhyNot::Failed(_) => "look at the kernel's log: `dmesg | grep -iE 'rdma|infiniband|mlx'`",
+            WhyNot::Failed(_) => {
+                "look at the kernel's log: `dmesg | grep -iE 'rdma|infiniband|mlx'`"
+            }
         }
     }
 }

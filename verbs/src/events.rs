@@ -52,7 +52,10 @@ const EVENTS: [(&str, About); 21] = [
     ("queue pair failed", About::Qp),
     ("queue pair got an invalid request", About::Qp),
     ("queue pair got a request without permission", About::Qp),
-    ("queue pair got a packet while it was becoming ready", About::Qp),
+    (
+        "queue pair got a packet while it was becoming ready",
+        About::Qp,
+    ),
     ("send queue drained", About::Qp),
     ("path migrated", About::Qp),
     ("path did not migrate", About::Qp),
@@ -87,7 +90,9 @@ impl AsyncEvent {
 
     /// What happened.
     pub fn name(&self) -> &'static str {
-        EVENTS.get(self.code as usize).map_or("unknown event", |row| row.0)
+        EVENTS
+            .get(self.code as usize)
+            .map_or("unknown event", |row| row.0)
     }
 
     /// Whether the element cannot be used any more.
@@ -197,8 +202,14 @@ mod tests {
         let failed = event(AsyncEvent::QP_FATAL, Element::QueuePair(17));
         assert_eq!(failed.to_string(), "queue pair 17: queue pair failed (1)");
         assert!(failed.is_fatal());
-        assert_eq!(event(AsyncEvent::GID_CHANGE, Element::Port(1)).name(), "GID table changed");
-        assert_eq!(event(8, Element::Device).to_string(), "device failed or was removed (8)");
+        assert_eq!(
+            event(AsyncEvent::GID_CHANGE, Element::Port(1)).name(),
+            "GID table changed"
+        );
+        assert_eq!(
+            event(8, Element::Device).to_string(),
+            "device failed or was removed (8)"
+        );
         assert_eq!(event(77, Element::Device).name(), "unknown event");
     }
 }

@@ -48,7 +48,11 @@ impl SharedReceiveQueue {
     pub(crate) fn new(domain: &ProtectionDomain, depth: u32, segments: u32) -> Result<Self> {
         let limits = domain.context().limits();
         for (what, asked, max) in [
-            ("work requests of a shared receive queue", depth, limits.shared_receives_max),
+            (
+                "work requests of a shared receive queue",
+                depth,
+                limits.shared_receives_max,
+            ),
             ("elements of a receive", segments, limits.segments_max),
         ] {
             if asked > max || asked == 0 {
@@ -123,8 +127,9 @@ impl SharedReceiveQueue {
         // SAFETY: `count` requests are filled in, with memory that lives as long as 'd; the queue is alive, has the
         // room, and nobody else posts to it, since we have `&mut`.
         let (posted, errno) = unsafe {
-            self.room
-                .post(count as usize, |chain, bad| ffi::ibv_post_srq_recv(raw, chain, bad))
+            self.room.post(count as usize, |chain, bad| {
+                ffi::ibv_post_srq_recv(raw, chain, bad)
+            })
         };
         self.under_way += posted;
         self.posted = self.posted.wrapping_add(posted);

@@ -65,7 +65,10 @@ impl Channel {
     fn next(&self, timeout: Duration) -> Result<Option<Event>> {
         let deadline = Instant::now() + timeout.min(Duration::from_secs(1 << 30));
         loop {
-            if !wait_readable(self.fd(), deadline.saturating_duration_since(Instant::now()))? {
+            if !wait_readable(
+                self.fd(),
+                deadline.saturating_duration_since(Instant::now()),
+            )? {
                 return Ok(None);
             }
             let mut raw = std::ptr::null_mut();
@@ -337,19 +340,22 @@ impl Resolved {
         let result = unsafe {
             ffi::rdma_resolve_addr(
                 id.raw,
-                from.as_mut().map_or(std::ptr::null_mut(), |from| std::ptr::from_mut(from).cast()),
+                from.as_mut()
+                    .map_or(std::ptr::null_mut(), |from| std::ptr::from_mut(from).cast()),
                 (&raw mut to).cast(),
                 timeout_ms,
             )
         };
         zero_or_errno("rdma_resolve_addr", result)?;
         let wanted = event::RDMA_CM_EVENT_ADDR_RESOLVED;
-        id.channel.expect(wanted, "resolving the address", options.timeout)?;
+        id.channel
+            .expect(wanted, "resolving the address", options.timeout)?;
         // SAFETY: a live identifier.
         let result = unsafe { ffi::rdma_resolve_route(id.raw, timeout_ms) };
         zero_or_errno("rdma_resolve_route", result)?;
         let wanted = event::RDMA_CM_EVENT_ROUTE_RESOLVED;
-        id.channel.expect(wanted, "resolving the route", options.timeout)?;
+        id.channel
+            .expect(wanted, "resolving the route", options.timeout)?;
         let route = id.route()?;
         Ok(Resolved { id, route })
     }
@@ -628,7 +634,10 @@ mod tests {
             let bytes = vec![7; len];
             assert_eq!(unpack(&pack(&bytes).unwrap()), bytes);
         }
-        assert!(matches!(pack(&[0; PRIVATE_BYTES_MAX + 1]), Err(Error::Limit { .. })));
+        assert!(matches!(
+            pack(&[0; PRIVATE_BYTES_MAX + 1]),
+            Err(Error::Limit { .. })
+        ));
         assert_eq!(unpack(&[200, 1, 2]), b"");
         assert_eq!(unpack(&[]), b"");
         assert_eq!(unpack(&[2, 8, 9, 0, 0]), [8, 9]);

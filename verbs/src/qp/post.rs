@@ -528,7 +528,10 @@ impl SendQueue {
     /// Finds out how far the device got: up to `bad`, exclusively.
     #[cold]
     fn refused(&mut self, errno: i32, bad: *mut ffi::ibv_send_wr, count: u32) -> PostError {
-        let taken = self.chain.iter().position(|request| std::ptr::eq(request, bad));
+        let taken = self
+            .chain
+            .iter()
+            .position(|request| std::ptr::eq(request, bad));
         let posted = taken.map_or(0, |taken| taken as u32).min(count);
         let signalled = ffi::ibv_send_flags::IBV_SEND_SIGNALED.0;
         for request in &self.chain[..posted as usize] {
@@ -578,7 +581,12 @@ impl ReceiveRoom {
     }
 
     #[inline]
-    pub(crate) fn fill(&mut self, index: usize, local: Local<'_>, id: WorkId) -> Result<(), PostError> {
+    pub(crate) fn fill(
+        &mut self,
+        index: usize,
+        local: Local<'_>,
+        id: WorkId,
+    ) -> Result<(), PostError> {
         let (request, element) = (&mut self.chain[index], &mut self.elements[index]);
         match local {
             Local::Nothing => request.num_sge = 0,
@@ -626,7 +634,10 @@ impl ReceiveRoom {
         match post(chain, &raw mut bad) {
             0 => (count as u32, 0),
             errno => {
-                let taken = self.chain.iter().position(|request| std::ptr::eq(request, bad));
+                let taken = self
+                    .chain
+                    .iter()
+                    .position(|request| std::ptr::eq(request, bad));
                 (taken.unwrap_or(0).min(count) as u32, errno.saturating_abs())
             }
         }
@@ -735,9 +746,9 @@ impl<'d> ReceiveBatch<'_, 'd> {
         // SAFETY: `count` requests are filled in, with memory that lives as long as 'd; the queue pair is alive, has the
         // room, and nobody else posts receives to it, since we have `&mut`.
         let (posted, errno) = unsafe {
-            queue
-                .room
-                .post(self.count as usize, |chain, bad| ffi::ibv_post_recv(qp, chain, bad))
+            queue.room.post(self.count as usize, |chain, bad| {
+                ffi::ibv_post_recv(qp, chain, bad)
+            })
         };
         queue.window.advance(posted);
         match errno {
@@ -787,7 +798,10 @@ mod tests {
         let mut room = ReceiveRoom::new(2, 0);
         let id = WorkId::new(Queue::Receive, 0, 0);
         assert_eq!(room.fill(0, Local::Nothing, id), Ok(()));
-        assert_eq!(room.fill(0, Local::Inline(b"x"), id), Err(PostError::NoInline));
+        assert_eq!(
+            room.fill(0, Local::Inline(b"x"), id),
+            Err(PostError::NoInline)
+        );
         assert_eq!(room.chain[0].wr_id, id.0);
     }
 }
