@@ -129,7 +129,7 @@ pub mod qp;
 mod srq;
 mod sys;
 
-pub use availability::{WhyNot, locked_memory_limit, probe};
+pub use availability::{WhyNot, check_locked_memory, locked_memory_limit, probe};
 pub use cache::{CacheLimits, Invalidated, RegistrationCache};
 pub use connection::exchange::{ENDPOINT_BYTES, Endpoint, EndpointError};
 pub use cq::{

@@ -456,6 +456,14 @@ fn selective_signalling(rig: &Rig) -> Outcome {
     Ok(())
 }
 
+fn slice_of(
+    region: &MemoryRegion,
+    from: usize,
+    len: usize,
+) -> std::result::Result<LocalSlice<'_>, Failure> {
+    Ok(region.slice(from..from + len).ok_or("a slice")?)
+}
+
 fn sends_gather(rig: &Rig) -> Outcome {
     let options = QueuePairOptions {
         send_segments: 3,
@@ -464,14 +472,16 @@ fn sends_gather(rig: &Rig) -> Outcome {
     };
     let (mut a, mut b) = pair_with(rig, &options, 4096, &ConnectOptions::default())?;
     a.fill(3)?;
-    let part = |end: &End, from: usize, len: usize| -> LocalSlice<'static> {
-        let slice = end.region.slice(from..from + len).expect("within");
-        // SAFETY: the regions outlive all that is posted in this test.
-        unsafe { std::mem::transmute::<LocalSlice<'_>, LocalSlice<'static>>(slice) }
-    };
-    let places = [part(&b, 1000, 30), part(&b, 2000, 500)];
+    let places = [
+        slice_of(&b.region, 1000, 30)?,
+        slice_of(&b.region, 2000, 500)?,
+    ];
     b.qp.receive_queue().post(&places[..], 8)?;
-    let parts = [part(&a, 0, 10), part(&a, 100, 50), part(&a, 300, 40)];
+    let parts = [
+        slice_of(&a.region, 0, 10)?,
+        slice_of(&a.region, 100, 50)?,
+        slice_of(&a.region, 300, 40)?,
+    ];
     let mut batch = a.qp.send_queue().batch();
     let too_many = [parts[0]; 4];
     assert_eq!(
@@ -1745,10 +1755,10 @@ fn interface_name(index: u32) -> Option<String> {
     let mut name = [0; libc::IF_NAMESIZE];
     // SAFETY: a buffer of the size that the call demands.
     let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    if found.is_null() {
+        return None;
+    }
     // SAFETY: a string that the call has just written.
-    (!found.is_null()).then(|| {
-        unsafe { std::ffi::CStr::from_ptr(found) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    let name = unsafe { std::ffi::CStr::from_ptr(found) };
+    Some(name.to_string_lossy().into_owned())
 }
