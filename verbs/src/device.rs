@@ -291,6 +291,18 @@ impl Context {
         Ok(Context(Arc::new(inner)))
     }
 
+    /// A context that only has the operations of `raw`. It must never be dropped.
+    #[cfg(test)]
+    pub(crate) fn pretend(raw: *mut ffi::ibv_context) -> Context {
+        Context(Arc::new(ContextInner {
+            raw,
+            name: "pretended".into(),
+            limits: DeviceLimits::NONE,
+            process: std::process::id(),
+            events_taken: AtomicBool::new(false),
+        }))
+    }
+
     /// Its name, `mlx5_0` or `rxe0`.
     pub fn name(&self) -> &str {
         &self.0.name

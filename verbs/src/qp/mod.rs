@@ -158,6 +158,28 @@ impl Drop for QpInner {
 }
 
 impl QpInner {
+    /// A queue pair that only has the operations of its context. It must never be dropped.
+    #[cfg(test)]
+    pub(crate) fn pretend(raw: *mut ffi::ibv_qp, number: u32) -> Arc<QpInner> {
+        // SAFETY: the test's own structure.
+        let context = Context::pretend(unsafe { (*raw).context });
+        let completions = CompletionQueue::pretend(&context);
+        let domain = Arc::new(PdInner {
+            raw: std::ptr::null_mut(),
+            context,
+        });
+        Arc::new(QpInner {
+            raw,
+            number,
+            domain,
+            send_completions: completions.clone(),
+            receive_completions: completions,
+            send_reserved: 0,
+            receive_reserved: 0,
+            _shared: None,
+        })
+    }
+
     /// `ibv_modify_qp(3)`, checked against the table first.
     pub(crate) fn modify(
         &self,
