@@ -1566,7 +1566,12 @@ fn connection_manager(rig: &Rig) -> Outcome {
     });
     let Some(request) = listener.next(SOON)? else {
         let told = client.join().map_err(|_| "the client panicked")?;
-        return Err(format!("no request; the client says: {told:?}").into());
+        let told = told.err().unwrap_or_default();
+        if rig.a.is_loopback() && told.contains("rdma_resolve_route: No such device") {
+            println!("        (the connection manager knows no route over this device: {told})");
+            return Ok(());
+        }
+        return Err(format!("no request; the client says: {told}").into());
     };
     assert_eq!(request.private(), b"no");
     request.reject(b"not you")?;

@@ -8,7 +8,7 @@
 use crate::qp::transitions::{self, QpState};
 use crate::qp::{QueuePair, ReadyToSend, Reset, zeroed_attr};
 use crate::sys::{last_errno, set_nonblocking, wait_readable};
-use crate::{Error, Result, Route, WhyNot};
+use crate::{Access, Error, Result, Route, WhyNot};
 use rdma_mummy_sys as ffi;
 use rdma_mummy_sys::rdma_cm_event_type as event;
 use std::ffi::CStr;
@@ -257,7 +257,13 @@ impl Id {
     }
 
     /// One step of the queue pair, with the attributes that the connection manager knows.
-    fn step(&self, qp: &QueuePair<Reset>, from: QpState, to: QpState) -> Result<()> {
+    fn step(
+        &self,
+        qp: &QueuePair<Reset>,
+        from: QpState,
+        to: QpState,
+        peer_may: Access,
+    ) -> Result<()> {
         let mut attr = zeroed_attr();
         attr.qp_state = to.raw();
         let mut mask = 0;
@@ -265,12 +271,14 @@ impl Id {
         let result = unsafe { ffi::rdma_init_qp_attr(self.raw, &raw mut attr, &raw mut mask) };
         zero_or_errno("rdma_init_qp_attr", result)?;
         let given = transitions::from_mask(mask.cast_unsigned());
+        // The kernel gives none before there is a connection, and those of its own choice afterwards.
+        attr.qp_access_flags = peer_may.raw();
         qp.inner().modify(from, to, &mut attr, &given)
     }
 
-    fn connect_steps(&self, qp: &QueuePair<Reset>) -> Result<()> {
-        self.step(qp, QpState::Initialised, QpState::ReadyToReceive)?;
-        self.step(qp, QpState::ReadyToReceive, QpState::ReadyToSend)
+    fn connect_steps(&self, qp: &QueuePair<Reset>, peer_may: Access) -> Result<()> {
+        self.step(qp, QpState::Initialised, QpState::ReadyToReceive, peer_may)?;
+        self.step(qp, QpState::ReadyToReceive, QpState::ReadyToSend, peer_may)
     }
 }
 
@@ -283,6 +291,8 @@ pub struct CmOptions {
     pub rnr_retries: u8,
     /// Reads and atomics in each direction at a time, bounded by what both devices can.
     pub reads: u8,
+    /// What the peer may do to regions of the queue pair's domain: only what is allowed by both.
+    pub peer_may: Access,
     /// Bound of each step.
     pub timeout: Duration,
 }
@@ -293,6 +303,7 @@ impl Default for CmOptions {
             retries: 7,
             rnr_retries: 6,
             reads: 16,
+            peer_may: Access::REMOTE_WRITE | Access::REMOTE_READ,
             timeout: Duration::from_secs(5),
         }
     }
@@ -374,7 +385,7 @@ impl Resolved {
         prepare: impl FnOnce(&mut crate::ReceiveQueue) -> Result<()>,
     ) -> Result<Connection> {
         let id = self.id;
-        id.step(&qp, QpState::Reset, QpState::Initialised)?;
+        id.step(&qp, QpState::Reset, QpState::Initialised, options.peer_may)?;
         prepare(qp.receive_mut())?;
         let packed = pack(private)?;
         let mut parameters = parameters(&qp, options, &packed, None);
@@ -384,7 +395,7 @@ impl Resolved {
         // The queue pair is ours, not the library's, so the answer comes to us.
         let wanted = event::RDMA_CM_EVENT_CONNECT_RESPONSE;
         let answer = id.channel.expect(wanted, "connecting", options.timeout)?;
-        id.connect_steps(&qp)?;
+        id.connect_steps(&qp, options.peer_may)?;
         // SAFETY: a live identifier that has got its answer.
         let result = unsafe { ffi::rdma_establish(id.raw) };
         zero_or_errno("rdma_establish", result)?;
@@ -488,9 +499,9 @@ impl Request {
         prepare: impl FnOnce(&mut crate::ReceiveQueue) -> Result<()>,
     ) -> Result<Connection> {
         let id = self.id;
-        id.step(&qp, QpState::Reset, QpState::Initialised)?;
+        id.step(&qp, QpState::Reset, QpState::Initialised, options.peer_may)?;
         prepare(qp.receive_mut())?;
-        id.connect_steps(&qp)?;
+        id.connect_steps(&qp, options.peer_may)?;
         let packed = pack(private)?;
         let mut parameters = parameters(&qp, options, &packed, Some(self.peers));
         // SAFETY: a live identifier; the private data is copied.
