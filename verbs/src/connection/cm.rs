@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// what arrives is padded.
 pub const PRIVATE_BYTES_MAX: usize = 55;
 
+/// How much longer than the kernel we wait for an event.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Events of one identifier. Its descriptor does not block.
 struct Channel {
     raw: *mut ffi::rdma_event_channel,
@@ -85,9 +88,10 @@ impl Channel {
         }
     }
 
-    /// The next event, which must be `wanted`.
+    /// The next event, which must be `wanted`. The kernel has the same bound, and its reason is the better one, so it
+    /// comes first.
     fn expect(&self, wanted: u32, what: &'static str, timeout: Duration) -> Result<Event> {
-        match self.next(timeout)? {
+        match self.next(timeout.saturating_add(GRACE))? {
             Some(event) if event.kind == wanted => Ok(event),
             Some(event) => Err(event.failed(what)),
             None => Err(Error::TimedOut {
@@ -293,7 +297,7 @@ pub struct CmOptions {
     pub reads: u8,
     /// What the peer may do to regions of the queue pair's domain: only what is allowed by both.
     pub peer_may: Access,
-    /// Bound of each step.
+    /// Bound of each step, but for half a second.
     pub timeout: Duration,
 }
 
