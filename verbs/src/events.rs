@@ -85,6 +85,8 @@ impl AsyncEvent {
     pub const GID_CHANGE: u32 = ffi::ibv_event_type::IBV_EVENT_GID_CHANGE as u32;
     /// A queue pair failed without a completion that says so.
     pub const QP_FATAL: u32 = ffi::ibv_event_type::IBV_EVENT_QP_FATAL as u32;
+    /// A shared receive queue has fewer receives left than it was asked to tell.
+    pub const RECEIVES_LOW: u32 = ffi::ibv_event_type::IBV_EVENT_SRQ_LIMIT_REACHED as u32;
     /// The first packet came before the queue pair was ready to send; harmless.
     pub const COMMUNICATION_ESTABLISHED: u32 = ffi::ibv_event_type::IBV_EVENT_COMM_EST as u32;
 

@@ -3,7 +3,7 @@
 use crate::cq::WorkId;
 use crate::pd::PdInner;
 use crate::qp::post::{Local, PostError, ReceiveRoom};
-use crate::sys::not_null;
+use crate::sys::{not_null, zero};
 use crate::{Completion, CompletionError, Error, ProtectionDomain, Queue, Result, Work};
 use rdma_mummy_sys as ffi;
 use std::sync::Arc;
@@ -101,6 +101,33 @@ impl SharedReceiveQueue {
     /// Receives that are posted and not known to be done.
     pub fn under_way(&self) -> u32 {
         self.under_way
+    }
+
+    /// As asynchronous events name it.
+    pub fn handle(&self) -> u32 {
+        // SAFETY: a live queue.
+        unsafe { (*self.inner.raw).handle }
+    }
+
+    /// Asks for one asynchronous event, [`AsyncEvent::RECEIVES_LOW`](crate::AsyncEvent::RECEIVES_LOW), when fewer than
+    /// `receives` are left. `ibv_modify_srq(3)`.
+    pub fn notify_below(&mut self, receives: u32) -> Result<()> {
+        if receives > self.depth {
+            return Err(Error::Limit {
+                what: "limit of a shared receive queue",
+                asked: receives.into(),
+                max: self.depth.into(),
+            });
+        }
+        let mut attr = ffi::ibv_srq_attr {
+            max_wr: 0,
+            max_sge: 0,
+            srq_limit: receives,
+        };
+        let mask = ffi::ibv_srq_attr_mask::IBV_SRQ_LIMIT.0.cast_signed();
+        // SAFETY: a live queue, and attributes that are set as the mask says.
+        let result = unsafe { ffi::ibv_modify_srq(self.inner.raw, &raw mut attr, mask) };
+        zero("ibv_modify_srq", result)
     }
 
     /// Posts receives, in one call: each a place for bytes and a tag. `ibv_post_srq_recv(3)`.

@@ -594,6 +594,10 @@ fn shared_receives(rig: &Rig) -> Outcome {
         shared.post([(place(0).into(), 0)]),
         Err(PostError::QueueFull)
     );
+    // twelve rounds of four leave sixteen
+    let mut events = route_b.context.events()?;
+    assert!(shared.notify_below(65).is_err());
+    shared.notify_below(20)?;
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
     for _ in 0..PAIRS {
         let a = half(&route_a, &options, 4096)?;
@@ -613,6 +617,11 @@ fn shared_receives(rig: &Rig) -> Outcome {
             sender.sent()?;
         }
     }
+    let low = AsyncEvent {
+        code: AsyncEvent::RECEIVES_LOW,
+        element: Element::SharedReceiveQueue(shared.handle()),
+    };
+    assert_eq!(events.next(SOON)?, Some(low));
     let numbers: Vec<u32> = receivers.iter().map(QueuePair::number).collect();
     let mut seen = HashSet::new();
     for completion in completions(&receive_cq, 12 * PAIRS)? {
