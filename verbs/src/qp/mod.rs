@@ -54,7 +54,9 @@ impl Default for QueuePairOptions {
 /// How a connection behaves. Ranges as `ibv_modify_qp(3)` has them.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectOptions {
-    /// A packet is sent again when no acknowledgement has come after 4.096 us * 2^this; 0 waits for ever. 0 to 31.
+    /// A packet is sent again when no acknowledgement has come after 4.096 us * 2^this; 0 waits for ever. 0 to 31. With
+    /// `retries` it says how long a peer that is gone goes unnoticed: 16 and 7 give 2 to 9 seconds, since devices may
+    /// wait up to four times as long.
     pub timeout: u8,
     /// So many times, then the connection has failed. 0 to 7.
     pub retries: u8,
@@ -75,7 +77,7 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         ConnectOptions {
-            timeout: 14,
+            timeout: 16,
             retries: 7,
             rnr_retries: 6,
             min_rnr_timer: 12,
