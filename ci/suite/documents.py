@@ -8,7 +8,7 @@ from .places import RINGWAY
 from .runner import ROOT, require, test
 
 # set by the tests themselves, not by users
-OF_TESTS = {"RINGWAY_TEST_CHILD"}
+OF_TESTS = {"RINGWAY_TEST_CHILD", "RINGWAY_VERBS_PAIR", "RINGWAY_VERBS_PEER", "RINGWAY_VERBS_MUST_HAVE_DEVICE", "RINGWAY_VERBS_MAY_CHANGE_LINKS"}
 PLACEHOLDERS = ("FAMILY", "NAME")
 
 

@@ -42,12 +42,15 @@ need_rust() {
 # library: that is loaded at run time
 need_bindgen() {
   command -v cmake >/dev/null 2>&1 && command -v make >/dev/null 2>&1 || apt_install cmake make
-  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G "/usr/lib/llvm-*/lib/libclang*.so*" >/dev/null \
-    && { [ -n "${LIBCLANG_PATH:-}" ] || compgen -G "/usr/lib/llvm-*/lib/clang/*/include/stddef.h" >/dev/null; } && return 0
-  command -v apt-cache >/dev/null 2>&1 || die "please install libclang (no apt-get on this machine), or set LIBCLANG_PATH"
-  local version
-  version=$(apt-cache depends libclang1 2>/dev/null | sed -n 's/.*Depends: libclang1-\([0-9]*\).*/\1/p' | head -1)
-  apt_install "libclang1-${version:-14}" "libclang-common-${version:-14}-dev"
+  [ -z "${LIBCLANG_PATH:-}" ] || return 0
+  compgen -G "/usr/lib/llvm-*/lib/libclang*.so*" >/dev/null && compgen -G "/usr/lib/llvm-*/lib/clang/*/include/stddef.h" >/dev/null && return 0
+  compgen -G "/usr/lib64/libclang.so*" >/dev/null && return 0
+  command -v apt-get >/dev/null 2>&1 || die "please install libclang and its headers (no apt-get on this machine), or set LIBCLANG_PATH"
+  apt_install libclang1
+  local library
+  library=$(compgen -G "/usr/lib/llvm-*/lib/libclang*.so*" | sort -V | tail -1)
+  library=${library#/usr/lib/llvm-}
+  apt_install "libclang-common-${library%%/*}-dev"
 }
 
 # make_venv FOLDER SIZE FILE [PIP-OPTION...]: a Python environment with the packages of a list, made again when the list changes

@@ -97,7 +97,9 @@ impl WhyNot {
             WhyNot::NoConnectionManager(_) => {
                 "install librdmacm (Debian and Ubuntu: `librdmacm1`) and load the module: `modprobe rdma_ucm`"
             }
-            WhyNot::Failed(_) => "look at the kernel's log: `dmesg | grep -iE 'rdma|infiniband|mlx'`",
+            WhyNot::Failed(_) => {
+                "look at the kernel's log: `dmesg | grep -iE 'rdma|infiniband|mlx'`"
+            }
         }
     }
 }
@@ -219,8 +221,9 @@ pub fn locked_memory_limit() -> u64 {
     }
 }
 
-/// Checks that `needed` bytes may be locked.
-pub(crate) fn check_locked_memory(needed: u64) -> Result<(), WhyNot> {
+/// Whether `needed` bytes, of all regions together, may be locked; before anything is registered, so that the reason is
+/// known and not guessed from `ENOMEM`.
+pub fn check_locked_memory(needed: u64) -> Result<(), WhyNot> {
     let limit = locked_memory_limit();
     if needed > limit {
         Err(WhyNot::LockedMemory { limit, needed })

@@ -72,7 +72,10 @@ impl RegistrationCache {
         drop(ranges);
         Invalidated {
             removed: removed.len(),
-            in_use: removed.iter().filter(|region| Arc::strong_count(region) > 1).count(),
+            in_use: removed
+                .iter()
+                .filter(|region| Arc::strong_count(region) > 1)
+                .count(),
         }
     }
 
@@ -155,7 +158,10 @@ impl<V: Clone> Ranges<V> {
         let overlapping = self.by_start.range(lowest..end);
         let overlapping = overlapping.filter(|(from, entry)| **from + entry.len > start);
         let starts: Vec<usize> = overlapping.map(|(&from, _)| from).collect();
-        starts.into_iter().filter_map(|from| self.remove(from)).collect()
+        starts
+            .into_iter()
+            .filter_map(|from| self.remove(from))
+            .collect()
     }
 
     fn remove(&mut self, start: usize) -> Option<V> {
@@ -248,30 +254,40 @@ mod tests {
         let mut list: Vec<(usize, usize, u32)> = Vec::new();
         let mut state = 1u64;
         let mut random = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 33) as usize % below
         };
         for i in 0..3000 {
             let (start, len) = (random(500), 1 + random(60));
             match random(3) {
-                0 => {
-                    if list.iter().all(|it| it.0 != start) {
-                        ranges.insert(start, len, i);
-                        list.push((start, len, i));
-                    }
+                0 if list.iter().all(|it| it.0 != start) => {
+                    ranges.insert(start, len, i);
+                    list.push((start, len, i));
                 }
                 1 => {
                     let hit = ranges.find(start, len);
-                    let covers = |it: &&(usize, usize, u32)| it.0 <= start && it.0 + it.1 >= start + len;
+                    let covers =
+                        |it: &&(usize, usize, u32)| it.0 <= start && it.0 + it.1 >= start + len;
                     assert_eq!(hit.is_some(), list.iter().any(|it| covers(&it)));
                     if let Some((value, from)) = hit {
-                        assert!(list.iter().filter(covers).any(|it| (it.2, it.0) == (value, from)));
+                        assert!(
+                            list.iter()
+                                .filter(covers)
+                                .any(|it| (it.2, it.0) == (value, from))
+                        );
                     }
                 }
                 _ if random(10) == 0 => {
-                    let overlaps = |it: &(usize, usize, u32)| it.0 < start + len && it.0 + it.1 > start;
+                    let overlaps =
+                        |it: &(usize, usize, u32)| it.0 < start + len && it.0 + it.1 > start;
                     let mut gone = ranges.remove_overlapping(start, len);
-                    let mut wanted: Vec<u32> = list.iter().filter(|it| overlaps(it)).map(|it| it.2).collect();
+                    let mut wanted: Vec<u32> = list
+                        .iter()
+                        .filter(|it| overlaps(it))
+                        .map(|it| it.2)
+                        .collect();
                     list.retain(|it| !overlaps(it));
                     gone.sort_unstable();
                     wanted.sort_unstable();

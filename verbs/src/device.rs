@@ -291,6 +291,18 @@ impl Context {
         Ok(Context(Arc::new(inner)))
     }
 
+    /// A context that only has the operations of `raw`. It must never be dropped.
+    #[cfg(test)]
+    pub(crate) fn pretend(raw: *mut ffi::ibv_context) -> Context {
+        Context(Arc::new(ContextInner {
+            raw,
+            name: "pretended".into(),
+            limits: DeviceLimits::NONE,
+            process: std::process::id(),
+            events_taken: AtomicBool::new(false),
+        }))
+    }
+
     /// Its name, `mlx5_0` or `rxe0`.
     pub fn name(&self) -> &str {
         &self.0.name
@@ -344,7 +356,10 @@ impl Context {
 
     /// All entries in use of the GID tables of all ports. `ibv_query_gid_table(3)`, rdma-core 32 or later.
     pub fn gids(&self) -> Result<Vec<GidEntry>> {
-        let room = self.ports()?.into_iter().map(|port| port.gid_table_len as usize);
+        let room = self
+            .ports()?
+            .into_iter()
+            .map(|port| port.gid_table_len as usize);
         let room = room.sum::<usize>().clamp(1, GIDS_MAX);
         // SAFETY: a structure of plain numbers, for which zeros are valid.
         let mut raw: Vec<ffi::ibv_gid_entry> = vec![unsafe { std::mem::zeroed() }; room];
@@ -557,7 +572,9 @@ fn infiniband_port(device: &str, local: IpAddr) -> Option<u8> {
             None => text.parse().ok(),
         }
     };
-    number("dev_port").or_else(|| number("dev_id"))?.checked_add(1)
+    number("dev_port")
+        .or_else(|| number("dev_id"))?
+        .checked_add(1)
 }
 
 /// Name of the network interface that has this address. `getifaddrs(3)`.
@@ -612,9 +629,15 @@ mod tests {
 
     #[test]
     fn the_interface_is_found_by_its_address() {
-        assert_eq!(interface_of("127.0.0.1".parse().unwrap()).as_deref(), Some("lo"));
+        assert_eq!(
+            interface_of("127.0.0.1".parse().unwrap()).as_deref(),
+            Some("lo")
+        );
         assert_eq!(interface_of("192.0.2.77".parse().unwrap()), None);
-        assert_eq!(infiniband_port("mlx5_0", "127.0.0.1".parse().unwrap()), None);
+        assert_eq!(
+            infiniband_port("mlx5_0", "127.0.0.1".parse().unwrap()),
+            None
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! One error for all that is not the hot path, by who is to blame.
 
+use crate::WhyNot;
 use crate::connection::exchange::EndpointError;
 use crate::cq::CompletionError;
 use crate::qp::post::PostError;
 use crate::qp::transitions::TransitionError;
-use crate::WhyNot;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -112,7 +112,10 @@ fn hint(call: &str, errno: i32) -> &'static str {
 fn reason(status: i32) -> String {
     match status {
         0 => String::new(),
-        ..0 => format!(" ({})", std::io::Error::from_raw_os_error(status.saturating_neg())),
+        ..0 => format!(
+            " ({})",
+            std::io::Error::from_raw_os_error(status.saturating_neg())
+        ),
         // InfiniBand specification, volume 1, 12.6.7.2, "rejection reason"
         8 => " (no one listens on that port of the peer)".into(),
         28 => " (refused by the peer's program)".into(),
@@ -133,6 +136,9 @@ mod tests {
             }
         ));
         let text = Error::system("ibv_reg_mr", libc::ENOMEM).to_string();
-        assert!(text.contains("ibv_reg_mr") && text.contains("ulimit -l"), "{text}");
+        assert!(
+            text.contains("ibv_reg_mr") && text.contains("ulimit -l"),
+            "{text}"
+        );
     }
 }

@@ -52,7 +52,10 @@ const EVENTS: [(&str, About); 21] = [
     ("queue pair failed", About::Qp),
     ("queue pair got an invalid request", About::Qp),
     ("queue pair got a request without permission", About::Qp),
-    ("queue pair got a packet while it was becoming ready", About::Qp),
+    (
+        "queue pair got a packet while it was becoming ready",
+        About::Qp,
+    ),
     ("send queue drained", About::Qp),
     ("path migrated", About::Qp),
     ("path did not migrate", About::Qp),
@@ -82,12 +85,16 @@ impl AsyncEvent {
     pub const GID_CHANGE: u32 = ffi::ibv_event_type::IBV_EVENT_GID_CHANGE as u32;
     /// A queue pair failed without a completion that says so.
     pub const QP_FATAL: u32 = ffi::ibv_event_type::IBV_EVENT_QP_FATAL as u32;
+    /// A shared receive queue has fewer receives left than it was asked to tell.
+    pub const RECEIVES_LOW: u32 = ffi::ibv_event_type::IBV_EVENT_SRQ_LIMIT_REACHED as u32;
     /// The first packet came before the queue pair was ready to send; harmless.
     pub const COMMUNICATION_ESTABLISHED: u32 = ffi::ibv_event_type::IBV_EVENT_COMM_EST as u32;
 
     /// What happened.
     pub fn name(&self) -> &'static str {
-        EVENTS.get(self.code as usize).map_or("unknown event", |row| row.0)
+        EVENTS
+            .get(self.code as usize)
+            .map_or("unknown event", |row| row.0)
     }
 
     /// Whether the element cannot be used any more.
@@ -197,8 +204,14 @@ mod tests {
         let failed = event(AsyncEvent::QP_FATAL, Element::QueuePair(17));
         assert_eq!(failed.to_string(), "queue pair 17: queue pair failed (1)");
         assert!(failed.is_fatal());
-        assert_eq!(event(AsyncEvent::GID_CHANGE, Element::Port(1)).name(), "GID table changed");
-        assert_eq!(event(8, Element::Device).to_string(), "device failed or was removed (8)");
+        assert_eq!(
+            event(AsyncEvent::GID_CHANGE, Element::Port(1)).name(),
+            "GID table changed"
+        );
+        assert_eq!(
+            event(8, Element::Device).to_string(),
+            "device failed or was removed (8)"
+        );
         assert_eq!(event(77, Element::Device).name(), "unknown event");
     }
 }

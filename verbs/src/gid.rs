@@ -149,11 +149,17 @@ mod tests {
         let table = table();
         let choose = |ip: &str| choose(&table, ip.parse().unwrap(), None);
         let found = choose("10.0.0.1").unwrap();
-        assert_eq!((found.port, found.index, found.kind), (1, 3, GidKind::RoceV2));
+        assert_eq!(
+            (found.port, found.index, found.kind),
+            (1, 3, GidKind::RoceV2)
+        );
         let found = choose("2001:db8::5").unwrap();
         assert_eq!((found.port, found.index), (2, 4));
         let found = choose("192.168.7.9").unwrap();
-        assert_eq!((found.port, found.index, found.kind), (2, 5, GidKind::RoceV1));
+        assert_eq!(
+            (found.port, found.index, found.kind),
+            (2, 5, GidKind::RoceV1)
+        );
         assert_eq!(choose("10.0.0.2"), None);
     }
 

@@ -129,20 +129,19 @@ pub mod qp;
 mod srq;
 mod sys;
 
-pub use availability::{WhyNot, locked_memory_limit, probe};
+pub use availability::{WhyNot, check_locked_memory, locked_memory_limit, probe};
 pub use cache::{CacheLimits, Invalidated, RegistrationCache};
 pub use connection::exchange::{ENDPOINT_BYTES, Endpoint, EndpointError};
 pub use cq::{
-    Completion, CompletionChannel, CompletionError, CompletionQueue, Completions, Opcode, Queue, Status, Work,
+    Completion, CompletionChannel, CompletionError, CompletionQueue, Completions, Opcode, Queue,
+    Status, Work,
 };
 pub use device::{Context, DeviceInfo, DeviceLimits, LinkLayer, Mtu, PortInfo, PortState, Route};
 pub use error::{Error, Result};
 pub use events::{AsyncEvent, AsyncEvents, Element};
 pub use gid::{Gid, GidEntry, GidKind};
 pub use memory::{HostMemory, Memory};
-pub use mr::{
-    Access, LocalSlice, MemoryRegion, REMOTE_REGION_BYTES, RemoteRegion, RemoteSlice,
-};
+pub use mr::{Access, LocalSlice, MemoryRegion, REMOTE_REGION_BYTES, RemoteRegion, RemoteSlice};
 pub use pd::ProtectionDomain;
 pub use qp::post::{Batch, Local, Options, PostError, ReceiveBatch, ReceiveQueue, SendQueue};
 pub use qp::transitions::{Attribute, QpState, TransitionError, TransitionFault};

@@ -95,9 +95,8 @@ impl MemoryRegion {
     ) -> Result<MemoryRegion> {
         Self::check(domain, len, access)?;
         // SAFETY: a mapped range, by the caller's promise; the domain is alive.
-        let raw = unsafe {
-            ffi::ibv_reg_mr(domain.0.raw, start.cast(), len, access.0.cast_signed())
-        };
+        let raw =
+            unsafe { ffi::ibv_reg_mr(domain.0.raw, start.cast(), len, access.0.cast_signed()) };
         let raw = not_null("ibv_reg_mr", raw).map_err(|error| match error.errno() {
             // the kernel says no more than ENOMEM; the limit is the usual reason, and known
             Some(libc::ENOMEM) => match check_locked_memory(len as u64) {
@@ -106,7 +105,14 @@ impl MemoryRegion {
             },
             _ => error,
         })?;
-        Ok(Self::from_raw(domain, raw, start as u64, start, len, access))
+        Ok(Self::from_raw(
+            domain,
+            raw,
+            start as u64,
+            start,
+            len,
+            access,
+        ))
     }
 
     pub(crate) fn register_dmabuf(
@@ -129,7 +135,14 @@ impl MemoryRegion {
             )
         };
         let raw = not_null("ibv_reg_dmabuf_mr", raw)?;
-        Ok(Self::from_raw(domain, raw, 0, std::ptr::null_mut(), len, access))
+        Ok(Self::from_raw(
+            domain,
+            raw,
+            0,
+            std::ptr::null_mut(),
+            len,
+            access,
+        ))
     }
 
     fn check(domain: &ProtectionDomain, len: usize, access: Access) -> Result<()> {
@@ -359,7 +372,11 @@ impl RemoteRegion {
         };
         let (address, len, last) = (word(0), word(8), word(16));
         let key = u32::try_from(last).ok()?;
-        (len > 0 && address.checked_add(len).is_some()).then_some(RemoteRegion { address, len, key })
+        (len > 0 && address.checked_add(len).is_some()).then_some(RemoteRegion {
+            address,
+            len,
+            key,
+        })
     }
 
     /// A part of it. None if it is not within the region.
@@ -394,7 +411,6 @@ impl RemoteSlice {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,7 +429,10 @@ mod tests {
         assert_eq!(bounds(3..=4, 10), Some((3, 2)));
         assert_eq!(bounds(10..10, 10), Some((10, 0)));
         assert_eq!(bounds(10..11, 10), None);
-        assert_eq!(bounds((Bound::Excluded(usize::MAX), Bound::Unbounded), 10), None);
+        assert_eq!(
+            bounds((Bound::Excluded(usize::MAX), Bound::Unbounded), 10),
+            None
+        );
         assert_eq!(bounds(0..=usize::MAX, 10), None);
         #[expect(clippy::reversed_empty_ranges)]
         let reversed = bounds(5..4, 10);

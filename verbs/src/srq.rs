@@ -3,7 +3,7 @@
 use crate::cq::WorkId;
 use crate::pd::PdInner;
 use crate::qp::post::{Local, PostError, ReceiveRoom};
-use crate::sys::not_null;
+use crate::sys::{not_null, zero};
 use crate::{Completion, CompletionError, Error, ProtectionDomain, Queue, Result, Work};
 use rdma_mummy_sys as ffi;
 use std::sync::Arc;
@@ -48,7 +48,11 @@ impl SharedReceiveQueue {
     pub(crate) fn new(domain: &ProtectionDomain, depth: u32, segments: u32) -> Result<Self> {
         let limits = domain.context().limits();
         for (what, asked, max) in [
-            ("work requests of a shared receive queue", depth, limits.shared_receives_max),
+            (
+                "work requests of a shared receive queue",
+                depth,
+                limits.shared_receives_max,
+            ),
             ("elements of a receive", segments, limits.segments_max),
         ] {
             if asked > max || asked == 0 {
@@ -99,6 +103,33 @@ impl SharedReceiveQueue {
         self.under_way
     }
 
+    /// As asynchronous events name it.
+    pub fn handle(&self) -> u32 {
+        // SAFETY: a live queue.
+        unsafe { (*self.inner.raw).handle }
+    }
+
+    /// Asks for one asynchronous event, [`AsyncEvent::RECEIVES_LOW`](crate::AsyncEvent::RECEIVES_LOW), when fewer than
+    /// `receives` are left. `ibv_modify_srq(3)`.
+    pub fn notify_below(&mut self, receives: u32) -> Result<()> {
+        if receives > self.depth {
+            return Err(Error::Limit {
+                what: "limit of a shared receive queue",
+                asked: receives.into(),
+                max: self.depth.into(),
+            });
+        }
+        let mut attr = ffi::ibv_srq_attr {
+            max_wr: 0,
+            max_sge: 0,
+            srq_limit: receives,
+        };
+        let mask = ffi::ibv_srq_attr_mask::IBV_SRQ_LIMIT.0.cast_signed();
+        // SAFETY: a live queue, and attributes that are set as the mask says.
+        let result = unsafe { ffi::ibv_modify_srq(self.inner.raw, &raw mut attr, mask) };
+        zero("ibv_modify_srq", result)
+    }
+
     /// Posts receives, in one call: each a place for bytes and a tag. `ibv_post_srq_recv(3)`.
     ///
     /// Errors: nothing is posted if there is no room for all of them.
@@ -123,8 +154,9 @@ impl SharedReceiveQueue {
         // SAFETY: `count` requests are filled in, with memory that lives as long as 'd; the queue is alive, has the
         // room, and nobody else posts to it, since we have `&mut`.
         let (posted, errno) = unsafe {
-            self.room
-                .post(count as usize, |chain, bad| ffi::ibv_post_srq_recv(raw, chain, bad))
+            self.room.post(count as usize, |chain, bad| {
+                ffi::ibv_post_srq_recv(raw, chain, bad)
+            })
         };
         self.under_way += posted;
         self.posted = self.posted.wrapping_add(posted);

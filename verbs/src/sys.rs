@@ -50,9 +50,8 @@ pub(crate) fn wait_readable(fd: i32, timeout: std::time::Duration) -> Result<boo
         revents: 0,
     };
     loop {
-        let left = deadline.map(|deadline| {
-            deadline.saturating_duration_since(std::time::Instant::now())
-        });
+        let left =
+            deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
         let milliseconds = match left {
             None => i32::MAX,
             Some(left) => i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX),

@@ -8,7 +8,7 @@
 use crate::qp::transitions::{self, QpState};
 use crate::qp::{QueuePair, ReadyToSend, Reset, zeroed_attr};
 use crate::sys::{last_errno, set_nonblocking, wait_readable};
-use crate::{Error, Result, Route, WhyNot};
+use crate::{Access, Error, Result, Route, WhyNot};
 use rdma_mummy_sys as ffi;
 use rdma_mummy_sys::rdma_cm_event_type as event;
 use std::ffi::CStr;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// Bytes of the program's own in a message: what a request of an IP port has room for, less one for the length, since
 /// what arrives is padded.
 pub const PRIVATE_BYTES_MAX: usize = 55;
+
+/// How much longer than the kernel we wait for an event.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Events of one identifier. Its descriptor does not block.
 struct Channel {
@@ -65,7 +68,10 @@ impl Channel {
     fn next(&self, timeout: Duration) -> Result<Option<Event>> {
         let deadline = Instant::now() + timeout.min(Duration::from_secs(1 << 30));
         loop {
-            if !wait_readable(self.fd(), deadline.saturating_duration_since(Instant::now()))? {
+            if !wait_readable(
+                self.fd(),
+                deadline.saturating_duration_since(Instant::now()),
+            )? {
                 return Ok(None);
             }
             let mut raw = std::ptr::null_mut();
@@ -82,9 +88,10 @@ impl Channel {
         }
     }
 
-    /// The next event, which must be `wanted`.
+    /// The next event, which must be `wanted`. The kernel has the same bound, and its reason is the better one, so it
+    /// comes first.
     fn expect(&self, wanted: u32, what: &'static str, timeout: Duration) -> Result<Event> {
-        match self.next(timeout)? {
+        match self.next(timeout.saturating_add(GRACE))? {
             Some(event) if event.kind == wanted => Ok(event),
             Some(event) => Err(event.failed(what)),
             None => Err(Error::TimedOut {
@@ -254,7 +261,13 @@ impl Id {
     }
 
     /// One step of the queue pair, with the attributes that the connection manager knows.
-    fn step(&self, qp: &QueuePair<Reset>, from: QpState, to: QpState) -> Result<()> {
+    fn step(
+        &self,
+        qp: &QueuePair<Reset>,
+        from: QpState,
+        to: QpState,
+        peer_may: Access,
+    ) -> Result<()> {
         let mut attr = zeroed_attr();
         attr.qp_state = to.raw();
         let mut mask = 0;
@@ -262,12 +275,14 @@ impl Id {
         let result = unsafe { ffi::rdma_init_qp_attr(self.raw, &raw mut attr, &raw mut mask) };
         zero_or_errno("rdma_init_qp_attr", result)?;
         let given = transitions::from_mask(mask.cast_unsigned());
+        // The kernel gives none before there is a connection, and those of its own choice afterwards.
+        attr.qp_access_flags = peer_may.raw();
         qp.inner().modify(from, to, &mut attr, &given)
     }
 
-    fn connect_steps(&self, qp: &QueuePair<Reset>) -> Result<()> {
-        self.step(qp, QpState::Initialised, QpState::ReadyToReceive)?;
-        self.step(qp, QpState::ReadyToReceive, QpState::ReadyToSend)
+    fn connect_steps(&self, qp: &QueuePair<Reset>, peer_may: Access) -> Result<()> {
+        self.step(qp, QpState::Initialised, QpState::ReadyToReceive, peer_may)?;
+        self.step(qp, QpState::ReadyToReceive, QpState::ReadyToSend, peer_may)
     }
 }
 
@@ -280,7 +295,9 @@ pub struct CmOptions {
     pub rnr_retries: u8,
     /// Reads and atomics in each direction at a time, bounded by what both devices can.
     pub reads: u8,
-    /// Bound of each step.
+    /// What the peer may do to regions of the queue pair's domain: only what is allowed by both.
+    pub peer_may: Access,
+    /// Bound of each step, but for half a second.
     pub timeout: Duration,
 }
 
@@ -290,6 +307,7 @@ impl Default for CmOptions {
             retries: 7,
             rnr_retries: 6,
             reads: 16,
+            peer_may: Access::REMOTE_WRITE | Access::REMOTE_READ,
             timeout: Duration::from_secs(5),
         }
     }
@@ -337,19 +355,22 @@ impl Resolved {
         let result = unsafe {
             ffi::rdma_resolve_addr(
                 id.raw,
-                from.as_mut().map_or(std::ptr::null_mut(), |from| std::ptr::from_mut(from).cast()),
+                from.as_mut()
+                    .map_or(std::ptr::null_mut(), |from| std::ptr::from_mut(from).cast()),
                 (&raw mut to).cast(),
                 timeout_ms,
             )
         };
         zero_or_errno("rdma_resolve_addr", result)?;
         let wanted = event::RDMA_CM_EVENT_ADDR_RESOLVED;
-        id.channel.expect(wanted, "resolving the address", options.timeout)?;
+        id.channel
+            .expect(wanted, "resolving the address", options.timeout)?;
         // SAFETY: a live identifier.
         let result = unsafe { ffi::rdma_resolve_route(id.raw, timeout_ms) };
         zero_or_errno("rdma_resolve_route", result)?;
         let wanted = event::RDMA_CM_EVENT_ROUTE_RESOLVED;
-        id.channel.expect(wanted, "resolving the route", options.timeout)?;
+        id.channel
+            .expect(wanted, "resolving the route", options.timeout)?;
         let route = id.route()?;
         Ok(Resolved { id, route })
     }
@@ -368,7 +389,7 @@ impl Resolved {
         prepare: impl FnOnce(&mut crate::ReceiveQueue) -> Result<()>,
     ) -> Result<Connection> {
         let id = self.id;
-        id.step(&qp, QpState::Reset, QpState::Initialised)?;
+        id.step(&qp, QpState::Reset, QpState::Initialised, options.peer_may)?;
         prepare(qp.receive_mut())?;
         let packed = pack(private)?;
         let mut parameters = parameters(&qp, options, &packed, None);
@@ -378,7 +399,7 @@ impl Resolved {
         // The queue pair is ours, not the library's, so the answer comes to us.
         let wanted = event::RDMA_CM_EVENT_CONNECT_RESPONSE;
         let answer = id.channel.expect(wanted, "connecting", options.timeout)?;
-        id.connect_steps(&qp)?;
+        id.connect_steps(&qp, options.peer_may)?;
         // SAFETY: a live identifier that has got its answer.
         let result = unsafe { ffi::rdma_establish(id.raw) };
         zero_or_errno("rdma_establish", result)?;
@@ -482,9 +503,9 @@ impl Request {
         prepare: impl FnOnce(&mut crate::ReceiveQueue) -> Result<()>,
     ) -> Result<Connection> {
         let id = self.id;
-        id.step(&qp, QpState::Reset, QpState::Initialised)?;
+        id.step(&qp, QpState::Reset, QpState::Initialised, options.peer_may)?;
         prepare(qp.receive_mut())?;
-        id.connect_steps(&qp)?;
+        id.connect_steps(&qp, options.peer_may)?;
         let packed = pack(private)?;
         let mut parameters = parameters(&qp, options, &packed, Some(self.peers));
         // SAFETY: a live identifier; the private data is copied.
@@ -628,7 +649,10 @@ mod tests {
             let bytes = vec![7; len];
             assert_eq!(unpack(&pack(&bytes).unwrap()), bytes);
         }
-        assert!(matches!(pack(&[0; PRIVATE_BYTES_MAX + 1]), Err(Error::Limit { .. })));
+        assert!(matches!(
+            pack(&[0; PRIVATE_BYTES_MAX + 1]),
+            Err(Error::Limit { .. })
+        ));
         assert_eq!(unpack(&[200, 1, 2]), b"");
         assert_eq!(unpack(&[]), b"");
         assert_eq!(unpack(&[2, 8, 9, 0, 0]), [8, 9]);

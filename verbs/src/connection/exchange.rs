@@ -1,7 +1,7 @@
 //! What two queue pairs must know of each other, in forty bytes.
 
-use crate::gid::{Gid, GidKind};
 use crate::Mtu;
+use crate::gid::{Gid, GidKind};
 
 /// Encoded size of an [`Endpoint`].
 pub const ENDPOINT_BYTES: usize = 40;
@@ -67,7 +67,9 @@ pub enum EndpointError {
         value: u64,
     },
     /// One end is on InfiniBand or RoCE v1, the other one on something else.
-    #[error("it uses {theirs}, this end {ours}: both must use the same (the GIDs that the two addresses have decide)")]
+    #[error(
+        "it uses {theirs}, this end {ours}: both must use the same (the GIDs that the two addresses have decide)"
+    )]
     Kind {
         /// The peer's.
         theirs: GidKind,
@@ -143,11 +145,15 @@ impl Endpoint {
         }
         match self.gid_kind {
             // a unicast LID; above are multicast and the permissive one
-            GidKind::InfiniBand if !(1..0xc000).contains(&self.lid) => field("LID", self.lid.into()),
+            GidKind::InfiniBand if !(1..0xc000).contains(&self.lid) => {
+                field("LID", self.lid.into())
+            }
             GidKind::RoceV1 | GidKind::RoceV2 if self.lid != 0 => field("LID", self.lid.into()),
             GidKind::RoceV1 | GidKind::RoceV2 if self.gid.is_zero() => field("GID", 0),
             // 224.0.0.0/4 and ff00::/8 are no end of a connection
-            _ if self.gid.to_ip().is_multicast() => field("first byte of the GID", self.gid.0[0].into()),
+            _ if self.gid.to_ip().is_multicast() => {
+                field("first byte of the GID", self.gid.0[0].into())
+            }
             _ => Ok(()),
         }
     }
@@ -221,20 +227,50 @@ mod tests {
     #[test]
     fn each_field_is_checked() {
         let bad = [
-            Endpoint { qp_number: 1, ..roce() },
-            Endpoint { qp_number: BITS_24, ..roce() },
-            Endpoint { qp_number: u32::MAX, ..roce() },
-            Endpoint { psn: 1 << 24, ..roce() },
+            Endpoint {
+                qp_number: 1,
+                ..roce()
+            },
+            Endpoint {
+                qp_number: BITS_24,
+                ..roce()
+            },
+            Endpoint {
+                qp_number: u32::MAX,
+                ..roce()
+            },
+            Endpoint {
+                psn: 1 << 24,
+                ..roce()
+            },
             Endpoint { lid: 1, ..roce() },
-            Endpoint { gid: Gid([0; 16]), ..roce() },
-            Endpoint { gid: Gid::from_ip("224.0.0.1".parse().unwrap()), ..roce() },
-            Endpoint { gid: Gid([0xff; 16]), ..infiniband() },
-            Endpoint { lid: 0, ..infiniband() },
-            Endpoint { lid: 0xc000, ..infiniband() },
+            Endpoint {
+                gid: Gid([0; 16]),
+                ..roce()
+            },
+            Endpoint {
+                gid: Gid::from_ip("224.0.0.1".parse().unwrap()),
+                ..roce()
+            },
+            Endpoint {
+                gid: Gid([0xff; 16]),
+                ..infiniband()
+            },
+            Endpoint {
+                lid: 0,
+                ..infiniband()
+            },
+            Endpoint {
+                lid: 0xc000,
+                ..infiniband()
+            },
         ];
         for endpoint in bad {
             let error = Endpoint::decode(&endpoint.encode()).unwrap_err();
-            assert!(matches!(error, EndpointError::Field { .. }), "{endpoint:?}: {error}");
+            assert!(
+                matches!(error, EndpointError::Field { .. }),
+                "{endpoint:?}: {error}"
+            );
         }
     }
 
@@ -257,7 +293,10 @@ mod tests {
             bytes[reserved] = 1;
             assert!(Endpoint::decode(&bytes).is_err());
         }
-        assert_eq!(Endpoint::decode(&[0; ENDPOINT_BYTES]), Err(EndpointError::NotAnEndpoint));
+        assert_eq!(
+            Endpoint::decode(&[0; ENDPOINT_BYTES]),
+            Err(EndpointError::NotAnEndpoint)
+        );
         let mut later = good;
         later[4] = 2;
         assert_eq!(Endpoint::decode(&later), Err(EndpointError::Version(2)));
@@ -283,12 +322,20 @@ mod tests {
 
     #[test]
     fn the_two_ends_agree_on_the_smaller_values_and_the_same_kind() {
-        let small = Endpoint { mtu: Mtu::Bytes1024, reads_in_max: 1, reads_out_max: 0, ..roce() };
+        let small = Endpoint {
+            mtu: Mtu::Bytes1024,
+            reads_in_max: 1,
+            reads_out_max: 0,
+            ..roce()
+        };
         assert_eq!(roce().path_mtu(&small), Mtu::Bytes1024);
         assert_eq!(small.path_mtu(&roce()), Mtu::Bytes1024);
         assert_eq!(roce().reads_to(&small), 1);
         assert_eq!(small.reads_to(&roce()), 0);
-        assert!(matches!(infiniband().check_with(&roce()), Err(EndpointError::Kind { .. })));
+        assert!(matches!(
+            infiniband().check_with(&roce()),
+            Err(EndpointError::Kind { .. })
+        ));
         assert_eq!(roce().check_with(&roce()), Ok(()));
     }
 }

@@ -95,6 +95,18 @@ impl CompletionQueue {
         })))
     }
 
+    /// A queue of nothing. It must never be dropped.
+    #[cfg(test)]
+    pub(crate) fn pretend(context: &Context) -> CompletionQueue {
+        CompletionQueue(Arc::new(CqInner {
+            raw: std::ptr::null_mut(),
+            depth: 0,
+            reserved: AtomicU32::new(0),
+            context: context.clone(),
+            channel: None,
+        }))
+    }
+
     /// Entries, as asked for.
     pub fn depth(&self) -> u32 {
         self.0.depth
@@ -163,7 +175,9 @@ impl CompletionQueue {
         let mut count = self.poll_count(into)?;
         if count == 0 {
             let channel = self.channel();
-            let channel = channel.ok_or(Error::Misuse("waiting on a completion queue without events"))?;
+            let channel = channel.ok_or(Error::Misuse(
+                "waiting on a completion queue without events",
+            ))?;
             self.arm(false)?;
             count = self.poll_count(into)?;
             if count == 0 && channel.wait(timeout)? {
@@ -370,19 +384,49 @@ pub struct Status(pub u32);
 /// Verbs' name, and what it usually means.
 const STATUSES: [(&str, &str); 24] = [
     ("success", ""),
-    ("local length error", "the message is longer than the receive's memory, or than the port allows"),
-    ("local QP operation error", "the request does not fit the queue pair's settings"),
+    (
+        "local length error",
+        "the message is longer than the receive's memory, or than the port allows",
+    ),
+    (
+        "local QP operation error",
+        "the request does not fit the queue pair's settings",
+    ),
     ("local EE context operation error", ""),
-    ("local protection error", "local memory is not registered, in another protection domain, or too short"),
-    ("Work Request Flushed Error", "the queue pair had failed before; the first error tells the cause"),
+    (
+        "local protection error",
+        "local memory is not registered, in another protection domain, or too short",
+    ),
+    (
+        "Work Request Flushed Error",
+        "the queue pair had failed before; the first error tells the cause",
+    ),
     ("memory bind operation error", ""),
-    ("bad response error", "the peer answered what it should not have"),
-    ("local access error", "local memory is not registered for being written"),
-    ("remote invalid request error", "the peer cannot take the request: its receive is too short, or atomics are off"),
-    ("remote access error", "the peer's region does not allow this access: wrong key, outside the region, or deregistered"),
+    (
+        "bad response error",
+        "the peer answered what it should not have",
+    ),
+    (
+        "local access error",
+        "local memory is not registered for being written",
+    ),
+    (
+        "remote invalid request error",
+        "the peer cannot take the request: its receive is too short, or atomics are off",
+    ),
+    (
+        "remote access error",
+        "the peer's region does not allow this access: wrong key, outside the region, or deregistered",
+    ),
     ("remote operation error", "the peer failed in its own work"),
-    ("transport retry counter exceeded", "the peer does not answer: it is gone, or packets are lost"),
-    ("RNR retry counter exceeded", "the peer has no receive posted"),
+    (
+        "transport retry counter exceeded",
+        "the peer does not answer: it is gone, or packets are lost",
+    ),
+    (
+        "RNR retry counter exceeded",
+        "the peer has no receive posted",
+    ),
     ("local RDD violation error", ""),
     ("remote invalid RD request", ""),
     ("aborted error", "the request was aborted"),
@@ -452,7 +496,9 @@ pub enum CompletionError {
         qp_number: u32,
     },
     /// It belongs to another queue, or was given to `reap` before.
-    #[error("a completion of queue pair {qp_number} was reaped by a queue that it does not belong to, or twice")]
+    #[error(
+        "a completion of queue pair {qp_number} was reaped by a queue that it does not belong to, or twice"
+    )]
     Foreign {
         /// The queue pair it is about.
         qp_number: u32,
@@ -499,7 +545,10 @@ pub(crate) mod tests {
         let error = completion(id, 10, 17).result().unwrap_err();
         assert_eq!(error.status(), Some(Status::REMOTE_ACCESS));
         let text = error.to_string();
-        assert!(text.contains("queue pair 17, tag 9: remote access error (10)"), "{text}");
+        assert!(
+            text.contains("queue pair 17, tag 9: remote access error (10)"),
+            "{text}"
+        );
         let error = completion(id, 99, 17).result().unwrap_err().to_string();
         assert!(error.contains("unknown (99)"), "{error}");
     }
@@ -510,7 +559,10 @@ pub(crate) mod tests {
         it.0.opcode = ffi::ibv_wc_opcode::IBV_WC_RECV_RDMA_WITH_IMM;
         it.0.imm_data_invalidated_rkey_union.imm_data = 0x0102_0304u32.to_be();
         let work = it.result().unwrap();
-        assert_eq!((work.opcode, work.immediate), (Opcode::ReceiveWithWrite, None));
+        assert_eq!(
+            (work.opcode, work.immediate),
+            (Opcode::ReceiveWithWrite, None)
+        );
         it.0.wc_flags = ffi::ibv_wc_flags::IBV_WC_WITH_IMM.0;
         assert_eq!(it.result().unwrap().immediate, Some(0x0102_0304));
     }

@@ -54,7 +54,9 @@ impl Default for QueuePairOptions {
 /// How a connection behaves. Ranges as `ibv_modify_qp(3)` has them.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectOptions {
-    /// A packet is sent again when no acknowledgement has come after 4.096 us * 2^this; 0 waits for ever. 0 to 31.
+    /// A packet is sent again when no acknowledgement has come after 4.096 us * 2^this; 0 waits for ever. 0 to 31. With
+    /// `retries` it says how long a peer that is gone goes unnoticed: 16 and 7 give 2 to 9 seconds, since devices may
+    /// wait up to four times as long.
     pub timeout: u8,
     /// So many times, then the connection has failed. 0 to 7.
     pub retries: u8,
@@ -75,7 +77,7 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         ConnectOptions {
-            timeout: 14,
+            timeout: 16,
             retries: 7,
             rnr_retries: 6,
             min_rnr_timer: 12,
@@ -158,6 +160,28 @@ impl Drop for QpInner {
 }
 
 impl QpInner {
+    /// A queue pair that only has the operations of its context. It must never be dropped.
+    #[cfg(test)]
+    pub(crate) fn pretend(raw: *mut ffi::ibv_qp, number: u32) -> Arc<QpInner> {
+        // SAFETY: the test's own structure.
+        let context = Context::pretend(unsafe { (*raw).context });
+        let completions = CompletionQueue::pretend(&context);
+        let domain = Arc::new(PdInner {
+            raw: std::ptr::null_mut(),
+            context,
+        });
+        Arc::new(QpInner {
+            raw,
+            number,
+            domain,
+            send_completions: completions.clone(),
+            receive_completions: completions,
+            send_reserved: 0,
+            receive_reserved: 0,
+            _shared: None,
+        })
+    }
+
     /// `ibv_modify_qp(3)`, checked against the table first.
     pub(crate) fn modify(
         &self,
@@ -204,7 +228,9 @@ impl QpInner {
                 Attribute::RetryCount => (attr.retry_cnt.into(), 7),
                 Attribute::RnrRetry => (attr.rnr_retry.into(), 7),
                 Attribute::MinRnrTimer => (attr.min_rnr_timer.into(), 31),
-                Attribute::MaxReadAtomic => (attr.max_rd_atomic.into(), limits.reads_out_max.into()),
+                Attribute::MaxReadAtomic => {
+                    (attr.max_rd_atomic.into(), limits.reads_out_max.into())
+                }
                 Attribute::MaxDestReadAtomic => {
                     (attr.max_dest_rd_atomic.into(), limits.reads_in_max.into())
                 }
@@ -212,7 +238,11 @@ impl QpInner {
                 _ => continue,
             };
             if value > max {
-                let why = TransitionFault::OutOfRange { attribute, value, max };
+                let why = TransitionFault::OutOfRange {
+                    attribute,
+                    value,
+                    max,
+                };
                 return Err(TransitionError { from, to, why });
             }
         }
@@ -270,11 +300,36 @@ impl QueuePair<Reset> {
         let limits = domain.context().limits();
         let work_max = limits.work_requests_max.min(DEPTH_MAX);
         for (what, asked, min, max) in [
-            ("work requests of the send queue", options.send_depth, 2, work_max),
-            ("work requests of the receive queue", options.receive_depth, 0, work_max),
-            ("elements of a request", options.send_segments, 1, limits.segments_max),
-            ("elements of a receive", options.receive_segments, 0, limits.segments_max),
-            ("requests between two signalled ones", options.signal_every, 0, options.send_depth / 2),
+            (
+                "work requests of the send queue",
+                options.send_depth,
+                2,
+                work_max,
+            ),
+            (
+                "work requests of the receive queue",
+                options.receive_depth,
+                0,
+                work_max,
+            ),
+            (
+                "elements of a request",
+                options.send_segments,
+                1,
+                limits.segments_max,
+            ),
+            (
+                "elements of a receive",
+                options.receive_segments,
+                0,
+                limits.segments_max,
+            ),
+            (
+                "requests between two signalled ones",
+                options.signal_every,
+                0,
+                options.send_depth / 2,
+            ),
         ] {
             if asked > max || asked < min {
                 return Err(Error::Limit {
@@ -342,7 +397,12 @@ impl QueuePair<Reset> {
             every => every,
         };
         Ok(QueuePair {
-            send: SendQueue::new(inner.clone(), options, init.cap.max_inline_data, signal_every),
+            send: SendQueue::new(
+                inner.clone(),
+                options,
+                init.cap.max_inline_data,
+                signal_every,
+            ),
             receive: ReceiveQueue::new(inner, receive_depth, options.receive_segments),
             local: None,
             peer: None,
@@ -357,7 +417,9 @@ impl QueuePair<Reset> {
         let inner = self.inner();
         let context = self.context();
         if !Arc::ptr_eq(&context.0, &route.context.0) {
-            return Err(Error::Misuse("the route is on another device, or another opening of it"));
+            return Err(Error::Misuse(
+                "the route is on another device, or another opening of it",
+            ));
         }
         let port = route.port.number;
         let gid_index = u8::try_from(route.gid.index).map_err(|_| Error::Limit {
@@ -373,7 +435,11 @@ impl QueuePair<Reset> {
             QpState::Reset,
             QpState::Initialised,
             &mut attr,
-            &[Attribute::PkeyIndex, Attribute::Port, Attribute::AccessFlags],
+            &[
+                Attribute::PkeyIndex,
+                Attribute::Port,
+                Attribute::AccessFlags,
+            ],
         )?;
         let limits = context.limits();
         let local = Endpoint {
@@ -397,7 +463,8 @@ impl QueuePair<Reset> {
 impl QueuePair<Initialised> {
     /// What the peer has to know.
     pub fn endpoint(&self) -> Result<Endpoint> {
-        self.local.ok_or(Error::Misuse("a queue pair without an endpoint"))
+        self.local
+            .ok_or(Error::Misuse("a queue pair without an endpoint"))
     }
 
     /// Names its peer; from now on what the peer sends is taken.

@@ -528,7 +528,10 @@ impl SendQueue {
     /// Finds out how far the device got: up to `bad`, exclusively.
     #[cold]
     fn refused(&mut self, errno: i32, bad: *mut ffi::ibv_send_wr, count: u32) -> PostError {
-        let taken = self.chain.iter().position(|request| std::ptr::eq(request, bad));
+        let taken = self
+            .chain
+            .iter()
+            .position(|request| std::ptr::eq(request, bad));
         let posted = taken.map_or(0, |taken| taken as u32).min(count);
         let signalled = ffi::ibv_send_flags::IBV_SEND_SIGNALED.0;
         for request in &self.chain[..posted as usize] {
@@ -578,7 +581,12 @@ impl ReceiveRoom {
     }
 
     #[inline]
-    pub(crate) fn fill(&mut self, index: usize, local: Local<'_>, id: WorkId) -> Result<(), PostError> {
+    pub(crate) fn fill(
+        &mut self,
+        index: usize,
+        local: Local<'_>,
+        id: WorkId,
+    ) -> Result<(), PostError> {
         let (request, element) = (&mut self.chain[index], &mut self.elements[index]);
         match local {
             Local::Nothing => request.num_sge = 0,
@@ -626,7 +634,10 @@ impl ReceiveRoom {
         match post(chain, &raw mut bad) {
             0 => (count as u32, 0),
             errno => {
-                let taken = self.chain.iter().position(|request| std::ptr::eq(request, bad));
+                let taken = self
+                    .chain
+                    .iter()
+                    .position(|request| std::ptr::eq(request, bad));
                 (taken.unwrap_or(0).min(count) as u32, errno.saturating_abs())
             }
         }
@@ -735,9 +746,9 @@ impl<'d> ReceiveBatch<'_, 'd> {
         // SAFETY: `count` requests are filled in, with memory that lives as long as 'd; the queue pair is alive, has the
         // room, and nobody else posts receives to it, since we have `&mut`.
         let (posted, errno) = unsafe {
-            queue
-                .room
-                .post(self.count as usize, |chain, bad| ffi::ibv_post_recv(qp, chain, bad))
+            queue.room.post(self.count as usize, |chain, bad| {
+                ffi::ibv_post_recv(qp, chain, bad)
+            })
         };
         queue.window.advance(posted);
         match errno {
@@ -750,6 +761,8 @@ impl<'d> ReceiveBatch<'_, 'd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::mem::ManuallyDrop;
 
     #[test]
     fn positions_wrap_and_are_bounded_by_the_depth() {
@@ -782,12 +795,276 @@ mod tests {
         assert_eq!(Options::new().flags, 0);
     }
 
+    /// What a device is given: operation, flags, elements, bytes, tag.
+    type Seen = (u32, u32, i32, u64, u32);
+
+    thread_local! {
+        static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+        /// The request of a chain at which the device refuses.
+        static REFUSES: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// A device that notes what it is given.
+    unsafe extern "C" fn post_send(
+        _: *mut ffi::ibv_qp,
+        mut request: *mut ffi::ibv_send_wr,
+        bad: *mut *mut ffi::ibv_send_wr,
+    ) -> i32 {
+        let mut index = 0;
+        // SAFETY: a chain that ends with a null pointer, as the queue has made it.
+        while let Some(it) = unsafe { request.as_ref() } {
+            if REFUSES.get() == Some(index) {
+                // SAFETY: an out parameter.
+                unsafe { *bad = request };
+                return libc::ENOMEM;
+            }
+            let elements = it.num_sge as usize;
+            // SAFETY: as many elements as said.
+            let bytes = (0..elements).map(|i| u64::from(unsafe { (*it.sg_list.add(i)).length }));
+            let seen = (
+                it.opcode,
+                it.send_flags,
+                it.num_sge,
+                bytes.sum(),
+                WorkId(it.wr_id).tag(),
+            );
+            SEEN.with_borrow_mut(|all| all.push(seen));
+            request = it.next;
+            index += 1;
+        }
+        0
+    }
+
+    unsafe extern "C" fn post_recv(
+        _: *mut ffi::ibv_qp,
+        mut request: *mut ffi::ibv_recv_wr,
+        bad: *mut *mut ffi::ibv_recv_wr,
+    ) -> i32 {
+        let mut index = 0;
+        // SAFETY: a chain that ends with a null pointer, as the queue has made it.
+        while let Some(it) = unsafe { request.as_ref() } {
+            if REFUSES.get() == Some(index) {
+                // SAFETY: an out parameter.
+                unsafe { *bad = request };
+                return libc::ENOMEM;
+            }
+            let seen = (0, 0, it.num_sge, 0, WorkId(it.wr_id).tag());
+            SEEN.with_borrow_mut(|all| all.push(seen));
+            request = it.next;
+            index += 1;
+        }
+        0
+    }
+
+    /// Queues on that device. They are never dropped: there is nothing that could be destroyed.
+    fn pretended(
+        options: &QueuePairOptions,
+    ) -> (ManuallyDrop<SendQueue>, ManuallyDrop<ReceiveQueue>) {
+        // SAFETY: structures of plain numbers, pointers and optional functions, for which zeros are valid.
+        let (mut context, mut qp): (Box<ffi::ibv_context>, Box<ffi::ibv_qp>) =
+            unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
+        context.ops.post_send = Some(post_send);
+        context.ops.post_recv = Some(post_recv);
+        qp.context = Box::leak(context);
+        let inner = QpInner::pretend(Box::leak(qp), 17);
+        let send = SendQueue::new(inner.clone(), options, 64, options.signal_every);
+        let receive = ReceiveQueue::new(inner, options.receive_depth, options.receive_segments);
+        SEEN.with_borrow_mut(Vec::clear);
+        REFUSES.set(None);
+        (ManuallyDrop::new(send), ManuallyDrop::new(receive))
+    }
+
+    fn options(send_depth: u32, signal_every: u32) -> QueuePairOptions {
+        QueuePairOptions {
+            send_depth,
+            receive_depth: 4,
+            signal_every,
+            ..Default::default()
+        }
+    }
+
+    fn place(len: u64) -> RemoteSlice {
+        let region = crate::RemoteRegion {
+            address: 4096,
+            len: 4096,
+            key: 5,
+        };
+        region.slice(0, len).unwrap()
+    }
+
+    const SIGNALLED: u32 = ffi::ibv_send_flags::IBV_SEND_SIGNALED.0;
+    const INLINE: u32 = ffi::ibv_send_flags::IBV_SEND_INLINE.0;
+
+    #[test]
+    fn a_chain_reaches_the_device_in_order_and_in_one_call() {
+        let (mut queue, _) = pretended(&options(8, 4));
+        let mut batch = queue.batch();
+        assert!(batch.is_empty());
+        batch
+            .write(Local::Inline(b"abc"), place(3), Options::new().tag(1))
+            .unwrap();
+        batch
+            .send(Local::Nothing, Options::new().tag(2).solicited())
+            .unwrap();
+        batch
+            .write_with_immediate(Local::Nothing, place(0), 9, Options::new().tag(3))
+            .unwrap();
+        batch
+            .write(Local::Inline(b"xy"), place(2), Options::new().tag(4))
+            .unwrap();
+        batch.post().unwrap();
+        use ffi::ibv_wr_opcode::*;
+        let solicited = ffi::ibv_send_flags::IBV_SEND_SOLICITED.0;
+        let wanted = [
+            (IBV_WR_RDMA_WRITE, INLINE, 1, 3, 1),
+            (IBV_WR_SEND, solicited, 0, 0, 2),
+            (IBV_WR_RDMA_WRITE_WITH_IMM, 0, 0, 0, 3),
+            // the fourth is signalled, since nobody asked for a completion before
+            (IBV_WR_RDMA_WRITE, INLINE | SIGNALLED, 1, 2, 4),
+        ];
+        assert_eq!(SEEN.take(), wanted);
+        assert_eq!((queue.under_way(), queue.room()), (4, 4));
+        queue.batch().post().unwrap();
+        assert_eq!(SEEN.take(), []);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_posted() {
+        let (mut queue, _) = pretended(&options(2, 1));
+        let mut batch = queue.batch();
+        let none = Options::new();
+        assert_eq!(
+            batch.write(Local::Inline(b"abc"), place(4), none),
+            Err(PostError::DoesNotFit)
+        );
+        assert_eq!(
+            batch.send(Local::Inline(&[0; 65]), none),
+            Err(PostError::InlineTooLong)
+        );
+        assert_eq!(
+            batch.read(Local::Inline(b"a"), place(1), none),
+            Err(PostError::NoInline)
+        );
+        batch.send(Local::Nothing, none).unwrap();
+        batch.send(Local::Nothing, none).unwrap();
+        assert_eq!(batch.send(Local::Nothing, none), Err(PostError::QueueFull));
+        // a batch that is dropped leaves no trace
+        drop(batch);
+        assert_eq!((queue.under_way(), SEEN.take()), (0, vec![]));
+    }
+
+    /// One in so many is signalled, however requests are spread over batches and whatever was refused.
+    #[test]
+    fn one_in_so_many_is_signalled_across_batches_and_refusals() {
+        let (mut queue, _) = pretended(&options(64, 4));
+        let mut batch = queue.batch();
+        for _ in 0..3 {
+            batch.send(Local::Nothing, Options::new()).unwrap();
+        }
+        batch.post().unwrap();
+        assert!(SEEN.take().iter().all(|seen| seen.1 & SIGNALLED == 0));
+        // of five the device takes one, the one that is signalled
+        let mut batch = queue.batch();
+        for tag in 0..5 {
+            batch.send(Local::Nothing, Options::new().tag(tag)).unwrap();
+        }
+        REFUSES.set(Some(1));
+        let refused = PostError::Refused {
+            errno: libc::ENOMEM,
+            posted: 1,
+        };
+        assert_eq!(batch.post(), Err(refused));
+        assert_eq!(
+            SEEN.take(),
+            [(ffi::ibv_wr_opcode::IBV_WR_SEND, SIGNALLED, 0, 0, 0)]
+        );
+        assert_eq!((queue.under_way(), queue.unsignalled), (4, 0));
+        // nothing is taken
+        let mut batch = queue.batch();
+        batch.send(Local::Nothing, Options::new()).unwrap();
+        REFUSES.set(Some(0));
+        assert!(matches!(
+            batch.post(),
+            Err(PostError::Refused { posted: 0, .. })
+        ));
+        assert_eq!((queue.under_way(), queue.unsignalled), (4, 0));
+        REFUSES.set(None);
+        let mut unsignalled = 0;
+        for round in 0..15 {
+            let mut batch = queue.batch();
+            for _ in 0..1 + round % 5 {
+                batch.send(Local::Nothing, Options::new()).unwrap();
+            }
+            batch.post().unwrap();
+            for seen in SEEN.take() {
+                unsignalled = if seen.1 & SIGNALLED == 0 {
+                    unsignalled + 1
+                } else {
+                    0
+                };
+                assert!(unsignalled < 4);
+            }
+        }
+        assert_eq!(queue.under_way(), 4 + 3 * (1 + 2 + 3 + 4 + 5));
+    }
+
+    #[test]
+    fn a_completion_frees_its_place_and_all_before_but_only_once() {
+        use crate::cq::tests::completion;
+        let (mut queue, _) = pretended(&options(8, 4));
+        let mut batch = queue.batch();
+        for tag in 0..8 {
+            batch.send(Local::Nothing, Options::new().tag(tag)).unwrap();
+        }
+        batch.post().unwrap();
+        let done = completion(WorkId::new(Queue::Send, 3, 3), 0, 17);
+        let other_pair = completion(WorkId::new(Queue::Send, 3, 3), 0, 18);
+        let other_queue = completion(WorkId::new(Queue::Receive, 3, 3), 0, 17);
+        let not_posted = completion(WorkId::new(Queue::Send, 8, 3), 0, 17);
+        for foreign in [other_pair, other_queue, not_posted] {
+            assert!(matches!(
+                queue.reap(&foreign),
+                Err(CompletionError::Foreign { .. })
+            ));
+            assert_eq!(queue.under_way(), 8);
+        }
+        assert_eq!(queue.reap(&done).unwrap().tag, 3);
+        assert_eq!(queue.under_way(), 4);
+        assert!(matches!(
+            queue.reap(&done),
+            Err(CompletionError::Foreign { .. })
+        ));
+        // a failed one frees its place too
+        let failed = completion(WorkId::new(Queue::Send, 4, 4), 5, 17);
+        let error = queue.reap(&failed).unwrap_err();
+        assert_eq!(error.status(), Some(crate::Status::FLUSHED));
+        assert_eq!(queue.under_way(), 3);
+    }
+
+    #[test]
+    fn receives_are_chained_counted_and_bounded() {
+        let (_, mut queue) = pretended(&options(8, 4));
+        queue.post_empty(3, 6).unwrap();
+        assert_eq!(SEEN.take(), [(0, 0, 0, 0, 6); 3]);
+        assert_eq!(queue.post_empty(2, 6), Err(PostError::QueueFull));
+        assert_eq!((queue.room(), SEEN.take()), (1, vec![]));
+        REFUSES.set(Some(0));
+        assert!(matches!(
+            queue.post(Local::Nothing, 1),
+            Err(PostError::Refused { posted: 0, .. })
+        ));
+        assert_eq!(queue.room(), 1);
+    }
+
     #[test]
     fn receives_have_no_inline_data_and_few_segments() {
         let mut room = ReceiveRoom::new(2, 0);
         let id = WorkId::new(Queue::Receive, 0, 0);
         assert_eq!(room.fill(0, Local::Nothing, id), Ok(()));
-        assert_eq!(room.fill(0, Local::Inline(b"x"), id), Err(PostError::NoInline));
+        assert_eq!(
+            room.fill(0, Local::Inline(b"x"), id),
+            Err(PostError::NoInline)
+        );
         assert_eq!(room.chain[0].wr_id, id.0);
     }
 }

@@ -98,8 +98,16 @@ use Attribute::*;
 /// Each attribute, its bit, and its name in the manual.
 const ATTRIBUTES: [(Attribute, mask, &str); 18] = [
     (CurrentState, mask::IBV_QP_CUR_STATE, "IBV_QP_CUR_STATE"),
-    (EnableDrainNotify, mask::IBV_QP_EN_SQD_ASYNC_NOTIFY, "IBV_QP_EN_SQD_ASYNC_NOTIFY"),
-    (AccessFlags, mask::IBV_QP_ACCESS_FLAGS, "IBV_QP_ACCESS_FLAGS"),
+    (
+        EnableDrainNotify,
+        mask::IBV_QP_EN_SQD_ASYNC_NOTIFY,
+        "IBV_QP_EN_SQD_ASYNC_NOTIFY",
+    ),
+    (
+        AccessFlags,
+        mask::IBV_QP_ACCESS_FLAGS,
+        "IBV_QP_ACCESS_FLAGS",
+    ),
     (PkeyIndex, mask::IBV_QP_PKEY_INDEX, "IBV_QP_PKEY_INDEX"),
     (Port, mask::IBV_QP_PORT, "IBV_QP_PORT"),
     (AddressVector, mask::IBV_QP_AV, "IBV_QP_AV"),
@@ -108,12 +116,28 @@ const ATTRIBUTES: [(Attribute, mask, &str); 18] = [
     (RetryCount, mask::IBV_QP_RETRY_CNT, "IBV_QP_RETRY_CNT"),
     (RnrRetry, mask::IBV_QP_RNR_RETRY, "IBV_QP_RNR_RETRY"),
     (ReceivePsn, mask::IBV_QP_RQ_PSN, "IBV_QP_RQ_PSN"),
-    (MaxReadAtomic, mask::IBV_QP_MAX_QP_RD_ATOMIC, "IBV_QP_MAX_QP_RD_ATOMIC"),
+    (
+        MaxReadAtomic,
+        mask::IBV_QP_MAX_QP_RD_ATOMIC,
+        "IBV_QP_MAX_QP_RD_ATOMIC",
+    ),
     (AlternatePath, mask::IBV_QP_ALT_PATH, "IBV_QP_ALT_PATH"),
-    (MinRnrTimer, mask::IBV_QP_MIN_RNR_TIMER, "IBV_QP_MIN_RNR_TIMER"),
+    (
+        MinRnrTimer,
+        mask::IBV_QP_MIN_RNR_TIMER,
+        "IBV_QP_MIN_RNR_TIMER",
+    ),
     (SendPsn, mask::IBV_QP_SQ_PSN, "IBV_QP_SQ_PSN"),
-    (MaxDestReadAtomic, mask::IBV_QP_MAX_DEST_RD_ATOMIC, "IBV_QP_MAX_DEST_RD_ATOMIC"),
-    (PathMigrationState, mask::IBV_QP_PATH_MIG_STATE, "IBV_QP_PATH_MIG_STATE"),
+    (
+        MaxDestReadAtomic,
+        mask::IBV_QP_MAX_DEST_RD_ATOMIC,
+        "IBV_QP_MAX_DEST_RD_ATOMIC",
+    ),
+    (
+        PathMigrationState,
+        mask::IBV_QP_PATH_MIG_STATE,
+        "IBV_QP_PATH_MIG_STATE",
+    ),
     (DestinationQp, mask::IBV_QP_DEST_QPN, "IBV_QP_DEST_QPN"),
 ];
 
@@ -163,20 +187,39 @@ pub(crate) const TRANSITIONS: [Transition; 8] = [
     Transition {
         from: QpState::Initialised,
         to: QpState::ReadyToReceive,
-        required: &[AddressVector, PathMtu, DestinationQp, ReceivePsn, MaxDestReadAtomic, MinRnrTimer],
+        required: &[
+            AddressVector,
+            PathMtu,
+            DestinationQp,
+            ReceivePsn,
+            MaxDestReadAtomic,
+            MinRnrTimer,
+        ],
         optional: &[PkeyIndex, AccessFlags, AlternatePath],
     },
     Transition {
         from: QpState::ReadyToReceive,
         to: QpState::ReadyToSend,
         required: &[SendPsn, Timeout, RetryCount, RnrRetry, MaxReadAtomic],
-        optional: &[CurrentState, AccessFlags, AlternatePath, PathMigrationState, MinRnrTimer],
+        optional: &[
+            CurrentState,
+            AccessFlags,
+            AlternatePath,
+            PathMigrationState,
+            MinRnrTimer,
+        ],
     },
     Transition {
         from: QpState::ReadyToSend,
         to: QpState::ReadyToSend,
         required: &[],
-        optional: &[CurrentState, AccessFlags, AlternatePath, PathMigrationState, MinRnrTimer],
+        optional: &[
+            CurrentState,
+            AccessFlags,
+            AlternatePath,
+            PathMigrationState,
+            MinRnrTimer,
+        ],
     },
     Transition {
         from: QpState::ReadyToSend,
@@ -188,15 +231,31 @@ pub(crate) const TRANSITIONS: [Transition; 8] = [
         from: QpState::SendDrain,
         to: QpState::ReadyToSend,
         required: &[],
-        optional: &[CurrentState, AccessFlags, AlternatePath, PathMigrationState, MinRnrTimer],
+        optional: &[
+            CurrentState,
+            AccessFlags,
+            AlternatePath,
+            PathMigrationState,
+            MinRnrTimer,
+        ],
     },
     Transition {
         from: QpState::SendDrain,
         to: QpState::SendDrain,
         required: &[],
         optional: &[
-            Port, PkeyIndex, AddressVector, MaxReadAtomic, MaxDestReadAtomic, AccessFlags, AlternatePath,
-            PathMigrationState, Timeout, RetryCount, RnrRetry, MinRnrTimer,
+            Port,
+            PkeyIndex,
+            AddressVector,
+            MaxReadAtomic,
+            MaxDestReadAtomic,
+            AccessFlags,
+            AlternatePath,
+            PathMigrationState,
+            Timeout,
+            RetryCount,
+            RnrRetry,
+            MinRnrTimer,
         ],
     },
 ];
@@ -254,9 +313,13 @@ fn names(given: &[Attribute]) -> String {
 fn suspicion(errno: i32, given: &[Attribute]) -> &'static str {
     let path = given.contains(&AddressVector);
     match errno {
-        libc::ENETUNREACH | libc::EHOSTUNREACH if path => " (IBV_QP_AV: no route to the peer's GID)",
+        libc::ENETUNREACH | libc::EHOSTUNREACH if path => {
+            " (IBV_QP_AV: no route to the peer's GID)"
+        }
         libc::ETIMEDOUT if path => " (IBV_QP_AV: the peer's Ethernet address was not found)",
-        libc::EINVAL if path => " (IBV_QP_AV: the GID index may have been reassigned, or the peer's GID is of another kind)",
+        libc::EINVAL if path => {
+            " (IBV_QP_AV: the GID index may have been reassigned, or the peer's GID is of another kind)"
+        }
         libc::ENODEV => " (the network interface behind the GID is gone)",
         _ => "",
     }
@@ -273,20 +336,31 @@ impl TransitionError {
 }
 
 /// Checks attributes against the table.
-pub(crate) fn check(from: QpState, to: QpState, given: &[Attribute]) -> Result<(), TransitionError> {
+pub(crate) fn check(
+    from: QpState,
+    to: QpState,
+    given: &[Attribute],
+) -> Result<(), TransitionError> {
     let fault = |why| Err(TransitionError { from, to, why });
     let (required, optional): (&[_], &[_]) = if matches!(to, QpState::Reset | QpState::Error) {
         (&[], &[])
     } else {
-        match TRANSITIONS.iter().find(|row| row.from == from && row.to == to) {
+        match TRANSITIONS
+            .iter()
+            .find(|row| row.from == from && row.to == to)
+        {
             Some(row) => (row.required, row.optional),
             None => return fault(TransitionFault::Impossible),
         }
     };
-    if let Some(&missing) = required.iter().find(|&attribute| !given.contains(attribute)) {
+    if let Some(&missing) = required
+        .iter()
+        .find(|&attribute| !given.contains(attribute))
+    {
         return fault(TransitionFault::Missing(missing));
     }
-    let allowed = |attribute: &Attribute| required.contains(attribute) || optional.contains(attribute);
+    let allowed =
+        |attribute: &Attribute| required.contains(attribute) || optional.contains(attribute);
     match given.iter().find(|&attribute| !allowed(attribute)) {
         Some(&wrong) => fault(TransitionFault::NotAllowed(wrong)),
         None => Ok(()),
@@ -301,7 +375,9 @@ pub(crate) fn from_mask(bits: u32) -> Vec<Attribute> {
 
 /// The mask for `ibv_modify_qp(3)`.
 pub(crate) fn to_mask(given: &[Attribute]) -> u32 {
-    given.iter().fold(mask::IBV_QP_STATE.0, |bits, attribute| bits | attribute.bit())
+    given.iter().fold(mask::IBV_QP_STATE.0, |bits, attribute| {
+        bits | attribute.bit()
+    })
 }
 
 #[cfg(test)]
@@ -325,7 +401,11 @@ mod tests {
         for (i, row) in TRANSITIONS.iter().enumerate() {
             let same = |other: &Transition| other.from == row.from && other.to == row.to;
             assert_eq!(TRANSITIONS.iter().position(same), Some(i));
-            assert!(row.required.iter().all(|attribute| !row.optional.contains(attribute)));
+            assert!(
+                row.required
+                    .iter()
+                    .all(|attribute| !row.optional.contains(attribute))
+            );
         }
     }
 
@@ -343,7 +423,8 @@ mod tests {
                 assert!(error.to_string().contains(left_out.name()), "{error}");
             }
             for (extra, _, name) in ATTRIBUTES.iter().filter(|it| !all.contains(&it.0)) {
-                let error = check(row.from, row.to, &[row.required, &[*extra]].concat()).unwrap_err();
+                let error =
+                    check(row.from, row.to, &[row.required, &[*extra]].concat()).unwrap_err();
                 assert_eq!(error.why, TransitionFault::NotAllowed(*extra));
                 assert!(error.to_string().contains(name), "{error}");
             }
@@ -356,7 +437,9 @@ mod tests {
             for to in QpState::ALL {
                 let possible = check(from, to, &[]).err().map(|error| error.why)
                     != Some(TransitionFault::Impossible);
-                let in_table = TRANSITIONS.iter().any(|row| row.from == from && row.to == to);
+                let in_table = TRANSITIONS
+                    .iter()
+                    .any(|row| row.from == from && row.to == to);
                 let ends = matches!(to, QpState::Reset | QpState::Error);
                 assert_eq!(possible, in_table || ends, "{from} to {to}");
             }
@@ -378,8 +461,14 @@ mod tests {
             },
         };
         let text = error.to_string();
-        assert!(text.contains("INIT to RTR") && text.contains("Ethernet address was not found"), "{text}");
-        assert!(text.ends_with("given were IBV_QP_AV, IBV_QP_PATH_MTU"), "{text}");
+        assert!(
+            text.contains("INIT to RTR") && text.contains("Ethernet address was not found"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("given were IBV_QP_AV, IBV_QP_PATH_MTU"),
+            "{text}"
+        );
         assert_eq!(error.errno(), Some(libc::ETIMEDOUT));
     }
 }
