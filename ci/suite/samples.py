@@ -58,8 +58,11 @@ def in_parallel(t, jobs):
     """Runs (label, words) two at a time; Failed names those that failed."""
     def run(job):
         label, words = job
-        result = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, errors="replace", timeout=t.left())
+        try:
+            result = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    text=True, errors="replace", timeout=t.left())
+        except subprocess.TimeoutExpired:
+            return f"{label} (not in time)", 1, ""
         return label, result.returncode, result.stdout
 
     failed = []

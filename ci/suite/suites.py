@@ -9,7 +9,7 @@ from .places import setup
 from .runner import ROOT, Failed, require, test
 
 PROGRAM = '''
-import os, signal, time, unittest, pathlib
+import os, signal, subprocess, time, unittest, pathlib
 
 class Ends(unittest.TestCase):
     def test_a_passes(self): pass
@@ -32,11 +32,18 @@ class Ends(unittest.TestCase):
         for k in range(3):
             with self.subTest(k=k): self.assertNotEqual(k, 1)
     def test_l_passes(self): pass
+    def test_m_is_late_once(self):
+        mark = pathlib.Path(os.environ["MARK"] + "-late")
+        if not mark.exists():
+            mark.write_text("")
+            raise subprocess.TimeoutExpired("sleep", 1)
+    def test_n_is_always_late(self): raise subprocess.TimeoutExpired("sleep", 1)
 '''
 
 EXPECTED = {"a_passes": "passed", "b_fails": "failed", "c_ends_the_process": "crashed", "d_hangs": "hung", "e_skips": "skipped",
             "f_is_expected_to_fail": "passed", "g_passes_unexpectedly": "failed", "h_leaves_an_error": "failed",
-            "i_passes": "passed", "j_spoilt_only_by_an_earlier_one": "passed", "k_with_parts": "failed", "l_passes": "passed"}
+            "i_passes": "passed", "j_spoilt_only_by_an_earlier_one": "passed", "k_with_parts": "failed", "l_passes": "passed",
+            "m_is_late_once": "passed", "n_is_always_late": "failed"}
 
 
 @test("other projects' suites: harness", 240)
@@ -45,7 +52,8 @@ def harness(t):
     program = t.folder / "test_ends.py"
     program.write_text(PROGRAM)
     mark = t.folder / "mark"
-    mark.unlink(missing_ok=True)
+    for each in (mark, t.folder / "mark-late"):
+        each.unlink(missing_ok=True)
     python = os.environ.get("RINGWAY_VENV", str(ROOT / ".venv")) + "-suites/bin/python"
     suite = Suite("harness", python, ["--rootdir", str(t.folder)], {"MARK": str(mark)}, test_limit_s=5, on_gpu=False)
     outcomes = suite.run(t.folder, [Part("ends", [str(program)])], t.deadline)
