@@ -5,9 +5,10 @@ use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
 use crate::signals;
 use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::keeper::Keeper;
 use ringway_pool::server::boot_id;
 use ringway_wire::control::{self, Identity, MemoryAsk, Reply, Request, Slice};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -154,9 +155,9 @@ impl Embedded {
     }
 }
 
-/// A lease that lives as long as its connection.
+/// A lease, held by its keeper.
 pub struct Held {
-    connection: Connection,
+    keeper: Keeper,
     lease: String,
     secret: String,
     slices: Vec<Slice>,
@@ -241,16 +242,24 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         server,
         boot_id,
         unix_path,
+        grace_ms,
     } = reply
     else {
         return Err(Failure::new(format!(
             "{endpoint}: the server answered with something else than a lease"
         )));
     };
-    connection.set_read_timeout(None)?;
+    let keeper = Keeper::start(
+        connection,
+        endpoint.clone(),
+        (lease.clone(), secret.clone()),
+        Duration::from_millis(grace_ms),
+        || (),
+        |why| eprintln!("ringway: the lease is gone ({why}); the program's CUDA calls fail from now on"),
+    )?;
     let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
     Ok(Held {
-        connection,
+        keeper,
         lease,
         secret,
         slices,
@@ -264,15 +273,8 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
 impl Held {
     /// Gives the lease back and waits, at most [`RELEASE_TIMEOUT`], until the server has freed its memory, so that a program
     /// started right after this one finds it.
-    fn release(mut self) {
-        let told = self
-            .connection
-            .end_writing()
-            .and_then(|()| self.connection.set_read_timeout(Some(RELEASE_TIMEOUT)));
-        if told.is_ok() {
-            let mut rest = [0u8; 64];
-            while matches!(self.connection.read(&mut rest), Ok(n) if n > 0) {}
-        }
+    fn release(self) {
+        self.keeper.release(RELEASE_TIMEOUT);
     }
 }
 
@@ -397,6 +399,8 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         }
         if embedded.is_none() {
             held.release();
+        } else {
+            held.keeper.abandon();
         }
         Ok(code)
     });

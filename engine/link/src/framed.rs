@@ -379,10 +379,11 @@ impl<P: Pipe> Framed<P> {
         }
         let head = sender.scanner.head();
         let from = sender.ring.1;
-        let release = from != head
-            || self.release_is_due()
-            || self.release_again.swap(false, Ordering::SeqCst);
-        if !self.server && release {
+        let again = self.release_again.load(Ordering::Relaxed);
+        if !self.server && (from != head || again || self.release_is_due()) {
+            if again {
+                self.release_again.store(false, Ordering::Relaxed);
+            }
             let released = self.released_here();
             if released != self.released_sent.swap(released, Ordering::Relaxed) {
                 sender

@@ -542,6 +542,13 @@ impl Links {
         Ok(pause)
     }
 
+    /// The lane is suspended because the stream ended.
+    pub(crate) fn closed_in_order(&self) -> bool {
+        let state = self.lock();
+        let suspension = state.suspension.as_ref();
+        suspension.is_some_and(|suspension| suspension.how == Break::EndOfStream)
+    }
+
     /// How the link broke, while the lane is suspended.
     pub(crate) fn suspension(&self) -> Option<(String, Instant)> {
         let state = self.lock();

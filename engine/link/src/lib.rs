@@ -12,6 +12,7 @@ mod config;
 pub mod endpoint;
 mod error;
 mod framed;
+pub mod keeper;
 mod lane;
 mod link;
 mod payload;

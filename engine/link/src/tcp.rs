@@ -45,6 +45,28 @@ pub fn resume(resumption: Resumption<'_>, socket: TcpStream, peer: Positions) ->
     })
 }
 
+/// Has the kernel end a connection whose other host is silent for six seconds; it asks that host's kernel once a second,
+/// so an idle connection costs neither process anything.
+///
+/// # Errors
+/// What the kernel says.
+pub fn bound_silence(socket: &TcpStream) -> io::Result<()> {
+    let option = |level, name, value: i32| {
+        let value_ptr = (&raw const value).cast();
+        // SAFETY: an option of four bytes on an owned socket.
+        match unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    let tcp = libc::IPPROTO_TCP;
+    option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    option(tcp, libc::TCP_KEEPIDLE, 1)?;
+    option(tcp, libc::TCP_KEEPINTVL, 1)?;
+    option(tcp, libc::TCP_KEEPCNT, SILENCE_SECONDS_MAX - 1)?;
+    option(tcp, libc::TCP_USER_TIMEOUT, SILENCE_SECONDS_MAX * 1000)
+}
+
 struct TcpPipe {
     /// The socket's descriptor; -1 once it was released.
     fd: AtomicI32,
@@ -62,31 +84,7 @@ impl TcpPipe {
             .set_read_timeout(None)
             .and_then(|()| socket.set_write_timeout(None))
             .map_err(|e| LinkError::system("time-outs", e))?;
-        let option = |level, name, value: i32, what| {
-            let value_ptr = (&raw const value).cast();
-            // SAFETY: an option of four bytes on an owned socket.
-            let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) };
-            if rc == 0 {
-                Ok(())
-            } else {
-                Err(LinkError::system(what, io::Error::last_os_error()))
-            }
-        };
-        option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1, "SO_KEEPALIVE")?;
-        option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 1, "TCP_KEEPIDLE")?;
-        option(libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 1, "TCP_KEEPINTVL")?;
-        option(
-            libc::IPPROTO_TCP,
-            libc::TCP_KEEPCNT,
-            SILENCE_SECONDS_MAX - 1,
-            "TCP_KEEPCNT",
-        )?;
-        option(
-            libc::IPPROTO_TCP,
-            libc::TCP_USER_TIMEOUT,
-            SILENCE_SECONDS_MAX * 1000,
-            "TCP_USER_TIMEOUT",
-        )?;
+        bound_silence(&socket).map_err(|e| LinkError::system("keep-alive", e))?;
         Ok(TcpPipe {
             fd: AtomicI32::new(socket.as_raw_fd()),
             socket: Mutex::new(Some(socket)),

@@ -98,6 +98,12 @@ impl ClientLane {
         self.links.suspension()
     }
 
+    /// The link broke because its connection was closed in order, though without a farewell: the server's process ended, or
+    /// something between the two did.
+    pub fn closed_in_order(&self) -> bool {
+        self.links.closed_in_order()
+    }
+
     /// Ends a suspended lane: every wait ends with `Down` of `cause`.
     pub fn give_up(&self, cause: DownCause) {
         self.links.fail(cause);
