@@ -72,7 +72,8 @@ class Relay:
                 answer = frame(server)
                 self.opened = json.loads(answer[HEADER.size:]).get("opened")
                 client.sendall(answer)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as problem:
+            print("RELAY", repr(problem), file=__import__("sys").stderr)
             client.close()
             return
         with self.lock:

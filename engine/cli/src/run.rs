@@ -255,7 +255,11 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         (lease.clone(), secret.clone()),
         Duration::from_millis(grace_ms),
         || (),
-        |why| eprintln!("ringway: the lease is gone ({why}); the program's CUDA calls fail from now on"),
+        |why| {
+            eprintln!(
+                "ringway: the lease is gone ({why}); the program's CUDA calls fail from now on"
+            )
+        },
     )?;
     let (link, endpoint, why) = choose_link(endpoint, &boot_id, unix_path.as_deref(), args.link)?;
     Ok(Held {

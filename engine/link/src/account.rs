@@ -59,7 +59,8 @@ impl Account {
     pub fn link_resumed(&self, slot: u32, kind: LinkKind, pause: Duration) {
         self.status(slot, PAUSE_MS)
             .store(pause.as_millis() as u64, Ordering::Release);
-        self.status(slot, KIND).store(kind as u64, Ordering::Release);
+        self.status(slot, KIND)
+            .store(kind as u64, Ordering::Release);
         self.status(slot, RESUMED).fetch_add(1, Ordering::AcqRel);
         self.status(slot, SUSPENDED).fetch_sub(1, Ordering::AcqRel);
     }
@@ -68,12 +69,7 @@ impl Account {
     pub fn links(&self, slot: u32) -> LinkStatus {
         let word = |index| self.status(slot, index).load(Ordering::Acquire);
         let resumed = word(RESUMED) as u32;
-        let kinds = [
-            LinkKind::Shm,
-            LinkKind::Rdma,
-            LinkKind::Tcp,
-            LinkKind::Sim,
-        ];
+        let kinds = [LinkKind::Shm, LinkKind::Rdma, LinkKind::Tcp, LinkKind::Sim];
         let kind = kinds.into_iter().find(|kind| *kind as u64 == word(KIND));
         LinkStatus {
             suspended: word(SUSPENDED) as u32,
@@ -225,7 +221,10 @@ mod tests {
         assert_eq!(account.links(last).suspended, 1);
         worker.link_resumed(last, LinkKind::Tcp, Duration::from_millis(250));
         let links = account.links(last);
-        assert_eq!((links.suspended, links.resumed, links.pause_ms_last), (0, 1, 250));
+        assert_eq!(
+            (links.suspended, links.resumed, links.pause_ms_last),
+            (0, 1, 250)
+        );
         assert_eq!(links.kind_last, "tcp");
         assert_eq!(account.links(0), LinkStatus::default());
         assert_eq!(account.used(2), 0);

@@ -168,15 +168,19 @@ impl Shared {
     fn keep(&self, reading: &mut Connection) -> String {
         loop {
             let mut bytes = [0u8; 64];
-            let how = loop {
+            let (how, patience) = loop {
                 match reading.read(&mut bytes) {
-                    Ok(0) => break "the server closed its connection".to_owned(),
+                    // As with lanes: the server ended, or something on the way did, and then is soon back.
+                    Ok(0) => {
+                        let brief = Duration::from_millis(GRACE_AFTER_END_MS);
+                        break ("the server closed its connection".to_owned(), brief);
+                    }
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => break error.to_string(),
+                    Err(error) => break (error.to_string(), self.grace),
                 }
             };
-            match self.again() {
+            match self.again(patience.min(self.grace)) {
                 Ok(connection) => *reading = connection,
                 Err(why) => return format!("{how}; {why}"),
             }
@@ -184,8 +188,8 @@ impl Shared {
     }
 
     /// Holds the lease again.
-    fn again(&self) -> Result<Connection, String> {
-        let mut attempts = BackOff::new(self.grace.max(Duration::from_millis(GRACE_AFTER_END_MS)));
+    fn again(&self, patience: Duration) -> Result<Connection, String> {
+        let mut attempts = BackOff::new(patience);
         loop {
             if self.lock().ending {
                 return Err("released".into());

@@ -101,8 +101,12 @@ pub fn resume(
 ) -> Result<Observer> {
     let (shared, [clients, servers]) = pipes(network);
     let (of_client, of_server) = (client.positions(), server.positions());
-    server.with(of_client, |windows, start| framed::link(servers, windows, start))?;
-    client.with(of_server, |windows, start| framed::link(clients, windows, start))?;
+    server.with(of_client, |windows, start| {
+        framed::link(servers, windows, start)
+    })?;
+    client.with(of_server, |windows, start| {
+        framed::link(clients, windows, start)
+    })?;
     Ok(Observer { shared })
 }
 

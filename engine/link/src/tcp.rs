@@ -154,12 +154,7 @@ impl Pipe for TcpPipe {
     }
 
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
-        until_readable(
-            self.raw(),
-            or_writable,
-            self.wakers.of(sleeper),
-            timeout,
-        )
+        until_readable(self.raw(), or_writable, self.wakers.of(sleeper), timeout)
     }
 
     fn wake(&self, sleeper: Sleeper) {

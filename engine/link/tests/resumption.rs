@@ -48,9 +48,9 @@ fn record(n: u64) -> (u32, Vec<u8>) {
 }
 
 fn sum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| {
+        (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// What happened in a run, as the program and the GPU see it.
@@ -118,7 +118,10 @@ impl Ends<'_> {
             // The server goes on, the client does not hear of it and tries again with another number.
             self.attempt += 1;
             let client = self.client.begin_resume().expect("the client's end");
-            let server = self.server.begin_resume(self.attempt).expect("the server's end");
+            let server = self
+                .server
+                .begin_resume(self.attempt)
+                .expect("the server's end");
             sim::resume_alone(server, client.positions(), true, network).expect("half a link");
             assert_eq!(
                 self.server.begin_resume(self.attempt).map(|_| ()),
@@ -126,7 +129,10 @@ impl Ends<'_> {
             );
         }
         self.attempt += 1;
-        let server = self.server.begin_resume(self.attempt).expect("the server's end");
+        let server = self
+            .server
+            .begin_resume(self.attempt)
+            .expect("the server's end");
         let client = self.client.begin_resume().expect("the client's end");
         assert_eq!(
             self.client.begin_resume().map(|_| ()),
@@ -179,7 +185,10 @@ fn serve(server: &mut ServerLane, log: &mut Log, owed: &mut VecDeque<(u32, Vec<u
     };
     let slot = u16::from_le_bytes([bytes[0], bytes[1]]);
     let n = u64::from_le_bytes(bytes[2..10].try_into().expect("eight bytes"));
-    assert!((tag, bytes[10..].to_vec()) == record(n), "record {n} is damaged");
+    assert!(
+        (tag, bytes[10..].to_vec()) == record(n),
+        "record {n} is damaged"
+    );
     let hash = sum(&bytes[10..]);
     log.executed.push((n, hash));
     if n.is_multiple_of(2) {

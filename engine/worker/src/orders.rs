@@ -119,7 +119,9 @@ pub fn serve_session() -> Result<(), WorkerError> {
                 watching.link_event(event);
                 match event {
                     LinkEvent::Broke { how } => {
-                        tracing::warn!("lane {lane}: the link broke ({how}); waiting for the client");
+                        tracing::warn!(
+                            "lane {lane}: the link broke ({how}); waiting for the client"
+                        );
                     }
                     LinkEvent::Resumed { kind, pause, .. } => {
                         tracing::info!("lane {lane}: goes on over {kind} after {pause:.3?}");
@@ -242,7 +244,11 @@ fn resume(
         }
     };
     if let Err(error) = resumption.check(peer) {
-        return Ok(refuse(error.to_string(), "this is a fault of the client", false)?);
+        return Ok(refuse(
+            error.to_string(),
+            "this is a fault of the client",
+            false,
+        )?);
     }
     let received = resumption.positions().received;
     control::send(&mut stream, &Reply::Resumed { received })?;

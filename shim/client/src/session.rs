@@ -6,9 +6,7 @@ use parking_lot::Mutex;
 use ringway_api::CudaError;
 use ringway_link::endpoint::{Connection, Endpoint};
 use ringway_link::keeper::{BackOff, Keeper};
-use ringway_link::{
-    ClientLane, DownCause, LaneConfig, LinkError, NotResumed, Positions, shm, tcp,
-};
+use ringway_link::{ClientLane, DownCause, LaneConfig, LinkError, NotResumed, Positions, shm, tcp};
 use ringway_wire::control::{
     self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, Identity, LinkAsk, MemoryAsk, Opened,
     Reply, Request,
@@ -201,7 +199,9 @@ fn lease() -> Result<Lease, Refusal> {
         block_signals,
         |why| {
             if !ENDING.load(Ordering::Relaxed) {
-                LOST.say(format_args!("the lease is gone ({why}); the GPU session is lost"));
+                LOST.say(format_args!(
+                    "the lease is gone ({why}); the GPU session is lost"
+                ));
             }
         },
     )
@@ -438,7 +438,9 @@ fn attempt(
         }
     };
     let Connection::Tcp(stream) = connection else {
-        return Err(NotYet::Never("a lane over shared memory ends with its connection".into()));
+        return Err(NotYet::Never(
+            "a lane over shared memory ends with its connection".into(),
+        ));
     };
     tcp::resume(resumption, stream, Positions { received })
         .map_err(|error| NotYet::Never(error.to_string()))

@@ -56,10 +56,7 @@ impl ClientLane {
         let (ring, key) = windows.outgoing();
         ClientLane {
             producer: Producer::new(ring, windows.own.sub(BOARD_RELEASED, 8), key),
-            notices: Notices::new(
-                windows.incoming(),
-                notice_key(windows.config.lane_key),
-            ),
+            notices: Notices::new(windows.incoming(), notice_key(windows.config.lane_key)),
             waiters: Waiters::new(),
             spin: CachePadded::new(SpinPolicy::new()),
             down_announced: AtomicBool::new(false),

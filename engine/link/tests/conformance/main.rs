@@ -4,9 +4,7 @@ mod resumption;
 mod suite;
 
 use resumption::Network;
-use ringway_link::{
-    ClientLane, LaneConfig, LinkError, Resumption, ServerLane, shm, sim, tcp,
-};
+use ringway_link::{ClientLane, LaneConfig, LinkError, Resumption, ServerLane, shm, sim, tcp};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -99,9 +97,7 @@ impl Network for TcpNetwork {
     }
 
     fn close(&mut self) {
-        self.0
-            .shutdown(std::net::Shutdown::Both)
-            .expect("shutdown");
+        self.0.shutdown(std::net::Shutdown::Both).expect("shutdown");
     }
 
     fn resume(

@@ -66,7 +66,10 @@ fn tend(client: &ClientLane, server: &ServerHandle, network: &Shared) -> DownCau
             Err(LinkError::Suspended(_)) => {
                 let start = Instant::now();
                 loop {
-                    assert!(start.elapsed() < PATIENCE, "the server's end does not notice");
+                    assert!(
+                        start.elapsed() < PATIENCE,
+                        "the server's end does not notice"
+                    );
                     attempt += 1;
                     // The server's end may learn later than the client's.
                     let theirs = match server.begin_resume(attempt) {
@@ -116,7 +119,10 @@ pub fn threads_that_call_and_post_notice_only_a_pause(breakable: &Breakable) {
     let count = resumed.clone();
     handle
         .watch(move |event| {
-            count.fetch_add(usize::from(matches!(event, LinkEvent::Resumed { .. })), Ordering::SeqCst);
+            count.fetch_add(
+                usize::from(matches!(event, LinkEvent::Resumed { .. })),
+                Ordering::SeqCst,
+            );
         })
         .expect("watch");
     let sum = Arc::new(AtomicU64::new(0));
@@ -188,7 +194,11 @@ pub fn downloads_go_on_where_they_were(breakable: &Breakable) {
     client
         .set_notice_sink(Box::new(move |tag, payload| {
             let mut got = sink.lock().expect("lock");
-            assert_eq!(u64::from(tag), got.len() as u64, "a notice is missing or came twice");
+            assert_eq!(
+                u64::from(tag),
+                got.len() as u64,
+                "a notice is missing or came twice"
+            );
             let bytes = payload.to_vec();
             assert!(bytes == pattern(tag.into(), bytes.len()), "notice {tag}");
             got.push(bytes.len());
@@ -230,7 +240,12 @@ pub fn downloads_go_on_where_they_were(breakable: &Breakable) {
 }
 
 /// Waits until both ends know, and continues.
-fn resume(client: &ClientLane, server: &ServerHandle, network: Box<dyn Network>, attempt: u64) -> Box<dyn Network> {
+fn resume(
+    client: &ClientLane,
+    server: &ServerHandle,
+    network: Box<dyn Network>,
+    attempt: u64,
+) -> Box<dyn Network> {
     eventually("both ends know", || {
         // What threads of the program do now and then.
         let _ = client.drain_notices();
@@ -260,7 +275,10 @@ pub fn a_call_made_while_there_is_no_link_waits(breakable: &Breakable) {
             .map(|_| scope.spawn(|| call(&client, b"second", PATIENCE)))
             .collect();
         let error = call(&client, b"third", Duration::from_millis(30)).expect_err("no link");
-        assert!(matches!(error, LinkError::Timeout { what: "reply", .. }), "{error}");
+        assert!(
+            matches!(error, LinkError::Timeout { what: "reply", .. }),
+            "{error}"
+        );
         assert!(waiting.iter().all(|thread| !thread.is_finished()));
         let _network = resume(&client, &handle, network, 1);
         for thread in waiting {
@@ -325,7 +343,8 @@ pub fn a_farewell_makes_every_end_meant(breakable: &Breakable) {
     let (client, server, mut network) = breakable(&config(SMALL, SMALL));
     keep(&client, &server);
     let serving = serve(server, |lane, _, position, bytes| {
-        lane.reply(slot_of(&bytes), position, 1, &[]).expect("reply");
+        lane.reply(slot_of(&bytes), position, 1, &[])
+            .expect("reply");
     });
     client.farewell();
     client.farewell();
@@ -340,7 +359,10 @@ pub fn a_farewell_makes_every_end_meant(breakable: &Breakable) {
         client.wait_notices(PATIENCE),
         Err(LinkError::Down(DownCause::PeerClosed))
     );
-    assert!(matches!(client.begin_resume().map(|_| ()), Err(NotResumed::Down(_))));
+    assert!(matches!(
+        client.begin_resume().map(|_| ()),
+        Err(NotResumed::Down(_))
+    ));
 }
 
 pub fn after_the_grace_period_both_ends_are_down(breakable: &Breakable) {
@@ -359,7 +381,10 @@ pub fn after_the_grace_period_both_ends_are_down(breakable: &Breakable) {
             handle.begin_resume(1).map(|_| ()),
             Err(NotResumed::Down(DownCause::Transport(_)))
         ));
-        assert!(matches!(handle.reply(0, 64, 0, &[]), Err(LinkError::Down(_))));
+        assert!(matches!(
+            handle.reply(0, 64, 0, &[]),
+            Err(LinkError::Down(_))
+        ));
         eventually("noticed", || client.suspended().is_some());
         assert!(!waiting.is_finished());
         let cause = DownCause::Transport("nobody there".into());
@@ -388,11 +413,17 @@ pub fn an_orderly_end_without_farewell_is_kept_more_briefly(breakable: &Breakabl
 pub fn attempts_that_are_refused_change_nothing(breakable: &Breakable) {
     let (client, server, mut network) = breakable(&config(SMALL, SMALL));
     let handle = server.handle().clone();
-    let refused = |attempt| handle.begin_resume(attempt).map(|_| ()).expect_err("refused");
+    let refused = |attempt| {
+        handle
+            .begin_resume(attempt)
+            .map(|_| ())
+            .expect_err("refused")
+    };
     assert_eq!(refused(1), NotResumed::Never, "nobody asked for it");
     keep(&client, &server);
     let serving = serve(server, |lane, _, position, bytes| {
-        lane.reply(slot_of(&bytes), position, 1, &[]).expect("reply");
+        lane.reply(slot_of(&bytes), position, 1, &[])
+            .expect("reply");
     });
     assert_eq!(refused(1), NotResumed::Up);
     call(&client, b"", PATIENCE).expect("the lane is undisturbed");
@@ -421,7 +452,8 @@ pub fn w17_positions_that_are_refused(breakable: &Breakable) {
     keep(&client, &server);
     let handle = server.handle().clone();
     let serving = serve(server, |lane, _, position, bytes| {
-        lane.reply(slot_of(&bytes), position, 1, &[]).expect("reply");
+        lane.reply(slot_of(&bytes), position, 1, &[])
+            .expect("reply");
     });
     for _ in 0..200 {
         call(&client, &[1; 100], PATIENCE).expect("call");
@@ -438,12 +470,20 @@ pub fn w17_positions_that_are_refused(breakable: &Breakable) {
         assert!(
             matches!(
                 checked,
-                Err(LinkError::Down(DownCause::PeerMisbehaved { rule: "W17", .. }))
+                Err(LinkError::Down(DownCause::PeerMisbehaved {
+                    rule: "W17",
+                    ..
+                }))
             ),
             "{received}: {checked:?}"
         );
     }
-    assert_eq!(ours.check(Positions { received: client.reserved() }), Ok(()));
+    assert_eq!(
+        ours.check(Positions {
+            received: client.reserved()
+        }),
+        Ok(())
+    );
     drop(ours);
     let _network = resume(&client, &handle, network, 2);
     call(&client, b"", PATIENCE).expect("the lane goes on");

@@ -58,7 +58,11 @@ pub fn post(lane: &ClientLane, bytes: &[u8]) -> u64 {
 }
 
 /// Calls with slot and `bytes`; status and answer.
-pub fn call(lane: &ClientLane, bytes: &[u8], timeout: Duration) -> Result<(u32, Vec<u8>), LinkError> {
+pub fn call(
+    lane: &ClientLane,
+    bytes: &[u8],
+    timeout: Duration,
+) -> Result<(u32, Vec<u8>), LinkError> {
     let mut slot = lane.acquire_slot(timeout)?;
     let mut record = lane.reserve(CALL, bytes.len() + 2, timeout)?;
     record.write_at(0, &slot.index().to_le_bytes());
