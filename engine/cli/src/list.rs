@@ -98,6 +98,29 @@ fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
     })
 }
 
+/// What is to be said of a lease's connections, if anything.
+fn links(lease: &LeaseStatus) -> Option<String> {
+    let mut parts = Vec::new();
+    if lease.orphaned {
+        parts.push("the connection of its holder broke, waiting for it".to_owned());
+    }
+    if lease.links.suspended > 0 {
+        parts.push(format!(
+            "{} without a link now, waiting for the program",
+            lease.links.suspended
+        ));
+    }
+    if lease.links.resumed > 0 {
+        parts.push(format!(
+            "links broken and continued: {}, the last by {} after {:.2} s",
+            lease.links.resumed,
+            lease.links.kind_last,
+            lease.links.pause_ms_last as f64 / 1000.0
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
 /// Shows what servers have.
 pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let mut all = Vec::new();
@@ -171,6 +194,9 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
                     slices.join(" + "),
                     lease.identity.program
                 );
+                if let Some(links) = links(lease) {
+                    let _ = writeln!(text, "    {links}");
+                }
             }
         }
     }

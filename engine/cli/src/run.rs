@@ -5,10 +5,11 @@ use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
 use crate::signals;
 use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::keeper::Keeper;
 use ringway_link::{LinkChoice, LinkKind};
 use ringway_pool::server::boot_id;
 use ringway_wire::control::{self, Identity, MemoryAsk, RdmaState, Reply, Request, Slice};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -169,9 +170,9 @@ impl Embedded {
     }
 }
 
-/// A lease that lives as long as its connection.
+/// A lease, held by its keeper.
 pub struct Held {
-    connection: Connection,
+    keeper: Keeper,
     lease: String,
     secret: String,
     slices: Vec<Slice>,
@@ -267,22 +268,35 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         boot_id,
         unix_path,
         rdma,
+        grace_ms,
     } = reply
     else {
         return Err(Failure::new(format!(
             "{endpoint}: the server answered with something else than a lease"
         )));
     };
-    connection.set_read_timeout(None)?;
+    let local = connection.local_ip();
+    let keeper = Keeper::start(
+        connection,
+        endpoint.clone(),
+        (lease.clone(), secret.clone()),
+        Duration::from_millis(grace_ms),
+        || (),
+        |why| {
+            eprintln!(
+                "ringway: the lease is gone ({why}); the program's CUDA calls fail from now on"
+            )
+        },
+    )?;
     let (link, endpoint, why) = choose_link(
         endpoint,
         &boot_id,
         unix_path.as_deref(),
-        (connection.local_ip(), &rdma),
+        (local, &rdma),
         args.link,
     )?;
     Ok(Held {
-        connection,
+        keeper,
         lease,
         secret,
         slices,
@@ -296,15 +310,8 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
 impl Held {
     /// Gives the lease back and waits, at most [`RELEASE_TIMEOUT`], until the server has freed its memory, so that a program
     /// started right after this one finds it.
-    fn release(mut self) {
-        let told = self
-            .connection
-            .end_writing()
-            .and_then(|()| self.connection.set_read_timeout(Some(RELEASE_TIMEOUT)));
-        if told.is_ok() {
-            let mut rest = [0u8; 64];
-            while matches!(self.connection.read(&mut rest), Ok(n) if n > 0) {}
-        }
+    fn release(self) {
+        self.keeper.release(RELEASE_TIMEOUT);
     }
 }
 
@@ -428,6 +435,8 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         }
         if embedded.is_none() {
             held.release();
+        } else {
+            held.keeper.abandon();
         }
         Ok(code)
     });

@@ -4,9 +4,11 @@ use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
 use ringway_pool::server::{ServeOptions, Server, bound};
+use ringway_wire::control::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Options of `ringway serve`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,10 @@ pub struct ServeArgs {
     /// Cores that GPU threads are pinned to, one after the other, as 0,2,4.
     #[arg(long, value_delimiter = ',')]
     cores: Vec<u32>,
+    /// Seconds that sessions and leases are kept when their connection breaks; 0: they end with it.
+    #[arg(long, env = "RINGWAY_GRACE", value_name = "SECONDS", default_value_t = GRACE_SECONDS_DEFAULT,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(GRACE_SECONDS_MAX)))]
+    grace: u32,
     /// Name shown to users.
     #[arg(long)]
     name: Option<String>,
@@ -89,6 +95,7 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         worker_exe: std::env::current_exe()?,
         name: args.name.unwrap_or_else(host_name),
         cores: args.cores,
+        grace: Duration::from_secs(args.grace.into()),
     };
     let (server, listeners) = Server::start(options)?;
     let addresses = bound(&listeners)?;

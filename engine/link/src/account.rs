@@ -1,17 +1,27 @@
 //! The account of a lease: bytes of GPU memory in use, shared by all workers of the lease.
 //!
-//! One memfd of `u64` words. For each GPU of the lease a line of [`ACCOUNT_WORDS`] words: word 0 is the sum, word
+//! One memfd of `u64` words. After the GPUs' words come [`STATUS_WORDS`] words for each slot: what `ringway list` shows of
+//! the worker's links. For each GPU of the lease a line of [`ACCOUNT_WORDS`] words: word 0 is the sum, word
 //! `1 + slot` is what the worker in that slot holds. A worker reserves before it asks the driver and returns after it has
 //! freed; when a worker dies, `ringway serve` subtracts what its slot still held. Only workers and serve map it: a
 //! client never sees it.
 
+use crate::LinkKind;
+use ringway_wire::control::LinkStatus;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Workers (processes of a program) that one lease can have at a time.
 pub const ACCOUNT_SLOTS: u32 = 63;
+/// Words for each slot that say how its links are.
+pub const STATUS_WORDS: usize = 4;
+const SUSPENDED: usize = 0;
+const RESUMED: usize = 1;
+const PAUSE_MS: usize = 2;
+const KIND: usize = 3;
 /// Words for each GPU.
 pub const ACCOUNT_WORDS: usize = 1 + ACCOUNT_SLOTS as usize;
 
@@ -30,7 +40,46 @@ unsafe impl Sync for Account {}
 
 impl Account {
     fn bytes(gpus: usize) -> usize {
-        gpus * ACCOUNT_WORDS * 8
+        (gpus * ACCOUNT_WORDS + ACCOUNT_SLOTS as usize * STATUS_WORDS) * 8
+    }
+
+    fn status(&self, slot: u32, index: usize) -> &AtomicU64 {
+        assert!(slot < ACCOUNT_SLOTS && index < STATUS_WORDS);
+        let at = self.gpus * ACCOUNT_WORDS + slot as usize * STATUS_WORDS + index;
+        // SAFETY: inside the mapping by the assertion, see `bytes`; aligned, and mapped as long as `self` lives.
+        unsafe { &*self.words.add(at) }
+    }
+
+    /// Notes that a lane of the worker in `slot` has no link now.
+    pub fn link_broke(&self, slot: u32) {
+        self.status(slot, SUSPENDED).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that a lane of the worker in `slot` has another link, of this kind, after a pause.
+    pub fn link_resumed(&self, slot: u32, kind: LinkKind, pause: Duration) {
+        self.status(slot, PAUSE_MS)
+            .store(pause.as_millis() as u64, Ordering::Release);
+        self.status(slot, KIND)
+            .store(kind as u64, Ordering::Release);
+        self.status(slot, RESUMED).fetch_add(1, Ordering::AcqRel);
+        self.status(slot, SUSPENDED).fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How the links of the worker in `slot` are.
+    pub fn links(&self, slot: u32) -> LinkStatus {
+        let word = |index| self.status(slot, index).load(Ordering::Acquire);
+        let resumed = word(RESUMED) as u32;
+        let kinds = [LinkKind::Shm, LinkKind::Rdma, LinkKind::Tcp, LinkKind::Sim];
+        let kind = kinds.into_iter().find(|kind| *kind as u64 == word(KIND));
+        LinkStatus {
+            suspended: word(SUSPENDED) as u32,
+            resumed,
+            pause_ms_last: word(PAUSE_MS),
+            kind_last: match kind {
+                Some(kind) if resumed > 0 => kind.to_string(),
+                _ => String::new(),
+            },
+        }
     }
 
     /// A new account for `gpus` GPUs, all zero.
@@ -57,7 +106,7 @@ impl Account {
     pub fn map(fd: OwnedFd, gpus: u32) -> io::Result<Self> {
         let bytes = Self::bytes(gpus as usize);
         let file = File::from(fd);
-        if bytes == 0 || file.metadata()?.len() < bytes as u64 {
+        if gpus == 0 || file.metadata()?.len() < bytes as u64 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "the lease's account is too short",
@@ -119,6 +168,9 @@ impl Account {
 
     /// Gives back all that a dead worker still held.
     pub fn clear_slot(&self, slot: u32) {
+        for index in 0..STATUS_WORDS {
+            self.status(slot, index).store(0, Ordering::Release);
+        }
         for gpu in 0..self.gpus {
             let held = self.word(gpu, 1 + slot as usize).swap(0, Ordering::AcqRel);
             self.word(gpu, 0).fetch_sub(held, Ordering::AcqRel);
@@ -157,6 +209,27 @@ mod tests {
         other.release(1, 1, 400);
         assert_eq!(account.used(1), 0);
         assert!(!account.reserve(1, 2, u64::MAX, u64::MAX - 1));
+    }
+
+    #[test]
+    fn the_state_of_links_is_told() {
+        let account = Account::create(3).unwrap();
+        let worker = Account::map(account.as_fd().try_clone_to_owned().unwrap(), 3).unwrap();
+        let last = ACCOUNT_SLOTS - 1;
+        assert_eq!(account.links(last), LinkStatus::default());
+        worker.link_broke(last);
+        assert_eq!(account.links(last).suspended, 1);
+        worker.link_resumed(last, LinkKind::Tcp, Duration::from_millis(250));
+        let links = account.links(last);
+        assert_eq!(
+            (links.suspended, links.resumed, links.pause_ms_last),
+            (0, 1, 250)
+        );
+        assert_eq!(links.kind_last, "tcp");
+        assert_eq!(account.links(0), LinkStatus::default());
+        assert_eq!(account.used(2), 0);
+        account.clear_slot(last);
+        assert_eq!(account.links(last), LinkStatus::default());
     }
 
     #[test]

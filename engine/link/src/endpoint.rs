@@ -129,6 +129,29 @@ impl Connection {
         }
     }
 
+    /// Another handle of the same connection.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+        })
+    }
+
+    /// Has the kernel find out whether the other host is still there, as [`crate::tcp::bound_silence`]. Nothing to do on a
+    /// Unix socket.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn bound_silence(&self) -> io::Result<()> {
+        match self {
+            Self::Unix(_) => Ok(()),
+            Self::Tcp(stream) => crate::tcp::bound_silence(stream),
+        }
+    }
+
     /// Says that nothing more will be written; what the peer still says can be read.
     ///
     /// # Errors

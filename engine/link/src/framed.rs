@@ -10,17 +10,15 @@
 //! calls lose no time and bursts share their system calls, without any timer.
 
 use crate::lane::{Start, Windows, scan};
-use crate::link::{
-    Area, Break, Condition, Link, Progress, Sleeper, Slept, Told,
-};
+use crate::link::{Area, Break, Condition, Link, Progress, Sleeper, Slept, Told};
 use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
 use ringway_wire::frame::{FRAME_HEADER, Frame, REPLY_PREFIX, Receiver, SMALL_FRAME_MAX};
 use ringway_wire::layout::*;
 use std::io;
-use std::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Raw memory to send from or receive into.
@@ -172,7 +170,10 @@ impl<P: Pipe> Framed<P> {
         let mut scanner = Consumer::at(outgoing.clone(), outgoing_key, windows.released_by_peer());
         scan(&mut scanner, u64::MAX).map_err(|what| LinkError::misbehaved("W7", what))?;
         if start.peer_received > scanner.head() {
-            return Err(LinkError::misbehaved("W17", "a position that was never sent"));
+            return Err(LinkError::misbehaved(
+                "W17",
+                "a position that was never sent",
+            ));
         }
         let sender = Sender {
             scanner,
@@ -379,10 +380,11 @@ impl<P: Pipe> Framed<P> {
         }
         let head = sender.scanner.head();
         let from = sender.ring.1;
-        let release = from != head
-            || self.release_is_due()
-            || self.release_again.swap(false, Ordering::SeqCst);
-        if !self.server && release {
+        let again = self.release_again.load(Ordering::Relaxed);
+        if !self.server && (from != head || again || self.release_is_due()) {
+            if again {
+                self.release_again.store(false, Ordering::Relaxed);
+            }
             let released = self.released_here();
             if released != self.released_sent.swap(released, Ordering::Relaxed) {
                 sender
@@ -809,12 +811,9 @@ impl<P: Pipe> Link for Framed<P> {
     }
 
     fn farewell(&self) {
-        let wanted = self.farewell.compare_exchange(
-            0,
-            FAREWELL_WANTED,
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
+        let wanted =
+            self.farewell
+                .compare_exchange(0, FAREWELL_WANTED, Ordering::SeqCst, Ordering::SeqCst);
         if wanted.is_ok() {
             self.kick_if_current();
         }
@@ -836,10 +835,8 @@ impl<P: Pipe> Link for Framed<P> {
         if self.again {
             if self.server {
                 self.slots_dirty.fetch_or(u64::MAX, Ordering::SeqCst);
-                self.board_dirty.fetch_or(
-                    DIRTY_HEAD | DIRTY_WORDS | DIRTY_LOG,
-                    Ordering::SeqCst,
-                );
+                self.board_dirty
+                    .fetch_or(DIRTY_HEAD | DIRTY_WORDS | DIRTY_LOG, Ordering::SeqCst);
             } else {
                 self.release_again.store(true, Ordering::SeqCst);
             }

@@ -88,6 +88,16 @@ impl Windows {
         }
     }
 
+    /// How far this end has told, or is about to tell, the peer that it has released what it receives.
+    pub(crate) fn released_here(&self) -> u64 {
+        let at = if self.server {
+            BOARD_RELEASED
+        } else {
+            CONTROL_NOTICE_RELEASED
+        };
+        self.peer.load_u64(at, Ordering::Acquire)
+    }
+
     /// How far the peer says that it has released what this end sent: a record begins there, and everything from there
     /// on is intact in the outgoing ring.
     pub(crate) fn released_by_peer(&self) -> u64 {
@@ -332,7 +342,10 @@ impl Links {
         let Some(suspension) = state.suspension.as_ref().filter(|_| !state.resuming) else {
             return;
         };
-        if suspension.until.is_some_and(|until| until <= Instant::now()) {
+        if suspension
+            .until
+            .is_some_and(|until| until <= Instant::now())
+        {
             let cause = match &suspension.how {
                 Break::EndOfStream => DownCause::PeerClosed,
                 how => DownCause::Transport(format!(
@@ -354,7 +367,9 @@ impl Links {
         }
         self.broke();
         let left = match &self.lock().suspension {
-            Some(Suspension { until: Some(until), .. }) => {
+            Some(Suspension {
+                until: Some(until), ..
+            }) => {
                 // A resumption that is under way at the end has a little more.
                 let left = until.saturating_duration_since(Instant::now());
                 timeout.min(left.max(Duration::from_millis(10)))
@@ -476,7 +491,11 @@ impl Links {
 
     /// Begins to replace a broken link: retires it. `attempt` must be greater than every one before; `tail` is the end
     /// of what was written into the outgoing ring.
-    pub(crate) fn begin(&self, attempt: Option<u64>, tail: u64) -> Result<Resumption<'_>, NotResumed> {
+    pub(crate) fn begin(
+        &self,
+        attempt: Option<u64>,
+        tail: u64,
+    ) -> Result<Resumption<'_>, NotResumed> {
         // The thread whose affair it is may be at work elsewhere, and not have heard of the end.
         if !self.link().condition().is_broken() {
             self.link().progress();
@@ -502,8 +521,10 @@ impl Links {
         state.attempt = attempt;
         state.resuming = true;
         drop(state);
+        // A record is complete, and may have been released, before the bytes that fill it up to the next line have come.
+        let received = self.link().retire().max(self.windows.released_here());
         Ok(Resumption {
-            received: self.link().retire(),
+            received,
             links: self,
             attempt,
             tail,
@@ -540,6 +561,13 @@ impl Links {
             });
         }
         Ok(pause)
+    }
+
+    /// The lane is suspended because the stream ended.
+    pub(crate) fn closed_in_order(&self) -> bool {
+        let state = self.lock();
+        let suspension = state.suspension.as_ref();
+        suspension.is_some_and(|suspension| suspension.how == Break::EndOfStream)
     }
 
     /// How the link broke, while the lane is suspended.
@@ -583,7 +611,10 @@ impl Resumption<'_> {
     pub fn check(&self, peer: Positions) -> Result<()> {
         let released = self.links.windows.released_by_peer();
         if !released.is_multiple_of(LINE as u64) || released > self.tail {
-            return Err(LinkError::misbehaved("W7", "released what was never written"));
+            return Err(LinkError::misbehaved(
+                "W7",
+                "released what was never written",
+            ));
         }
         if peer.received < released || peer.received > self.tail {
             return Err(LinkError::misbehaved(

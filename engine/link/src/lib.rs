@@ -12,6 +12,7 @@ mod config;
 pub mod endpoint;
 mod error;
 mod framed;
+pub mod keeper;
 mod lane;
 mod link;
 mod payload;
@@ -25,8 +26,8 @@ pub mod tcp;
 
 pub use client::{ClientLane, LoggedError, NoticeSink, ReplyHead, Reservation, SlotGuard};
 pub use config::{LaneConfig, LinkChoice, LinkKind};
-pub use lane::{LinkEvent, NotResumed, Positions, Resumption};
 pub use error::{DownCause, LinkError, Result};
+pub use lane::{LinkEvent, NotResumed, Positions, Resumption};
 pub use payload::Payload;
 pub use server::{RecordView, ServerHandle, ServerLane};
 pub use spin::SpinPolicy;

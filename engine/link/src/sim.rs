@@ -6,7 +6,7 @@
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
-use crate::lane::{Resumption, Start, Windows};
+use crate::lane::{Positions, Resumption, Start, Windows};
 use crate::link::{Sleeper, Slept};
 use crate::server::ServerLane;
 use crate::{LaneConfig, LinkKind, Result};
@@ -61,6 +61,12 @@ impl Observer {
         (state.directions[0].carried, state.directions[1].carried)
     }
 
+    /// Closes the connection in order, for both ends, after what is under way; neither end says farewell.
+    pub fn end(&self) {
+        self.shared.lock().closed = [true; 2];
+        self.shared.changed.notify_all();
+    }
+
     /// Breaks the connection now; what is under way is lost.
     pub fn cut(&self) {
         self.shared.lock().cut();
@@ -95,9 +101,28 @@ pub fn resume(
 ) -> Result<Observer> {
     let (shared, [clients, servers]) = pipes(network);
     let (of_client, of_server) = (client.positions(), server.positions());
-    server.with(of_client, |windows, start| framed::link(servers, windows, start))?;
-    client.with(of_server, |windows, start| framed::link(clients, windows, start))?;
+    server.with(of_client, |windows, start| {
+        framed::link(servers, windows, start)
+    })?;
+    client.with(of_server, |windows, start| {
+        framed::link(clients, windows, start)
+    })?;
     Ok(Observer { shared })
+}
+
+/// Continues one end only; the other did not hear of it, and the connection breaks.
+/// Errors: `Down`.
+pub fn resume_alone(
+    one: Resumption<'_>,
+    other: Positions,
+    server: bool,
+    network: Network,
+) -> Result<()> {
+    let (shared, [clients, servers]) = pipes(network);
+    let pipe = if server { servers } else { clients };
+    one.with(other, |windows, start| framed::link(pipe, windows, start))?;
+    Observer { shared }.cut();
+    Ok(())
 }
 
 fn pipes(network: Network) -> (Arc<Shared>, [SimPipe; 2]) {

@@ -57,31 +57,7 @@ pub(crate) fn settle(socket: &TcpStream) -> Result<()> {
         .set_read_timeout(None)
         .and_then(|()| socket.set_write_timeout(None))
         .map_err(|e| LinkError::system("time-outs", e))?;
-    let option = |level, name, value: i32, what| {
-        let value_ptr = (&raw const value).cast();
-        // SAFETY: an option of four bytes on an owned socket.
-        let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) };
-        if rc == 0 {
-            Ok(())
-        } else {
-            Err(LinkError::system(what, io::Error::last_os_error()))
-        }
-    };
-    option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1, "SO_KEEPALIVE")?;
-    option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 1, "TCP_KEEPIDLE")?;
-    option(libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 1, "TCP_KEEPINTVL")?;
-    option(
-        libc::IPPROTO_TCP,
-        libc::TCP_KEEPCNT,
-        SILENCE_SECONDS_MAX - 1,
-        "TCP_KEEPCNT",
-    )?;
-    option(
-        libc::IPPROTO_TCP,
-        libc::TCP_USER_TIMEOUT,
-        SILENCE_SECONDS_MAX * 1000,
-        "TCP_USER_TIMEOUT",
-    )?;
+    bound_silence(socket).map_err(|e| LinkError::system("keep-alive", e))?;
     Ok(())
 }
 
@@ -101,6 +77,28 @@ pub(crate) fn reset_on_close(socket: &TcpStream) {
             size_of::<libc::linger>() as libc::socklen_t,
         );
     }
+}
+
+/// Has the kernel end a connection whose other host is silent for six seconds; it asks that host's kernel once a second,
+/// so an idle connection costs neither process anything.
+///
+/// # Errors
+/// What the kernel says.
+pub fn bound_silence(socket: &TcpStream) -> io::Result<()> {
+    let option = |level, name, value: i32| {
+        let value_ptr = (&raw const value).cast();
+        // SAFETY: an option of four bytes on an owned socket.
+        match unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr, 4) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    let tcp = libc::IPPROTO_TCP;
+    option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    option(tcp, libc::TCP_KEEPIDLE, 1)?;
+    option(tcp, libc::TCP_KEEPINTVL, 1)?;
+    option(tcp, libc::TCP_KEEPCNT, SILENCE_SECONDS_MAX - 1)?;
+    option(tcp, libc::TCP_USER_TIMEOUT, SILENCE_SECONDS_MAX * 1000)
 }
 
 struct TcpPipe {
@@ -183,12 +181,7 @@ impl Pipe for TcpPipe {
     }
 
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
-        until_readable(
-            self.raw(),
-            or_writable,
-            self.wakers.of(sleeper),
-            timeout,
-        )
+        until_readable(self.raw(), or_writable, self.wakers.of(sleeper), timeout)
     }
 
     fn wake(&self, sleeper: Sleeper) {

@@ -7,9 +7,10 @@
 use crate::lease::{Inventory, LeaseError};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_link::endpoint::Endpoint;
+use ringway_link::tcp::bound_silence;
 use ringway_wire::control::{
-    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, MemoryAsk, RdmaState, Reply, Request,
-    Slice, WorkerOrder,
+    self, ControlError, DeviceSnapshot, Identity, LeaseStatus, LinkAsk, LinkStatus, MemoryAsk,
+    RdmaState, Reply, Request, Slice, WorkerOrder,
 };
 use sendfd::SendWithFd;
 use std::collections::HashMap;
@@ -53,6 +54,8 @@ pub struct ServeOptions {
     pub name: String,
     /// Cores for GPU threads; empty: not pinned.
     pub cores: Vec<u32>,
+    /// How long sessions and leases are kept when their connection breaks; zero: not at all.
+    pub grace: Duration,
 }
 
 /// Why a server did not start; texts name cause and cure.
@@ -94,6 +97,28 @@ struct Lease {
     account: Arc<Account>,
     slots_taken: u64,
     since: Instant,
+    holder: Holder,
+}
+
+/// Who holds a lease.
+enum Holder {
+    /// Its connection is open, as far as is known.
+    There,
+    /// Its connection broke: it may come back.
+    Awaited,
+    /// It came back over this connection, which the lease's thread takes.
+    Back(Stream),
+}
+
+/// How a holder's connection ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HolderEnd {
+    /// The lease is not wanted any more.
+    Released,
+    /// The connection was closed in order: the holder died, or something between closed.
+    EndOfStream,
+    /// It broke.
+    Broken,
 }
 
 struct Session {
@@ -101,6 +126,7 @@ struct Session {
     secret: String,
     lanes: u32,
     pid: u32,
+    slot: u32,
     orders: UnixStream,
 }
 
@@ -123,6 +149,8 @@ pub struct Server {
     state: Mutex<State>,
     /// A lease was released.
     released: Condvar,
+    /// A holder came back.
+    held: Condvar,
 }
 
 enum Stream {
@@ -265,6 +293,7 @@ impl Server {
             pending: AtomicU32::new(0),
             measuring: AtomicU32::new(0),
             released: Condvar::new(),
+            held: Condvar::new(),
             state: Mutex::new(State {
                 inventory: Inventory::new(devices),
                 leases: HashMap::new(),
@@ -397,10 +426,38 @@ impl Server {
                 Ok(()) => return,
                 Err(reply) => reply,
             },
+            Ok(Request::Resume {
+                session,
+                secret,
+                lane,
+                link,
+                attempt,
+                received,
+            }) => {
+                let resume = WorkerOrder::Resume {
+                    lane,
+                    link,
+                    attempt,
+                    received,
+                };
+                match self.resume(session, &secret, link, &resume, &stream) {
+                    Ok(()) => return,
+                    Err(reply) => reply,
+                }
+            }
+            Ok(Request::Hold { lease, secret }) => match self.hold_again(&lease, &secret, stream) {
+                Ok(()) => return,
+                Err((mut stream, reply)) => {
+                    answer(&mut stream, &reply);
+                    return;
+                }
+            },
+            Ok(Request::Farewell) => refused(
+                "a farewell without a lease",
+                "this is a fault of the client",
+            ),
         };
-        if let Err(error) = control::send(&mut stream, &reply) {
-            tracing::debug!("answer not delivered: {error}");
-        }
+        answer(&mut stream, &reply);
     }
 
     fn check_token(&self, token: &str) -> Result<(), Reply> {
@@ -431,6 +488,8 @@ impl Server {
                     .filter(|session| session.lease == *id)
                     .count() as u32,
                 age_s: lease.since.elapsed().as_secs(),
+                orphaned: matches!(lease.holder, Holder::Awaited),
+                links: links_of(&state, id, lease),
             })
             .collect();
         Reply::Inventory {
@@ -504,6 +563,7 @@ impl Server {
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
             rdma,
+            grace_ms: self.options.grace.as_millis() as u64,
         };
         state.leases.insert(
             id.clone(),
@@ -514,16 +574,28 @@ impl Server {
                 account,
                 slots_taken: 0,
                 since: Instant::now(),
+                holder: Holder::There,
             },
         );
         Ok((id, reply))
     }
 
-    /// Answers, then waits for the holder to close (or die); then ends the lease's sessions and takes the slices back.
+    /// Answers, then waits for the holder to release (or die, or stay away for too long after its connection broke); then ends
+    /// the lease's sessions and takes the slices back.
     fn hold(&self, id: &str, mut stream: Stream, reply: &Reply) {
-        if control::send(&mut stream, reply).is_ok() && stream.time_out(None).is_ok() {
-            let mut byte = [0u8; 64];
-            while matches!(stream.read(&mut byte), Ok(n) if n > 0) {}
+        let mut end = if control::send(&mut stream, reply).is_ok() {
+            held_until(&mut stream)
+        } else {
+            HolderEnd::Released
+        };
+        while let Some(mut back) = self.await_holder(id, end) {
+            end = if control::send(&mut back, &Reply::Held).is_ok() {
+                held_until(&mut back)
+            } else {
+                HolderEnd::Broken
+            };
+            // The last connection stays open: its holder may wait for the end of the lease.
+            stream = back;
         }
         self.lock().ending += 1;
         for session in self.lock().sessions.values().filter(|s| s.lease == id) {
@@ -549,6 +621,85 @@ impl Server {
         }
         state.ending -= 1;
         self.released.notify_all();
+        // Now the holder, should it wait, sees that all is free.
+        drop(stream);
+    }
+
+    /// Waits for the holder of a lease to come back; None if it does not.
+    fn await_holder(&self, id: &str, end: HolderEnd) -> Option<Stream> {
+        let patience = match end {
+            HolderEnd::Released => return None,
+            HolderEnd::EndOfStream => self.grace_after_end(),
+            HolderEnd::Broken => self.options.grace,
+        };
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        // What is most probably about to be freed is waited for by those who want it.
+        let ending = u32::from(end == HolderEnd::EndOfStream);
+        state.ending += ending;
+        state.leases.get_mut(id)?.holder = Holder::Awaited;
+        tracing::info!(
+            lease = id,
+            "the connection of the lease's holder broke; waiting for it for {patience:.1?}"
+        );
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let lease = state.leases.get_mut(id)?;
+            if left.is_zero() || matches!(lease.holder, Holder::Back(_)) {
+                // After this nobody can come back any more.
+                let holder = std::mem::replace(&mut lease.holder, Holder::There);
+                state.ending -= ending;
+                self.released.notify_all();
+                return match holder {
+                    Holder::Back(stream) => Some(stream),
+                    Holder::There | Holder::Awaited => None,
+                };
+            }
+            state = self
+                .held
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// How long to wait after a connection that was closed in order, without a word.
+    fn grace_after_end(&self) -> Duration {
+        self.options
+            .grace
+            .min(Duration::from_millis(control::GRACE_AFTER_END_MS))
+    }
+
+    /// Gives a lease's thread the connection over which its holder came back.
+    fn hold_again(&self, id: &str, secret: &str, stream: Stream) -> Result<(), (Stream, Reply)> {
+        let mut state = self.lock();
+        let found = state
+            .leases
+            .get_mut(id)
+            .filter(|lease| same_secret(&lease.secret, secret));
+        match found {
+            None => Err((
+                stream,
+                not_resumed(
+                    "there is no such lease",
+                    "it ended, or the server was restarted; start the program again with ringway run",
+                    false,
+                ),
+            )),
+            Some(lease) if matches!(lease.holder, Holder::Awaited) => {
+                lease.holder = Holder::Back(stream);
+                self.held.notify_all();
+                Ok(())
+            }
+            Some(_) => Err((
+                stream,
+                not_resumed(
+                    "the lease has a holder",
+                    "if its connection broke, the server will know in some seconds",
+                    true,
+                ),
+            )),
+        }
     }
 
     /// Waits until the lease has no worker any more, for at most ten seconds.
@@ -612,6 +763,7 @@ impl Server {
             slices: slices.clone(),
             account_slot: slot,
             cores: self.options.cores.clone(),
+            grace_ms: self.options.grace.as_millis() as u64,
         };
         let started = self.start_worker(&configure, &account, link, stream);
         match started {
@@ -632,6 +784,7 @@ impl Server {
                         secret: session_secret,
                         lanes: slices.len() as u32,
                         pid,
+                        slot,
                         orders,
                     },
                 );
@@ -747,6 +900,38 @@ impl Server {
         })
     }
 
+    /// Gives a session's worker a connection to continue a lane with.
+    fn resume(
+        &self,
+        session: u64,
+        secret: &str,
+        link: LinkAsk,
+        resume: &WorkerOrder,
+        stream: &Stream,
+    ) -> Result<(), Reply> {
+        check_link(link, stream)?;
+        let state = self.lock();
+        let Some(found) = state
+            .sessions
+            .get(&session)
+            .filter(|found| same_secret(&found.secret, secret))
+        else {
+            return Err(not_resumed(
+                "there is no such session",
+                "its worker ended; see the server's log",
+                false,
+            ));
+        };
+        order(&found.orders, resume, raw(stream)).map_err(|error| {
+            // The worker has just ended: the next attempt is told that there is no such session.
+            not_resumed(
+                format!("the worker did not take the connection: {error}"),
+                "see the server's log",
+                true,
+            )
+        })
+    }
+
     fn reap(&self, mut child: Child, session: u64, lease: &str, slot: u32, account: &Account) {
         // Unlist first, so that no signal is ever sent to a process id that may have been given to another.
         let pid = child.id() as libc::pid_t;
@@ -781,6 +966,60 @@ impl Server {
             Err(error) => tracing::error!(session, worker = pid, "waiting for the worker: {error}"),
         }
     }
+}
+
+/// Reads a holder's connection until it ends.
+fn held_until(stream: &mut Stream) -> HolderEnd {
+    if stream.time_out(None).is_err() {
+        return HolderEnd::Broken;
+    }
+    if let Stream::Tcp(tcp) = &stream
+        && let Err(error) = bound_silence(tcp)
+    {
+        tracing::warn!("a holder that is silent may stay unnoticed: {error}");
+    }
+    let mut meant = false;
+    loop {
+        match control::receive::<Request>(stream) {
+            Ok(Request::Farewell) => meant = true,
+            Err(ControlError::Io(_)) if meant => return HolderEnd::Released,
+            Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return HolderEnd::EndOfStream;
+            }
+            Err(ControlError::Io(_)) => return HolderEnd::Broken,
+            // Nobody can say what the holder wants.
+            _ => return HolderEnd::Released,
+        }
+    }
+}
+
+fn answer(stream: &mut Stream, reply: &Reply) {
+    if let Err(error) = control::send(stream, reply) {
+        tracing::debug!("answer not delivered: {error}");
+    }
+}
+
+fn not_resumed(reason: impl Into<String>, cure: impl Into<String>, again: bool) -> Reply {
+    Reply::NotResumed {
+        reason: reason.into(),
+        cure: cure.into(),
+        again,
+    }
+}
+
+/// State of the links of a lease, over all its sessions.
+fn links_of(state: &State, id: &str, lease: &Lease) -> LinkStatus {
+    let mut sum = LinkStatus::default();
+    for session in state.sessions.values().filter(|s| s.lease == id) {
+        let links = lease.account.links(session.slot);
+        sum.suspended += links.suspended;
+        sum.resumed += links.resumed;
+        if links.resumed > 0 {
+            sum.pause_ms_last = links.pause_ms_last;
+            sum.kind_last = links.kind_last;
+        }
+    }
+    sum
 }
 
 fn raw(stream: &Stream) -> i32 {

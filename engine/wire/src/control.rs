@@ -14,6 +14,13 @@ pub const FRAME_MAGIC: u32 = u32::from_le_bytes(*b"RWCT");
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The largest payload of a frame in bytes.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// How long a server keeps a session whose link broke, unless it is told otherwise, in seconds.
+pub const GRACE_SECONDS_DEFAULT: u32 = 30;
+/// Longest time that can be asked for, in seconds: one day.
+pub const GRACE_SECONDS_MAX: u32 = 86_400;
+/// The same, at the most, after a connection that was closed in order but without a farewell, in milliseconds. A killed
+/// process leaves that; so does a proxy that ends, but then both ends learn it at once, and the client is back soon.
+pub const GRACE_AFTER_END_MS: u64 = 2000;
 /// GPUs in one lease at the most.
 pub const LEASE_GPUS_MAX: u32 = 64;
 
@@ -181,6 +188,43 @@ pub enum Request {
         /// Shared secret of the server, empty where it has none.
         token: String,
     },
+    /// Continue a lane whose link broke, over this connection.
+    Resume {
+        /// Session identifier as [`Reply::Opened`] gave it.
+        session: u64,
+        /// Its secret.
+        secret: String,
+        /// Lane.
+        lane: u32,
+        /// The link wanted; it may be of another kind than the one that broke.
+        link: LinkAsk,
+        /// Number of the attempt, greater than those of all attempts before for this lane: a repeated request is refused.
+        attempt: u64,
+        /// Bytes of the notice ring that the client has received (WIRE.md, W17).
+        received: u64,
+    },
+    /// Hold a lease again whose connection broke: it lives as long as this connection then.
+    Hold {
+        /// Lease identifier and its secret.
+        lease: String,
+        /// See `lease`.
+        secret: String,
+    },
+    /// On a lease's connection: its end, however it comes, is meant, and the end of the lease.
+    Farewell,
+}
+
+/// State of the links of a lease's sessions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// Lanes that have no link at present.
+    pub suspended: u32,
+    /// Times that a lane got another link.
+    pub resumed: u32,
+    /// How long the last of them was without one, in milliseconds.
+    pub pause_ms_last: u64,
+    /// Kind of the link that the last of them got.
+    pub kind_last: String,
 }
 
 /// One GPU of a lease.
@@ -228,6 +272,12 @@ pub struct LeaseStatus {
     pub sessions: u32,
     /// Seconds since it was granted.
     pub age_s: u64,
+    /// The connection of its holder broke, and the server waits for it.
+    #[serde(default)]
+    pub orphaned: bool,
+    /// Links of its sessions.
+    #[serde(default)]
+    pub links: LinkStatus,
 }
 
 /// What `ringway serve` or a worker answers.
@@ -251,6 +301,9 @@ pub enum Reply {
         /// RDMA at the address that the client reached.
         #[serde(default)]
         rdma: RdmaState,
+        /// How long the lease is kept when its connection breaks, in milliseconds; 0: not at all.
+        #[serde(default)]
+        grace_ms: u64,
     },
     /// A session was opened, or a lane added; link establishment follows on the same connection.
     Opened(Box<Opened>),
@@ -279,6 +332,22 @@ pub enum Reply {
         #[serde(default)]
         rdma: RdmaState,
     },
+    /// The lane goes on: the connection is its link from here on.
+    Resumed {
+        /// Bytes of the submission ring that the server has received (WIRE.md, W17).
+        received: u64,
+    },
+    /// The lane, or the lease, does not go on over this connection.
+    NotResumed {
+        /// Cause.
+        reason: String,
+        /// What to do about it.
+        cure: String,
+        /// A later attempt may succeed.
+        again: bool,
+    },
+    /// The lease is held by this connection.
+    Held,
     /// Not granted.
     Refused {
         /// Cause.
@@ -301,6 +370,9 @@ pub struct Opened {
     pub driver_version: i32,
     /// The GPUs, in the order of the lease; empty in the answer to [`Request::Join`].
     pub devices: Vec<DeviceSnapshot>,
+    /// How long the session is kept when its link breaks, in milliseconds; 0: not at all.
+    #[serde(default)]
+    pub grace_ms: u64,
 }
 
 /// All that a program may ask of a device without a round trip; taken once, when the session opens.
@@ -336,6 +408,8 @@ pub enum WorkerOrder {
         account_slot: u32,
         /// Cores that GPU threads are pinned to; empty: not pinned.
         cores: Vec<u32>,
+        /// How long the session is kept when its link breaks, in milliseconds; 0: not at all.
+        grace_ms: u64,
     },
     /// First and only message: measure the link; file descriptor: the client's connection.
     Measure {
@@ -348,6 +422,18 @@ pub enum WorkerOrder {
         lane: u32,
         /// The link asked for.
         link: LinkAsk,
+    },
+    /// A client's connection to continue a lane with; file descriptor: the connection. The fields are those of
+    /// [`Request::Resume`]; the secret was checked.
+    Resume {
+        /// Lane.
+        lane: u32,
+        /// The link asked for.
+        link: LinkAsk,
+        /// Number of the attempt.
+        attempt: u64,
+        /// Bytes of the notice ring that the client has received.
+        received: u64,
     },
 }
 

@@ -3,7 +3,7 @@
 use crate::session::Session;
 use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
-use ringway_link::{LaneConfig, ServerLane, rdma, shm, tcp};
+use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, tcp};
 use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
 use ringway_wire::layout::Geometry;
 use sendfd::RecvWithFd;
@@ -13,11 +13,15 @@ use std::net::TcpStream;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long a GPU thread looks at its ring before it sleeps, in microseconds, unless `RINGWAY_SPIN_US` says otherwise.
 /// Longer than a thread takes to wake on a virtual machine (some 50): the client that was just answered may be waking.
 const SPIN_US: u64 = 100;
+
+/// Attempts to resume a lane that are under way at a time, at the most.
+const RESUMES_MAX: u32 = 8;
 
 /// Serves one session; ends when the client is gone.
 ///
@@ -37,6 +41,7 @@ pub fn serve_session() -> Result<(), WorkerError> {
         slices,
         account_slot,
         cores,
+        grace_ms,
     } = first
     else {
         return Err(ControlError::Unexpected("an order before the configuration".into()).into());
@@ -47,6 +52,8 @@ pub fn serve_session() -> Result<(), WorkerError> {
     let session = Arc::new(Session::new(driver, slices, account, account_slot, output));
     let lanes = session.slices.len();
     let mut taken = vec![false; lanes];
+    let mut handles: Vec<Option<ServerHandle>> = vec![None; lanes];
+    let resuming = Arc::new(AtomicU32::new(0));
     loop {
         let (order, connection) = match next(&orders) {
             Ok(order) => order,
@@ -58,9 +65,23 @@ pub fn serve_session() -> Result<(), WorkerError> {
                 }
             }
         };
-        let WorkerOrder::Attach { lane, link } = order else {
-            tracing::error!("an order that is none for a session was ignored");
-            continue;
+        let (lane, link) = match order {
+            WorkerOrder::Attach { lane, link } => (lane, link),
+            WorkerOrder::Resume {
+                lane,
+                link,
+                attempt,
+                received,
+            } => {
+                let handle = handles.get(lane as usize).cloned().flatten();
+                let peer = Positions { received };
+                start_resume(&resuming, handle, connection, (link, attempt, peer));
+                continue;
+            }
+            WorkerOrder::Configure { .. } | WorkerOrder::Measure { .. } => {
+                tracing::error!("an order that is none for a session was ignored");
+                continue;
+            }
         };
         let lane = lane as usize;
         if lane >= lanes || std::mem::replace(&mut taken[lane], true) {
@@ -78,6 +99,7 @@ pub fn serve_session() -> Result<(), WorkerError> {
             } else {
                 Vec::new()
             },
+            grace_ms,
         };
         let established = establish(connection, link, opened, ring_key);
         let server_lane = match established {
@@ -89,6 +111,27 @@ pub fn serve_session() -> Result<(), WorkerError> {
                 continue;
             }
         };
+        if grace_ms > 0 {
+            let grace = Duration::from_millis(grace_ms);
+            let after_end = Duration::from_millis(control::GRACE_AFTER_END_MS);
+            server_lane.keep(grace, grace.min(after_end));
+            let watching = Arc::clone(&session);
+            server_lane.watch(move |event| {
+                watching.link_event(event);
+                match event {
+                    LinkEvent::Broke { how } => {
+                        tracing::warn!(
+                            "lane {lane}: the link broke ({how}); waiting for the client"
+                        );
+                    }
+                    LinkEvent::Resumed { kind, pause, .. } => {
+                        tracing::info!("lane {lane}: goes on over {kind} after {pause:.3?}");
+                    }
+                }
+            })?;
+        }
+        session.add_lane(server_lane.handle().clone());
+        handles[lane] = Some(server_lane.handle().clone());
         if lane == 0 {
             session.output.send_to(server_lane.handle().clone());
         }
@@ -114,6 +157,7 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
         gpu_loop::run(session, number, lane, Duration::from_micros(spin))
     }));
     session.end();
+    session.farewell();
     let code = match ended {
         Ok(gpu_loop::End::Link(ringway_link::LinkError::Down(
             ringway_link::DownCause::PeerClosed,
@@ -127,6 +171,97 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
     // One lane's end is the session's: the client is gone or broke a rule. The kernel frees everything that the process
     // had, the driver's memory included.
     std::process::exit(code);
+}
+
+/// Continues a lane over a connection, on a thread of its own: a client that does not read must not keep others waiting.
+fn start_resume(
+    under_way: &Arc<AtomicU32>,
+    handle: Option<ServerHandle>,
+    connection: OwnedFd,
+    (link, attempt, peer): (LinkAsk, u64, Positions),
+) {
+    if under_way.fetch_add(1, Ordering::AcqRel) >= RESUMES_MAX {
+        under_way.fetch_sub(1, Ordering::AcqRel);
+        tracing::warn!("too many attempts to resume a lane; one was closed");
+        return;
+    }
+    let counted = Arc::clone(under_way);
+    let spawned = std::thread::Builder::new()
+        .name("resume".into())
+        .spawn(move || {
+            if let Err(error) = resume(handle, connection, link, attempt, peer) {
+                tracing::warn!("a lane was not resumed: {error}");
+            }
+            counted.fetch_sub(1, Ordering::AcqRel);
+        });
+    if let Err(error) = spawned {
+        under_way.fetch_sub(1, Ordering::AcqRel);
+        tracing::error!("no thread to resume a lane: {error}");
+    }
+}
+
+fn resume(
+    handle: Option<ServerHandle>,
+    connection: OwnedFd,
+    link: LinkAsk,
+    attempt: u64,
+    peer: Positions,
+) -> Result<(), WorkerError> {
+    let mut stream = TcpStream::from(connection);
+    let mut refuse = |reason: String, cure: &str, again| {
+        tracing::info!("an attempt to resume a lane was refused: {reason}");
+        control::send(
+            &mut stream,
+            &Reply::NotResumed {
+                reason,
+                cure: cure.into(),
+                again,
+            },
+        )
+    };
+    let Some(handle) = handle else {
+        return Ok(refuse(
+            "the session has no such lane".into(),
+            "this is a fault of the client",
+            false,
+        )?);
+    };
+    if link == LinkAsk::Shm {
+        return Ok(refuse(
+            "a lane over shared memory is not resumed".into(),
+            "where memory is shared, a peer that is gone has ended",
+            false,
+        )?);
+    }
+    let resumption = match handle.begin_resume(attempt) {
+        Ok(resumption) => resumption,
+        Err(why) => {
+            let cure = if why.may_change() {
+                "try again"
+            } else {
+                "start the program again"
+            };
+            return Ok(refuse(why.to_string(), cure, why.may_change())?);
+        }
+    };
+    if let Err(error) = resumption.check(peer) {
+        return Ok(refuse(
+            error.to_string(),
+            "this is a fault of the client",
+            false,
+        )?);
+    }
+    let received = resumption.positions().received;
+    control::send(&mut stream, &Reply::Resumed { received })?;
+    match link {
+        LinkAsk::Rdma | LinkAsk::RdmaOnly => {
+            rdma::resume(resumption, stream, peer, link == LinkAsk::RdmaOnly)?;
+        }
+        LinkAsk::Shm | LinkAsk::Tcp => {
+            tcp::resume(resumption, stream, peer)?;
+        }
+    }
+    Ok(())
 }
 
 fn establish(

@@ -10,6 +10,7 @@ use crate::waiters::Waiters;
 use parking_lot::{Condvar, Mutex};
 use ringway_api::CudaError;
 use ringway_link::account::Account;
+use ringway_link::{LinkEvent, ServerHandle};
 use ringway_wire::call::BLOB_BYTES_MAX;
 use ringway_wire::control::Slice;
 use std::collections::{BTreeMap, HashMap};
@@ -93,6 +94,7 @@ pub struct Session {
     charges: Mutex<BTreeMap<u64, Charge>>,
     kept: Mutex<HashMap<u32, Kept>>,
     blobs: Mutex<Blobs>,
+    lanes: Mutex<Vec<ServerHandle>>,
     /// Copies to the client that are under way.
     pub downloads: Downloads,
     /// Threads that wait in the driver.
@@ -132,6 +134,7 @@ impl Session {
             charges: Mutex::default(),
             kept: Mutex::default(),
             blobs: Mutex::default(),
+            lanes: Mutex::default(),
             downloads: Downloads::default(),
             waiters: Waiters::default(),
             output,
@@ -142,6 +145,28 @@ impl Session {
             host_function_done: Condvar::new(),
             over: Mutex::new(false),
             executed,
+        }
+    }
+
+    /// A lane was made.
+    pub fn add_lane(&self, lane: ServerHandle) {
+        self.lanes.lock().push(lane);
+    }
+
+    /// Tells the client that the session is at its end, so that it does not take it for a broken link.
+    pub fn farewell(&self) {
+        for lane in &*self.lanes.lock() {
+            lane.farewell();
+        }
+    }
+
+    /// A lane's link broke, or was replaced: `ringway list` shows it.
+    pub fn link_event(&self, event: &LinkEvent) {
+        match event {
+            LinkEvent::Broke { .. } => self.account.link_broke(self.account_slot),
+            LinkEvent::Resumed { kind, pause, .. } => {
+                self.account.link_resumed(self.account_slot, *kind, *pause);
+            }
         }
     }
 

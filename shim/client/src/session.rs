@@ -1,13 +1,17 @@
 //! Opening the session: once a process, by cuInit.
 
-use crate::say::Line;
+use crate::say::{Line, say};
 use crate::{notices, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
 use ringway_link::endpoint::{Connection, Endpoint};
-use ringway_link::{ClientLane, LaneConfig, LinkChoice, LinkError, LinkKind, rdma, shm, tcp};
+use ringway_link::keeper::{BackOff, Keeper};
+use ringway_link::{
+    ClientLane, DownCause, LaneConfig, LinkChoice, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
+};
 use ringway_wire::control::{
-    self, DeviceSnapshot, Identity, LinkAsk, MemoryAsk, Opened, Reply, Request,
+    self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, Identity, LinkAsk, MemoryAsk, Opened,
+    Reply, Request,
 };
 use ringway_wire::layout::Geometry;
 use std::sync::OnceLock;
@@ -30,7 +34,18 @@ pub struct Session {
     /// Every call waits for its result (`RINGWAY_SYNC=1`).
     pub synchronous: bool,
     /// Keeps a lease alive that this process took itself.
-    _lease: Option<Connection>,
+    lease: Option<Keeper>,
+    origin: Origin,
+}
+
+/// What it takes to continue the session over another link.
+struct Origin {
+    endpoint: Endpoint,
+    link: LinkAsk,
+    session: u64,
+    secret: String,
+    /// How long to try; zero: not at all.
+    grace: Duration,
 }
 
 static SESSION: OnceLock<Session> = OnceLock::new();
@@ -39,6 +54,7 @@ static FORKED: AtomicBool = AtomicBool::new(false);
 static LOST: Line = Line::new();
 static NOT_OPENED: Line = Line::new();
 static SLOWER: Line = Line::new();
+static BAD_GRACE: Line = Line::new();
 
 /// The session.
 ///
@@ -107,7 +123,7 @@ struct Lease {
     lease: String,
     secret: String,
     link: LinkAsk,
-    held: Option<Connection>,
+    held: Option<Keeper>,
 }
 
 fn identity() -> Identity {
@@ -168,10 +184,12 @@ fn lease() -> Result<Lease, Refusal> {
         identity: identity(),
     };
     let (connection, reply) = ask(&endpoint, &request)?;
+    let local = connection.local_ip();
     let Reply::Leased {
         lease,
         secret,
         rdma,
+        grace_ms,
         ..
     } = reply
     else {
@@ -179,10 +197,24 @@ fn lease() -> Result<Lease, Refusal> {
             "the server answered with something else than a lease",
         ));
     };
-    connection.set_read_timeout(None).map_err(not_ready)?;
+    let keeper = Keeper::start(
+        connection,
+        endpoint.clone(),
+        (lease.clone(), secret.clone()),
+        grace(grace_ms),
+        block_signals,
+        |why| {
+            if !ENDING.load(Ordering::Relaxed) {
+                LOST.say(format_args!(
+                    "the lease is gone ({why}); the GPU session is lost"
+                ));
+            }
+        },
+    )
+    .map_err(not_ready)?;
     let link = if matches!(endpoint, Endpoint::Unix(_)) {
         LinkAsk::Shm
-    } else if LinkChoice::remote("", connection.local_ip(), &rdma).kind == LinkKind::Rdma {
+    } else if LinkChoice::remote("", local, &rdma).kind == LinkKind::Rdma {
         LinkAsk::Rdma
     } else {
         LinkAsk::Tcp
@@ -192,8 +224,24 @@ fn lease() -> Result<Lease, Refusal> {
         lease,
         secret,
         link,
-        held: Some(connection),
+        held: Some(keeper),
     })
+}
+
+/// How long to try to continue over another link: what the server keeps the session for, or less if `RINGWAY_GRACE` (seconds)
+/// says so.
+fn grace(server_ms: u64) -> Duration {
+    let server = Duration::from_millis(server_ms);
+    match std::env::var("RINGWAY_GRACE").ok().map(|text| text.parse()) {
+        None => server,
+        Some(Ok(seconds)) => server.min(Duration::from_secs(seconds)),
+        Some(Err(_)) => {
+            BAD_GRACE.say(format_args!(
+                "RINGWAY_GRACE is not a whole number of seconds and was ignored"
+            ));
+            server
+        }
+    }
 }
 
 fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Refusal> {
@@ -258,12 +306,20 @@ fn connect() -> Result<Session, Refusal> {
         };
         lanes.push(lane(&lease.endpoint, &join, lease.link)?.0);
     }
+    let origin = Origin {
+        endpoint: lease.endpoint,
+        link: lease.link,
+        session: opened.session,
+        secret: opened.secret,
+        grace: grace(opened.grace_ms),
+    };
     Ok(Session {
         lanes,
+        origin,
         devices: opened.devices,
         driver_version: opened.driver_version,
         synchronous: std::env::var_os("RINGWAY_SYNC").is_some_and(|value| value == "1"),
-        _lease: lease.held,
+        lease: lease.held,
     })
 }
 
@@ -277,12 +333,22 @@ fn start_services(session: &'static Session) {
             .name("ringway".into())
             .spawn(move || {
                 block_signals();
+                // Only a lane that somebody can continue waits for that.
+                if !session.origin.grace.is_zero() {
+                    lane.keep();
+                }
                 loop {
-                    if let Err(error) = lane.wait_notices(SERVICE_LOOK)
-                        && !matches!(error, LinkError::Timeout { .. })
-                    {
-                        lost(&error);
-                        return;
+                    match lane.wait_notices(SERVICE_LOOK) {
+                        Ok(_) | Err(LinkError::Timeout { .. }) => {}
+                        Err(LinkError::Suspended(how)) => {
+                            if let Err(why) = resume(session, number, &how) {
+                                lane.give_up(DownCause::Transport(why));
+                            }
+                        }
+                        Err(error) => {
+                            lost(&error);
+                            return;
+                        }
                     }
                 }
             });
@@ -290,6 +356,123 @@ fn start_services(session: &'static Session) {
             LOST.say(format_args!("no service thread could be started: {error}"));
         }
     }
+}
+
+/// Why an attempt to continue a lane failed.
+enum NotYet {
+    /// Another may succeed.
+    Again(String),
+    /// None will.
+    Never(String),
+}
+
+impl From<ControlError> for NotYet {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Io(_) => Self::Again(error.to_string()),
+            _ => Self::Never(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for NotYet {
+    fn from(error: std::io::Error) -> Self {
+        Self::Again(error.to_string())
+    }
+}
+
+/// Continues a lane whose link broke, over another one. Calls wait meanwhile.
+fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
+    let origin = &session.origin;
+    let lane = &session.lanes[number];
+    // A connection that was closed in order, without a farewell: the worker ended, which serve knows, or something on the way
+    // did. The server does not wait longer than this either.
+    let patience = if lane.closed_in_order() {
+        origin.grace.min(Duration::from_millis(GRACE_AFTER_END_MS))
+    } else {
+        origin.grace
+    };
+    let mut attempts = BackOff::new(patience);
+    loop {
+        let why = match attempt(origin, lane, number, attempts.attempt_timeout()) {
+            Ok(pause) => {
+                let which = if session.lanes.len() > 1 {
+                    format!(" of GPU {number}")
+                } else {
+                    String::new()
+                };
+                say(format_args!(
+                    "the link{which} to {} broke ({how}); {} continues, after a pause of {:.2} s",
+                    origin.endpoint,
+                    lane.kind(),
+                    pause.as_secs_f64()
+                ));
+                return Ok(());
+            }
+            Err(NotYet::Never(why)) => return Err(format!("{how}; {why}")),
+            Err(NotYet::Again(why)) => why,
+        };
+        let Some(wait) = attempts.next_wait() else {
+            return Err(format!(
+                "{how}, and the session could not be continued within {:.0} s: {why}",
+                patience.as_secs_f64()
+            ));
+        };
+        std::thread::sleep(wait);
+    }
+}
+
+/// One attempt; how long the lane was without a link.
+fn attempt(
+    origin: &Origin,
+    lane: &ClientLane,
+    number: usize,
+    timeout: Duration,
+) -> Result<Duration, NotYet> {
+    let resumption = lane.begin_resume().map_err(|why| match why {
+        NotResumed::Busy | NotResumed::Up => NotYet::Again(why.to_string()),
+        _ => NotYet::Never(why.to_string()),
+    })?;
+    let request = Request::Resume {
+        session: origin.session,
+        secret: origin.secret.clone(),
+        lane: number as u32,
+        link: origin.link,
+        attempt: resumption.attempt(),
+        received: resumption.positions().received,
+    };
+    let mut connection = origin.endpoint.connect(timeout)?;
+    control::send(&mut connection, &request)?;
+    let received = match control::receive::<Reply>(&mut connection)? {
+        Reply::Resumed { received } => received,
+        Reply::NotResumed { reason, again, .. } if again => return Err(NotYet::Again(reason)),
+        Reply::NotResumed { reason, cure, .. } | Reply::Refused { reason, cure } => {
+            return Err(NotYet::Never(format!("{reason}; {cure}")));
+        }
+        _ => {
+            return Err(NotYet::Never(
+                "the server answered with something else than a resumed lane".into(),
+            ));
+        }
+    };
+    let Connection::Tcp(stream) = connection else {
+        return Err(NotYet::Never(
+            "a lane over shared memory ends with its connection".into(),
+        ));
+    };
+    let peer = Positions { received };
+    let resumed = match origin.link {
+        LinkAsk::Rdma | LinkAsk::RdmaOnly => {
+            let only = origin.link == LinkAsk::RdmaOnly;
+            rdma::resume(resumption, stream, peer, only).map(|(pause, _)| pause)
+        }
+        LinkAsk::Shm | LinkAsk::Tcp => tcp::resume(resumption, stream, peer),
+    };
+    resumed.map_err(|error| match error {
+        // The device may come back, where nothing else is allowed.
+        LinkError::System { .. } => NotYet::Again(error.to_string()),
+        error => NotYet::Never(error.to_string()),
+    })
 }
 
 /// The program's signals are for the program's threads.
@@ -304,9 +487,21 @@ pub fn block_signals() {
 
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// The process is exiting: a closed link is no news.
+/// The process is exiting: a closed link is no news, and the server need not wait for another. Calls of destructors that
+/// run later still work.
 pub fn ending() {
     ENDING.store(true, Ordering::Relaxed);
+    // A forked child shares its parent's connections, and has no say in them.
+    if let Some(session) = SESSION.get()
+        && !FORKED.load(Ordering::Relaxed)
+    {
+        for lane in &session.lanes {
+            lane.farewell();
+        }
+        if let Some(lease) = &session.lease {
+            lease.announce_end();
+        }
+    }
 }
 
 /// The link failed: says so once, and gives the result that calls have from now on.

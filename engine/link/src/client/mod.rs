@@ -56,10 +56,7 @@ impl ClientLane {
         let (ring, key) = windows.outgoing();
         ClientLane {
             producer: Producer::new(ring, windows.own.sub(BOARD_RELEASED, 8), key),
-            notices: Notices::new(
-                windows.incoming(),
-                notice_key(windows.config.lane_key),
-            ),
+            notices: Notices::new(windows.incoming(), notice_key(windows.config.lane_key)),
             waiters: Waiters::new(),
             spin: CachePadded::new(SpinPolicy::new()),
             down_announced: AtomicBool::new(false),
@@ -96,6 +93,12 @@ impl ClientLane {
     /// How the link broke, in words, and when, while the lane is suspended.
     pub fn suspended(&self) -> Option<(String, Instant)> {
         self.links.suspension()
+    }
+
+    /// The link broke because its connection was closed in order, though without a farewell: the server's process ended, or
+    /// something between the two did.
+    pub fn closed_in_order(&self) -> bool {
+        self.links.closed_in_order()
     }
 
     /// Ends a suspended lane: every wait ends with `Down` of `cause`.

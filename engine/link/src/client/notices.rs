@@ -231,7 +231,11 @@ impl ClientLane {
                 return Ok(drained);
             }
             self.links.look()?;
-            if let Some((how, _)) = self.links.suspension().filter(|_| self.links.is_suspended()) {
+            if let Some((how, _)) = self
+                .links
+                .suspension()
+                .filter(|_| self.links.is_suspended())
+            {
                 return Err(LinkError::Suspended(how));
             }
             let left = timeout.saturating_sub(start.elapsed());

@@ -287,11 +287,9 @@ impl SlotGuard<'_> {
         if lane.try_lead(id) {
             let mut came = false;
             if must_wait() && !lane.notices_ready() {
-                came = lane
-                    .links
-                    .sleep(Sleeper::Leader, left.min(LEADER_NAP), || {
-                        !must_wait() || lane.notices_ready()
-                    });
+                came = lane.links.sleep(Sleeper::Leader, left.min(LEADER_NAP), || {
+                    !must_wait() || lane.notices_ready()
+                });
             }
             lane.peer
                 .fetch_and_u64(CONTROL_PARKED_SLOTS, !bit, Ordering::SeqCst);

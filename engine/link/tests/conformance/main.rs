@@ -1,9 +1,12 @@
 //! One suite for every kind of link. Each test takes a function that makes a connected pair of lane ends.
 
+mod resumption;
 mod suite;
 
-use ringway_link::{ClientLane, LaneConfig, LinkKind, ServerLane, rdma, shm, sim, tcp};
+use resumption::Network;
+use ringway_link::{ClientLane, LaneConfig, LinkError, LinkKind, Resumption, ServerLane, rdma, shm, sim, tcp};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 fn shm_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
@@ -105,3 +108,198 @@ every_test!(over_shm, crate::shm_pair, []);
 every_test!(over_tcp, crate::tcp_pair, []);
 every_test!(over_sim, crate::sim_pair, []);
 every_test!(over_rdma, crate::rdma_pair, [ignore = "needs an RDMA device: ci/vm has one"]);
+
+fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    let (server, _) = listener.accept().expect("accept");
+    (client, server)
+}
+
+/// A second handle of the client's socket, to break the connection with.
+struct TcpNetwork(TcpStream);
+
+impl Network for TcpNetwork {
+    fn cut(&mut self) {
+        // Connecting a stream to nowhere resets it (tcp(7) leaves it out, connect(2) says "dissolve the association").
+        let nowhere = libc::sockaddr {
+            sa_family: libc::AF_UNSPEC as _,
+            sa_data: [0; 14],
+        };
+        // SAFETY: an address of this size and an owned socket.
+        let rc = unsafe {
+            libc::connect(
+                self.0.as_raw_fd(),
+                &raw const nowhere,
+                size_of_val(&nowhere) as _,
+            )
+        };
+        assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    fn close(&mut self) {
+        self.0.shutdown(std::net::Shutdown::Both).expect("shutdown");
+    }
+
+    fn resume(
+        self: Box<Self>,
+        client: Resumption<'_>,
+        server: Resumption<'_>,
+    ) -> Result<Box<dyn Network>, LinkError> {
+        over_tcp_now(client, server)
+    }
+}
+
+fn over_tcp_now(
+    client: Resumption<'_>,
+    server: Resumption<'_>,
+) -> Result<Box<dyn Network>, LinkError> {
+    let (a, b) = sockets();
+    let network = TcpNetwork(a.try_clone().expect("clone"));
+    let (of_client, of_server) = (client.positions(), server.positions());
+    tcp::resume(server, b, of_client)?;
+    tcp::resume(client, a, of_server)?;
+    Ok(Box::new(network))
+}
+
+fn breakable_tcp(config: &LaneConfig) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    let (a, b) = sockets();
+    let network = TcpNetwork(a.try_clone().expect("clone"));
+    let client = tcp::client(a, config).expect("client");
+    let server = tcp::server(b, config).expect("server");
+    (client, server, Box::new(network))
+}
+
+struct SimNetwork {
+    observer: sim::Observer,
+    seed: u64,
+    /// The next link is of the other kind.
+    changes: bool,
+}
+
+impl Network for SimNetwork {
+    fn cut(&mut self) {
+        self.observer.cut();
+    }
+
+    fn close(&mut self) {
+        self.observer.end();
+    }
+
+    fn resume(
+        self: Box<Self>,
+        client: Resumption<'_>,
+        server: Resumption<'_>,
+    ) -> Result<Box<dyn Network>, LinkError> {
+        let SimNetwork { seed, changes, .. } = *self;
+        if changes {
+            let network = over_tcp_now(client, server)?;
+            return Ok(Box::new(Alternating(network, seed + 1)));
+        }
+        over_sim_now(client, server, seed + 1, changes)
+    }
+}
+
+fn over_sim_now(
+    client: Resumption<'_>,
+    server: Resumption<'_>,
+    seed: u64,
+    changes: bool,
+) -> Result<Box<dyn Network>, LinkError> {
+    let observer = sim::resume(client, server, sim::Network::from_seed(seed))?;
+    Ok(Box::new(SimNetwork {
+        observer,
+        seed,
+        changes,
+    }))
+}
+
+/// Over tcp now, over sim next.
+struct Alternating(Box<dyn Network>, u64);
+
+impl Network for Alternating {
+    fn cut(&mut self) {
+        self.0.cut();
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+
+    fn resume(
+        self: Box<Self>,
+        client: Resumption<'_>,
+        server: Resumption<'_>,
+    ) -> Result<Box<dyn Network>, LinkError> {
+        over_sim_now(client, server, self.1, true)
+    }
+}
+
+fn breakable_sim(config: &LaneConfig) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    breakable(config, false)
+}
+
+fn breakable_by_turns(config: &LaneConfig) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    breakable(config, true)
+}
+
+fn breakable(config: &LaneConfig, changes: bool) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    let seed = 23;
+    let (client, server, observer) =
+        sim::pair(config, sim::Network::from_seed(seed)).expect("pair");
+    let network = SimNetwork {
+        observer,
+        seed,
+        changes,
+    };
+    (client, server, Box::new(network))
+}
+
+macro_rules! resumption {
+    ($kind:ident, $breakable:expr, $($test:ident),+ $(,)?) => {
+        mod $kind {
+            $(#[test] fn $test() { crate::resumption::$test(&$breakable); })+
+        }
+    };
+}
+
+macro_rules! every_resumption {
+    ($kind:ident, $breakable:expr) => {
+        resumption!(
+            $kind,
+            $breakable,
+            threads_that_call_and_post_notice_only_a_pause,
+            downloads_go_on_where_they_were,
+            a_call_made_while_there_is_no_link_waits,
+            a_full_ring_waits_without_a_link,
+            a_farewell_makes_every_end_meant,
+            after_the_grace_period_both_ends_are_down,
+            an_orderly_end_without_farewell_is_kept_more_briefly,
+            attempts_that_are_refused_change_nothing,
+            w17_positions_that_are_refused,
+            an_idle_lane_without_a_link_sleeps,
+        );
+    };
+}
+
+every_resumption!(resumed_over_tcp, crate::breakable_tcp);
+every_resumption!(resumed_over_sim, crate::breakable_sim);
+every_resumption!(resumed_by_turns, crate::breakable_by_turns);
+
+#[test]
+fn memory_that_is_shared_is_not_resumed() {
+    let (client, server) = shm_pair(&LaneConfig {
+        geometry: ringway_wire::layout::Geometry::DEFAULT,
+        lane_key: 5,
+    });
+    client.keep();
+    assert!(matches!(
+        client.begin_resume().map(|_| ()),
+        Err(ringway_link::NotResumed::Never)
+    ));
+    drop(server);
+    let error = client
+        .wait_notices(std::time::Duration::from_secs(30))
+        .expect_err("the server is gone");
+    assert_eq!(error, LinkError::Down(ringway_link::DownCause::PeerClosed));
+}

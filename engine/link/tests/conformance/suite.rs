@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 pub type Pair = dyn Fn(&LaneConfig) -> (ClientLane, ServerLane);
 
 /// Bound of every wait that is expected to succeed.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
-fn config(ring: u64, notices: u64) -> LaneConfig {
+pub fn config(ring: u64, notices: u64) -> LaneConfig {
     LaneConfig {
         geometry: Geometry::new(ring, notices).expect("sizes"),
         lane_key: 0x1234_5678_9abc_def0,
     }
 }
 
-const SMALL: u64 = 1 << 16;
+pub const SMALL: u64 = 1 << 16;
 
 /// What a test's records mean.
-const POST: u32 = 1;
-const CALL: u32 = 2;
+pub const POST: u32 = 1;
+pub const CALL: u32 = 2;
 
 /// Polls and parks until the lane is down, handing every record to `f`; then the cause.
 fn serve(
@@ -51,14 +51,18 @@ fn serve(
     })
 }
 
-fn post(lane: &ClientLane, bytes: &[u8]) -> u64 {
+pub fn post(lane: &ClientLane, bytes: &[u8]) -> u64 {
     let mut record = lane.reserve(POST, bytes.len(), PATIENCE).expect("reserve");
     record.write_at(0, bytes);
     record.commit()
 }
 
 /// Calls with slot and `bytes`; status and answer.
-fn call(lane: &ClientLane, bytes: &[u8], timeout: Duration) -> Result<(u32, Vec<u8>), LinkError> {
+pub fn call(
+    lane: &ClientLane,
+    bytes: &[u8],
+    timeout: Duration,
+) -> Result<(u32, Vec<u8>), LinkError> {
     let mut slot = lane.acquire_slot(timeout)?;
     let mut record = lane.reserve(CALL, bytes.len() + 2, timeout)?;
     record.write_at(0, &slot.index().to_le_bytes());
@@ -69,11 +73,11 @@ fn call(lane: &ClientLane, bytes: &[u8], timeout: Duration) -> Result<(u32, Vec<
     Ok((head.status, out[..head.len].to_vec()))
 }
 
-fn slot_of(bytes: &[u8]) -> u16 {
+pub fn slot_of(bytes: &[u8]) -> u16 {
     u16::from_le_bytes([bytes[0], bytes[1]])
 }
 
-fn pattern(n: u64, len: usize) -> Vec<u8> {
+pub fn pattern(n: u64, len: usize) -> Vec<u8> {
     (0..len as u64)
         .map(|i| {
             (n.wrapping_mul(0x9e37_79b9)
@@ -94,7 +98,7 @@ fn close_after(server: &ServerLane, tending: std::thread::ScopedJoinHandle<'_, (
     tending.join().expect("client's thread");
 }
 
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
