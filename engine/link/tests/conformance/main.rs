@@ -34,12 +34,21 @@ fn sim_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
 /// Where RDMA is tested: address of the server's device and, where it is another, of the client's.
 const RDMA_ADDRESSES: &str = "RINGWAY_TEST_RDMA";
 
-fn rdma_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+fn rdma_sockets() -> (TcpStream, TcpStream) {
     let text = std::env::var(RDMA_ADDRESSES).expect("RINGWAY_TEST_RDMA=SERVER[,CLIENT]");
     let (server, client) = text.split_once(',').unwrap_or((&text, &text));
     let listener = TcpListener::bind((server, 0)).expect("listen");
     let client = connect_from(client, listener.local_addr().expect("address"));
     let (server, _) = listener.accept().expect("accept");
+    (client, server)
+}
+
+fn rdma_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let (client, server) = rdma_sockets();
+    rdma_ends(client, server, config)
+}
+
+fn rdma_ends(client: TcpStream, server: TcpStream, config: &LaneConfig) -> (ClientLane, ServerLane) {
     let config = *config;
     let server = std::thread::spawn(move || rdma::server(server, &config, true));
     let (client, choice) = rdma::client(client, &config, true).expect("client");
@@ -58,22 +67,18 @@ fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
 }
 
 macro_rules! conformance {
-    (@test $pair:expr, [], $test:ident) => {
+    (@run $body:block, [], $test:ident) => {
         #[test]
-        fn $test() {
-            crate::suite::$test(&$pair);
-        }
+        fn $test() $body
     };
-    (@test $pair:expr, [$attribute:meta], $test:ident) => {
+    (@run $body:block, [$attribute:meta], $test:ident) => {
         #[test]
         #[$attribute]
-        fn $test() {
-            crate::suite::$test(&$pair);
-        }
+        fn $test() $body
     };
     ($kind:ident, $pair:expr, $attribute:tt, $($test:ident),+ $(,)?) => {
         mod $kind {
-            $(conformance!(@test $pair, $attribute, $test);)+
+            $(conformance!(@run { crate::suite::$test(&$pair) }, $attribute, $test);)+
         }
     };
 }
@@ -116,25 +121,29 @@ fn sockets() -> (TcpStream, TcpStream) {
     (client, server)
 }
 
+fn reset(socket: &TcpStream) {
+    // Connecting a stream to nowhere resets it (tcp(7) leaves it out, connect(2) says "dissolve the association").
+    let nowhere = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as _,
+        sa_data: [0; 14],
+    };
+    // SAFETY: an address of this size and an owned socket.
+    let rc = unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            &raw const nowhere,
+            size_of_val(&nowhere) as _,
+        )
+    };
+    assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// A second handle of the client's socket, to break the connection with.
 struct TcpNetwork(TcpStream);
 
 impl Network for TcpNetwork {
     fn cut(&mut self) {
-        // Connecting a stream to nowhere resets it (tcp(7) leaves it out, connect(2) says "dissolve the association").
-        let nowhere = libc::sockaddr {
-            sa_family: libc::AF_UNSPEC as _,
-            sa_data: [0; 14],
-        };
-        // SAFETY: an address of this size and an owned socket.
-        let rc = unsafe {
-            libc::connect(
-                self.0.as_raw_fd(),
-                &raw const nowhere,
-                size_of_val(&nowhere) as _,
-            )
-        };
-        assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+        reset(&self.0);
     }
 
     fn close(&mut self) {
@@ -255,19 +264,109 @@ fn breakable(config: &LaneConfig, changes: bool) -> (ClientLane, ServerLane, Box
     (client, server, Box::new(network))
 }
 
+/// Two queue pairs, or a queue pair and then a connection of tcp by turns, and a second handle of the client's socket.
+struct RdmaNetwork {
+    socket: TcpStream,
+    /// The next link is of the other kind.
+    changes: bool,
+}
+
+impl Network for RdmaNetwork {
+    fn cut(&mut self) {
+        reset(&self.socket);
+    }
+
+    fn close(&mut self) {
+        self.socket.shutdown(std::net::Shutdown::Both).expect("shutdown");
+    }
+
+    fn resume(
+        self: Box<Self>,
+        client: Resumption<'_>,
+        server: Resumption<'_>,
+    ) -> Result<Box<dyn Network>, LinkError> {
+        if self.changes {
+            let network = over_tcp_now(client, server)?;
+            return Ok(Box::new(RdmaNext(network)));
+        }
+        over_rdma_now(client, server, false)
+    }
+}
+
+fn over_rdma_now(
+    client: Resumption<'_>,
+    server: Resumption<'_>,
+    changes: bool,
+) -> Result<Box<dyn Network>, LinkError> {
+    let (a, b) = rdma_sockets();
+    let socket = a.try_clone().expect("clone");
+    let (of_client, of_server) = (client.positions(), server.positions());
+    std::thread::scope(|scope| {
+        let other = scope.spawn(move || rdma::resume(server, b, of_client, true));
+        let ours = rdma::resume(client, a, of_server, true);
+        other.join().expect("thread")?;
+        ours.map(|_| ())
+    })?;
+    Ok(Box::new(RdmaNetwork { socket, changes }))
+}
+
+/// Over tcp now, over rdma next.
+struct RdmaNext(Box<dyn Network>);
+
+impl Network for RdmaNext {
+    fn cut(&mut self) {
+        self.0.cut();
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+
+    fn resume(
+        self: Box<Self>,
+        client: Resumption<'_>,
+        server: Resumption<'_>,
+    ) -> Result<Box<dyn Network>, LinkError> {
+        over_rdma_now(client, server, true)
+    }
+}
+
+fn breakable_rdma(config: &LaneConfig) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    let (a, b) = rdma_sockets();
+    let socket = a.try_clone().expect("clone");
+    let (client, server) = rdma_ends(a, b, config);
+    let network = RdmaNetwork {
+        socket,
+        changes: false,
+    };
+    (client, server, Box::new(network))
+}
+
+fn breakable_rdma_and_tcp(config: &LaneConfig) -> (ClientLane, ServerLane, Box<dyn Network>) {
+    let (a, b) = rdma_sockets();
+    let socket = a.try_clone().expect("clone");
+    let (client, server) = rdma_ends(a, b, config);
+    let network = RdmaNetwork {
+        socket,
+        changes: true,
+    };
+    (client, server, Box::new(network))
+}
+
 macro_rules! resumption {
-    ($kind:ident, $breakable:expr, $($test:ident),+ $(,)?) => {
+    ($kind:ident, $breakable:expr, $attribute:tt, $($test:ident),+ $(,)?) => {
         mod $kind {
-            $(#[test] fn $test() { crate::resumption::$test(&$breakable); })+
+            $(conformance!(@run { crate::resumption::$test(&$breakable) }, $attribute, $test);)+
         }
     };
 }
 
 macro_rules! every_resumption {
-    ($kind:ident, $breakable:expr) => {
+    ($kind:ident, $breakable:expr, $attribute:tt) => {
         resumption!(
             $kind,
             $breakable,
+            $attribute,
             threads_that_call_and_post_notice_only_a_pause,
             downloads_go_on_where_they_were,
             a_call_made_while_there_is_no_link_waits,
@@ -282,9 +381,11 @@ macro_rules! every_resumption {
     };
 }
 
-every_resumption!(resumed_over_tcp, crate::breakable_tcp);
-every_resumption!(resumed_over_sim, crate::breakable_sim);
-every_resumption!(resumed_by_turns, crate::breakable_by_turns);
+every_resumption!(resumed_over_tcp, crate::breakable_tcp, []);
+every_resumption!(resumed_over_sim, crate::breakable_sim, []);
+every_resumption!(resumed_by_turns, crate::breakable_by_turns, []);
+every_resumption!(over_rdma_resumed, crate::breakable_rdma, [ignore = "needs an RDMA device: ci/vm has one"]);
+every_resumption!(over_rdma_and_tcp_by_turns, crate::breakable_rdma_and_tcp, [ignore = "needs an RDMA device: ci/vm has one"]);
 
 #[test]
 fn memory_that_is_shared_is_not_resumed() {
