@@ -1594,7 +1594,12 @@ fn connection_manager(rig: &Rig) -> Outcome {
         }
         Ok(())
     });
-    let Some(request) = listener.next(SOON)? else {
+    let deadline = Instant::now() + SOON;
+    let mut request = None;
+    while request.is_none() && !client.is_finished() && Instant::now() < deadline {
+        request = listener.next(Duration::from_millis(100))?;
+    }
+    let Some(request) = request else {
         let told = client.join().map_err(|_| "the client panicked")?;
         let told = told.err().unwrap_or_default();
         if rig.a.is_loopback() && told.contains("rdma_resolve_route: No such device") {
