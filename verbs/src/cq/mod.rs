@@ -17,7 +17,7 @@ use std::time::Duration;
 /// A completion queue. Cheap to clone; destroyed when the last queue pair and handle are gone.
 ///
 /// It cannot be overrun: queue pairs reserve room in it for all that they may have under way, and are not made if there
-/// is none left.
+/// is none left. The room of a queue pair that is gone comes back when the queue was polled empty.
 #[derive(Clone)]
 pub struct CompletionQueue(pub(crate) Arc<CqInner>);
 
@@ -26,6 +26,9 @@ pub(crate) struct CqInner {
     depth: u32,
     /// Entries promised to queue pairs.
     reserved: AtomicU32,
+    /// Entries that had been promised to queue pairs which are gone. Some devices leave their completions in the queue, so
+    /// these entries are not free before the queue was seen empty.
+    left_behind: AtomicU32,
     context: Context,
     /// None if the queue has no events. Dropped after the queue.
     channel: Option<CompletionChannel>,
@@ -90,6 +93,7 @@ impl CompletionQueue {
             raw: not_null("ibv_create_cq", raw)?,
             depth,
             reserved: AtomicU32::new(0),
+            left_behind: AtomicU32::new(0),
             context: context.clone(),
             channel: channel.cloned(),
         })))
@@ -102,6 +106,7 @@ impl CompletionQueue {
             raw: std::ptr::null_mut(),
             depth: 0,
             reserved: AtomicU32::new(0),
+            left_behind: AtomicU32::new(0),
             context: context.clone(),
             channel: None,
         }))
@@ -189,8 +194,11 @@ impl CompletionQueue {
 
     /// Promises `entries` of the queue to a queue pair.
     pub(crate) fn reserve(&self, entries: u32) -> Result<()> {
-        let depth = self.0.depth;
-        let reserved = |have: u32| have.checked_add(entries).filter(|&all| all <= depth);
+        let room = self
+            .0
+            .depth
+            .saturating_sub(self.0.left_behind.load(Ordering::Acquire));
+        let reserved = |have: u32| have.checked_add(entries).filter(|&all| all <= room);
         self.0
             .reserved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserved)
@@ -198,12 +206,29 @@ impl CompletionQueue {
             .map_err(|have| Error::Limit {
                 what: "entries of the completion queue for this queue pair",
                 asked: entries.into(),
-                max: depth.saturating_sub(have).into(),
+                max: room.saturating_sub(have).into(),
             })
     }
 
+    /// Takes back a promise of which nothing was used.
     pub(crate) fn release(&self, entries: u32) {
         self.0.reserved.fetch_sub(entries, Ordering::Relaxed);
+    }
+
+    /// Takes back the promise to a queue pair that has been destroyed.
+    pub(crate) fn leave_behind(&self, entries: u32) {
+        self.0.left_behind.fetch_add(entries, Ordering::AcqRel);
+        self.release(entries);
+    }
+
+    /// The queue was seen empty after `entries` had been left behind: they are free.
+    #[cold]
+    fn settle(&self, entries: u32) {
+        let left = |have: u32| Some(have.saturating_sub(entries));
+        let _ = self
+            .0
+            .left_behind
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, left);
     }
 }
 
