@@ -11,7 +11,7 @@ use crate::{Context, Error, Result};
 use rdma_mummy_sys as ffi;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A completion queue. Cheap to clone; destroyed when the last queue pair and handle are gone.
@@ -26,9 +26,11 @@ pub(crate) struct CqInner {
     depth: u32,
     /// Entries promised to queue pairs.
     reserved: AtomicU32,
-    /// Entries that had been promised to queue pairs which are gone. Some devices leave their completions in the queue, so
-    /// these entries are not free before the queue was seen empty.
-    left_behind: AtomicU32,
+    /// All entries that had ever been promised to queue pairs which are gone. Some devices leave their completions in the
+    /// queue, so these entries are not free before the queue was seen empty.
+    left_behind: AtomicU64,
+    /// As `left_behind` was when the queue was last seen empty.
+    settled: AtomicU64,
     context: Context,
     /// None if the queue has no events. Dropped after the queue.
     channel: Option<CompletionChannel>,
@@ -93,7 +95,8 @@ impl CompletionQueue {
             raw: not_null("ibv_create_cq", raw)?,
             depth,
             reserved: AtomicU32::new(0),
-            left_behind: AtomicU32::new(0),
+            left_behind: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             context: context.clone(),
             channel: channel.cloned(),
         })))
@@ -106,7 +109,8 @@ impl CompletionQueue {
             raw: std::ptr::null_mut(),
             depth: 0,
             reserved: AtomicU32::new(0),
-            left_behind: AtomicU32::new(0),
+            left_behind: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             context: context.clone(),
             channel: None,
         }))
@@ -194,10 +198,13 @@ impl CompletionQueue {
 
     /// Promises `entries` of the queue to a queue pair.
     pub(crate) fn reserve(&self, entries: u32) -> Result<()> {
-        let room = self
+        let settled = self.0.settled.load(Ordering::Acquire);
+        let left = self
             .0
-            .depth
-            .saturating_sub(self.0.left_behind.load(Ordering::Acquire));
+            .left_behind
+            .load(Ordering::Acquire)
+            .saturating_sub(settled);
+        let room = u64::from(self.0.depth).saturating_sub(left) as u32;
         let reserved = |have: u32| have.checked_add(entries).filter(|&all| all <= room);
         self.0
             .reserved
@@ -217,18 +224,16 @@ impl CompletionQueue {
 
     /// Takes back the promise to a queue pair that has been destroyed.
     pub(crate) fn leave_behind(&self, entries: u32) {
-        self.0.left_behind.fetch_add(entries, Ordering::AcqRel);
+        self.0
+            .left_behind
+            .fetch_add(entries.into(), Ordering::AcqRel);
         self.release(entries);
     }
 
-    /// The queue was seen empty after `entries` had been left behind: they are free.
+    /// The queue was seen empty after `left_behind` had that value: those entries are free.
     #[cold]
-    fn settle(&self, entries: u32) {
-        let left = |have: u32| Some(have.saturating_sub(entries));
-        let _ = self
-            .0
-            .left_behind
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, left);
+    fn settle(&self, left_behind: u64) {
+        self.0.settled.fetch_max(left_behind, Ordering::AcqRel);
     }
 }
 

@@ -51,7 +51,7 @@ impl CompletionQueue {
         let count = unsafe { ffi::ibv_poll_cq(self.0.raw, N as i32, into.0.as_mut_ptr().cast()) };
         match usize::try_from(count) {
             Ok(0) => {
-                if left_behind != 0 {
+                if left_behind != self.0.settled.load(Ordering::Relaxed) {
                     self.settle(left_behind);
                 }
                 Ok(0)
