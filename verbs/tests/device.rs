@@ -686,13 +686,10 @@ fn local_protection_error(rig: &Rig) -> Outcome {
         to,
         Options::new().signalled(),
     )?;
-    // found out when posting or when executing; devices do not agree on the status
+    // found out when posting or when executing; devices do not agree on the status, and Soft-RoCE of Linux 6.12 only
+    // says that it was flushed
     match batch.post() {
-        Ok(()) => {
-            let status = a.send_fails()?;
-            println!("        ({status})");
-            assert!(status != Status::FLUSHED);
-        }
+        Ok(()) => println!("        ({})", a.send_fails()?),
         Err(error) => assert!(matches!(error, PostError::Refused { posted: 0, .. })),
     }
     assert!(b.bytes().iter().all(|&byte| byte == 0));
@@ -1398,6 +1395,9 @@ fn no_overrun(rig: &Rig) -> Outcome {
     }
     let second = domain.queue_pair(&options(10, 10), &cq, &cq)?;
     drop(first);
+    // its completions, if it had any, may still be in the queue
+    assert!(domain.queue_pair(&options(40, 40), &cq, &cq).is_err());
+    assert!(cq.poll(&mut Completions::<1>::new())?.is_empty());
     domain.queue_pair(&options(40, 40), &cq, &cq)?;
     drop(second);
     assert!(domain.queue_pair(&options(0, 1), &cq, &cq).is_err());
@@ -1556,10 +1556,20 @@ fn connection_manager(rig: &Rig) -> Outcome {
         Ok((domain.queue_pair(sizes, &cq, &cq)?, cq, region))
     }
     let from = rig.a;
+    // Between two interfaces of one machine the first resolution of all may find nothing, as `rping` shows too.
+    let resolve = move || {
+        let first = cm::Resolved::resolve(address, Some(from), &options);
+        match first {
+            Err(Error::TimedOut { .. } | Error::Connection { .. }) => {
+                cm::Resolved::resolve(address, Some(from), &options)
+            }
+            other => other,
+        }
+    };
     let client = std::thread::spawn(move || -> std::result::Result<(), String> {
         let text = |error: Error| error.to_string();
         // rejected first
-        let resolved = cm::Resolved::resolve(address, Some(from), &options).map_err(text)?;
+        let resolved = resolve().map_err(text)?;
         let (qp, _cq, _region) = make(resolved.route(), &sizes).map_err(text)?;
         match resolved.connect(qp, b"no", &options, |_| Ok(())) {
             Err(Error::Connection {
@@ -1570,7 +1580,7 @@ fn connection_manager(rig: &Rig) -> Outcome {
             Err(error) => return Err(format!("instead of being rejected: {error}")),
             Ok(_) => return Err("not rejected".into()),
         }
-        let resolved = cm::Resolved::resolve(address, Some(from), &options).map_err(text)?;
+        let resolved = resolve().map_err(text)?;
         let (qp, cq, region) = make(resolved.route(), &sizes).map_err(text)?;
         let mut mine = [0; 30];
         mine[..REMOTE_REGION_BYTES].copy_from_slice(&region.remote().encode());
@@ -1594,7 +1604,12 @@ fn connection_manager(rig: &Rig) -> Outcome {
         }
         Ok(())
     });
-    let Some(request) = listener.next(SOON)? else {
+    let deadline = Instant::now() + SOON;
+    let mut request = None;
+    while request.is_none() && !client.is_finished() && Instant::now() < deadline {
+        request = listener.next(Duration::from_millis(100))?;
+    }
+    let Some(request) = request else {
         let told = client.join().map_err(|_| "the client panicked")?;
         let told = told.err().unwrap_or_default();
         if rig.a.is_loopback() && told.contains("rdma_resolve_route: No such device") {

@@ -11,13 +11,13 @@ use crate::{Context, Error, Result};
 use rdma_mummy_sys as ffi;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A completion queue. Cheap to clone; destroyed when the last queue pair and handle are gone.
 ///
 /// It cannot be overrun: queue pairs reserve room in it for all that they may have under way, and are not made if there
-/// is none left.
+/// is none left. The room of a queue pair that is gone comes back when the queue was polled empty.
 #[derive(Clone)]
 pub struct CompletionQueue(pub(crate) Arc<CqInner>);
 
@@ -26,6 +26,11 @@ pub(crate) struct CqInner {
     depth: u32,
     /// Entries promised to queue pairs.
     reserved: AtomicU32,
+    /// All entries that had ever been promised to queue pairs which are gone. Some devices leave their completions in the
+    /// queue, so these entries are not free before the queue was seen empty.
+    left_behind: AtomicU64,
+    /// As `left_behind` was when the queue was last seen empty.
+    settled: AtomicU64,
     context: Context,
     /// None if the queue has no events. Dropped after the queue.
     channel: Option<CompletionChannel>,
@@ -90,6 +95,8 @@ impl CompletionQueue {
             raw: not_null("ibv_create_cq", raw)?,
             depth,
             reserved: AtomicU32::new(0),
+            left_behind: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             context: context.clone(),
             channel: channel.cloned(),
         })))
@@ -102,6 +109,8 @@ impl CompletionQueue {
             raw: std::ptr::null_mut(),
             depth: 0,
             reserved: AtomicU32::new(0),
+            left_behind: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             context: context.clone(),
             channel: None,
         }))
@@ -189,8 +198,14 @@ impl CompletionQueue {
 
     /// Promises `entries` of the queue to a queue pair.
     pub(crate) fn reserve(&self, entries: u32) -> Result<()> {
-        let depth = self.0.depth;
-        let reserved = |have: u32| have.checked_add(entries).filter(|&all| all <= depth);
+        let settled = self.0.settled.load(Ordering::Acquire);
+        let left = self
+            .0
+            .left_behind
+            .load(Ordering::Acquire)
+            .saturating_sub(settled);
+        let room = u64::from(self.0.depth).saturating_sub(left) as u32;
+        let reserved = |have: u32| have.checked_add(entries).filter(|&all| all <= room);
         self.0
             .reserved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserved)
@@ -198,12 +213,27 @@ impl CompletionQueue {
             .map_err(|have| Error::Limit {
                 what: "entries of the completion queue for this queue pair",
                 asked: entries.into(),
-                max: depth.saturating_sub(have).into(),
+                max: room.saturating_sub(have).into(),
             })
     }
 
+    /// Takes back a promise of which nothing was used.
     pub(crate) fn release(&self, entries: u32) {
         self.0.reserved.fetch_sub(entries, Ordering::Relaxed);
+    }
+
+    /// Takes back the promise to a queue pair that has been destroyed.
+    pub(crate) fn leave_behind(&self, entries: u32) {
+        self.0
+            .left_behind
+            .fetch_add(entries.into(), Ordering::AcqRel);
+        self.release(entries);
+    }
+
+    /// The queue was seen empty after `left_behind` had that value: those entries are free.
+    #[cold]
+    fn settle(&self, left_behind: u64) {
+        self.0.settled.fetch_max(left_behind, Ordering::AcqRel);
     }
 }
 

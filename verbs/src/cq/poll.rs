@@ -4,6 +4,7 @@ use super::{Completion, CompletionQueue};
 use crate::{Error, Result};
 use rdma_mummy_sys as ffi;
 use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering;
 
 /// Room for a batch of completions, on the caller's stack.
 pub struct Completions<const N: usize>([MaybeUninit<Completion>; N]);
@@ -45,9 +46,16 @@ impl CompletionQueue {
 
     #[inline]
     pub(super) fn poll_count<const N: usize>(&self, into: &mut Completions<N>) -> Result<usize> {
+        let left_behind = self.0.left_behind.load(Ordering::Acquire);
         // SAFETY: a live queue, and room for N entries; `Completion` is transparent over `ibv_wc`. N fits (see `new`).
         let count = unsafe { ffi::ibv_poll_cq(self.0.raw, N as i32, into.0.as_mut_ptr().cast()) };
         match usize::try_from(count) {
+            Ok(0) => {
+                if left_behind != self.0.settled.load(Ordering::Relaxed) {
+                    self.settle(left_behind);
+                }
+                Ok(0)
+            }
             Ok(count) if count <= N => Ok(count),
             _ => Err(poll_failed(count)),
         }

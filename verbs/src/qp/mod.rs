@@ -150,12 +150,11 @@ unsafe impl Sync for QpInner {}
 impl Drop for QpInner {
     fn drop(&mut self) {
         if self.domain.context.is_ours() {
-            // SAFETY: made in `new`; both queues are gone. Entries of completion queues that are about this queue pair
-            // are removed by the library.
+            // SAFETY: made in `new`; both queues are gone.
             unsafe { ffi::ibv_destroy_qp(self.raw) };
         }
-        self.send_completions.release(self.send_reserved);
-        self.receive_completions.release(self.receive_reserved);
+        self.send_completions.leave_behind(self.send_reserved);
+        self.receive_completions.leave_behind(self.receive_reserved);
     }
 }
 

@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (sent, received) = (context.create_cq(16, 0)?, context.create_cq(16, 1)?);
     let domain = context.alloc_pd()?;
     let prepared = domain
-        .create_qp(&sent, &received, ibv_qp_type::IBV_QPT_RC)?
+        .create_qp(&sent, &received, ibv_qp_type::IBV_QPT_RC)
         .set_gid_index(index)
         .set_rq_psn(word(16))
         .set_path_mtu(3)
