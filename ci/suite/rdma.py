@@ -337,6 +337,12 @@ def add(kernel):
             notes.append(f"{client.name} {summary['checks']}")
         return "checks: " + ", ".join(notes)
 
+    @test(f"{title} numba-cuda over rdma", 900, full=True)
+    def numba(t):
+        client = next(client for client in ALL if client.name == "numba-cuda")
+        program = InMachine(guest, t, "rdma").start(client.words(), env=client.env, label="numba")
+        return f"{by_rdma(program)['checks']} checks"
+
     @test(f"{title} a machine without a device says so", 120)
     def no_device(t):
         for name in ("rxelo", "rxe0", "rxe1"):
