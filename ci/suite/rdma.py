@@ -134,20 +134,33 @@ class InMachine:
                                 env={**self.environment, **(env or {})}, label=label)
 
 
+def chosen_clients():
+    chosen = [client for client in ALL if client.name in CLIENTS]
+    require(len(chosen) == len(CLIENTS), f"of {CLIENTS} there are {len(chosen)}")
+    return chosen
+
+
+def by_rdma(program):
+    """The summary of a client that must have run over rdma, as `ringway run` says."""
+    summary = summary_of(program)
+    require(" by rdma" in program.errors(), f"did not run over rdma: {last_line(program.errors())}")
+    return summary
+
+
 class Across:
     """A place in the virtual machine: a server at one end of the veth pair, the program at the other. An RDMA link goes from rxe1
     to rxe0, over the wire."""
 
     def __init__(self, guest, t, link, environment=None):
         self.guest, self.t, self.link, self.name = guest, t, link, link
-        self.token = secrets.token_hex(16)
+        self.token, self.address = secrets.token_hex(16), "10.99.0.1:7766"
         guest.run(t, [ACROSS])
-        self.server = guest.start(t, [RINGWAY, "serve", "--driver", "softgpu", "--announce", "--trusted-network", "--listen", "10.99.0.1:7766"],
+        self.server = guest.start(t, [RINGWAY, "serve", "--driver", "softgpu", "--announce", "--trusted-network", "--listen", self.address],
                                   env={"RINGWAY_TOKEN": self.token, **(environment or {})}, label="serve")
         self.server.wait_for_text("ready ", 120)
 
     def start(self, words, env=None, options=(), label="program"):
-        return self.guest.start(self.t, [RINGWAY, "run", "--server", "10.99.0.1:7766", "--link", self.link, *options, "--", *words],
+        return self.guest.start(self.t, [RINGWAY, "run", "--server", self.address, "--link", self.link, *options, "--", *words],
                                 env={"RINGWAY_TOKEN": self.token, **(env or {})}, label=label)
 
     def close(self):
@@ -195,10 +208,11 @@ def command(t):
 
 
 def refused(t, guest, why):
-    """That a program which needs RDMA says why there is none."""
-    program = guest.start(t, [RELEASE / "ringway-perf", "rdma"])
-    code = program.wait(60)
-    require(code not in (0, None) and why in program.errors(), f"ended with {code} and did not say {why!r}: {last_line(program.errors())}")
+    """That what needs RDMA says why there is none."""
+    for words in ([RELEASE / "ringway-perf", "rdma"], [RINGWAY, "run", "--driver", "softgpu", "--link", "rdma", "--", "true"]):
+        program = guest.start(t, words)
+        code = program.wait(60)
+        require(code != 0 and why in program.errors(), f"{program.label} ended with {code} and did not say {why!r}: {last_line(program.errors())}")
     return why
 
 
@@ -269,25 +283,67 @@ def add(kernel):
         require(len(ratios) == 10 and all(ratio > 0 for ratio in ratios.values()), f"ratios: {ratios}")
         return ", ".join(f"{case.split(' / ')[1]} {link} {ratio:g}" for (case, link), ratio in ratios.items())
 
-    @test(f"{title} clients over tcp", 400)
-    def clients(t):
-        """The place itself works: unmodified programs on the software GPU in the virtual machine."""
+    @test(f"{title} link", 400)
+    def link(t):
+        """The conformance suite of lanes, over rdma: one device with itself, and over the wire."""
+        binary = unit_test_binary(t, "ringway-link", "conformance")
         notes = []
-        for client in ALL:
-            if client.name in CLIENTS:
-                summary = summary_of(InMachine(guest, t, "tcp").start(client.words(), env=client.env, label=client.name.split()[0]))
-                notes.append(f"{client.name} {summary['checks']}")
-        require(len(notes) == len(CLIENTS), f"ran {notes}")
-        place = Across(guest, t, "tcp")
+        for way, addresses in (("lo", "127.0.0.1"), ("veth", "10.99.0.1,10.99.0.2")):
+            text = guest.run(t, [binary, "over_rdma", "--include-ignored", "--test-threads", "1"], label=f"conformance-{way}", limit_s=190,
+                             env={"RINGWAY_TEST_RDMA": addresses})
+            passed = re.search(r"test result: ok\. (\d+) passed; 0 failed; 0 ignored", text)
+            require(passed and int(passed.group(1)) > 0, f"over {way}: {last_line(text)}")
+            notes.append(f"{way} {passed.group(1)}")
+        return "passed: " + ", ".join(notes)
+
+    @test(f"{title} netperf", 180)
+    def netperf(t):
+        """`ringway netperf` over rdma and tcp, over the wire."""
+        place = Across(guest, t, "rdma")
         try:
-            client = next(client for client in ALL if client.name == CLIENTS[0])
-            summary = summary_of(place.start(client.words(), env=client.env, label="across"))
-            notes.append(f"{client.name} between two addresses {summary['checks']}")
+            notes = []
+            for kind in ("rdma", "tcp"):
+                text = guest.run(t, [RINGWAY, "netperf", "--server", place.address, "--link", kind, "--time", "0.5", "--json"], label=f"netperf-{kind}",
+                                 env={"RINGWAY_TOKEN": place.token}, limit_s=60)
+                (row,) = json.loads(text)["links"]
+                require(row["link"] == kind and row["round_trip_ns"]["p50"] > 0 and row["to_server_gb_s"] > 0, f"{kind}: {row}")
+                notes.append(f"{kind} {row['round_trip_ns']['p50'] / 1000:.0f} us")
+        finally:
+            place.close()
+        return "round trips: " + ", ".join(notes)
+
+    @test(f"{title} clients over rdma", 400)
+    def clients_over_rdma(t):
+        """Unmodified programs: on one device with its own server, and over the wire."""
+        notes = []
+        for client in chosen_clients():
+            program = InMachine(guest, t, "rdma").start(client.words(), env=client.env, label=client.name.split()[0])
+            notes.append(f"{client.name} {by_rdma(program)['checks']}")
+        place = Across(guest, t, "rdma")
+        try:
+            client = chosen_clients()[0]
+            summary = by_rdma(place.start(client.words(), env=client.env, label="across"))
+            notes.append(f"{client.name} over the wire {summary['checks']}")
         finally:
             place.close()
         return "checks: " + ", ".join(notes)
 
-    @test(f"{title} a machine without a device says so", 60)
+    @test(f"{title} clients over tcp", 400)
+    def clients(t):
+        """The place itself works: unmodified programs on the software GPU in the virtual machine."""
+        notes = []
+        for client in chosen_clients():
+            summary = summary_of(InMachine(guest, t, "tcp").start(client.words(), env=client.env, label=client.name.split()[0]))
+            notes.append(f"{client.name} {summary['checks']}")
+        return "checks: " + ", ".join(notes)
+
+    @test(f"{title} numba-cuda over rdma", 900, full=True)
+    def numba(t):
+        client = next(client for client in ALL if client.name == "numba-cuda")
+        program = InMachine(guest, t, "rdma").start(client.words(), env=client.env, label="numba")
+        return f"{by_rdma(program)['checks']} checks"
+
+    @test(f"{title} a machine without a device says so", 120)
     def no_device(t):
         for name in ("rxelo", "rxe0", "rxe1"):
             guest.run(t, ["rdma", "link", "delete", name], label="rdma")

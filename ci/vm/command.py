@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -70,6 +71,7 @@ def environment(items):
 
 def main(words=None):
     arguments = arguments_of(sys.argv[1:] if words is None else words)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the virtual machine's folder is removed
     machine = None
     try:
         if arguments.fetch:
@@ -106,6 +108,8 @@ def main(words=None):
     except VmError as error:
         print(f"ci/vm/run: {error}", file=sys.stderr)
         return NO_MACHINE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     finally:
         if machine:
             if arguments.console:

@@ -356,7 +356,10 @@ def current_bundle(cache, say, update):
         apt = Apt(cache / "apt")
         with contextlib.suppress(VmError):  # one source that does not answer is no reason to stop; what is missing shows below
             apt.call("apt-get", "-q", "update")
-        groups = {"qemu": apt.closure(*QEMU), "guest": apt.closure(*RDMA, *TOOLS)}
+        try:
+            groups = {"qemu": apt.closure(*QEMU), "guest": apt.closure(*RDMA, *TOOLS)}
+        except VmError as error:
+            raise VmError(f"{error}. Is a Debian mirror reachable, and are the package sources of Debian 12 in /etc/apt?") from error
         for name in KERNELS:
             package, version = apt.kernel(name)
             groups[f"kernel {name}"] = {package: version}

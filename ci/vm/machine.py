@@ -5,7 +5,8 @@
         print(job.code, job.output())
 
 Inside, the root folder is the host's, read-only, at the same paths; what is written anywhere is kept in memory and lost, except
-in the scratch folder, which is the host's own. rdma-core and its tools are laid over it. The devices are rxelo over the loopback
+in the scratch folder, which is the host's own. A file that the host changes after the guest has read it may stay the old one
+inside (9p, cache=loose): build before. rdma-core and its tools are laid over it. The devices are rxelo over the loopback
 device, and rxe0 (10.99.0.1) and rxe1 (10.99.0.2) over the two ends of a veth pair.
 """
 
