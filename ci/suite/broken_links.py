@@ -51,7 +51,7 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            if self.closed:
+            if self.over or self.closed:
                 client.close()
                 continue
             threading.Thread(target=self.connect, args=(client,), daemon=True).start()
@@ -72,8 +72,7 @@ class Relay:
                 answer = frame(server)
                 self.opened = json.loads(answer[HEADER.size:]).get("opened")
                 client.sendall(answer)
-        except (OSError, ValueError) as problem:
-            print("RELAY", repr(problem), file=__import__("sys").stderr)
+        except (OSError, ValueError):
             client.close()
             return
         with self.lock:
@@ -127,6 +126,7 @@ class Relay:
 
     def close(self):
         self.over = True
+        self.listener.shutdown(socket.SHUT_RDWR)  # a thread that is in accept would keep it open
         self.listener.close()
         self.cut(everything=True)
 
@@ -181,7 +181,9 @@ def compared(t, name, words, cuts, ordered, same_images):
     total = 0
     for count in (0, cuts):
         folder = t.folder / f"{name}-{count}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
         served = Served(t, {"RINGWAY_SOFTGPU_JOURNAL": str(folder / "journal-%p.jsonl")})
         at = [total * (i + 1) // (count + 1) for i in range(count)]
         # Every fifth time the lease's connection breaks as well.
