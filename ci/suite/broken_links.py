@@ -27,6 +27,10 @@ def dissolve(connection):
     libc.connect(connection.fileno(), nowhere, len(nowhere))
 
 
+# A program with a session that does nothing.
+IDLE = "import sys, time; sys.path.insert(0, sys.argv[1]); import driver; driver.Device(); print('running', flush=True); time.sleep(9999)"
+
+
 class Relay:
     """Forwards connections to a server. Cuts lanes when so many bytes in all have passed, in both directions together."""
 
@@ -51,7 +55,7 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            if self.closed:
+            if self.over or self.closed:
                 client.close()
                 continue
             threading.Thread(target=self.connect, args=(client,), daemon=True).start()
@@ -72,8 +76,7 @@ class Relay:
                 answer = frame(server)
                 self.opened = json.loads(answer[HEADER.size:]).get("opened")
                 client.sendall(answer)
-        except (OSError, ValueError) as problem:
-            print("RELAY", repr(problem), file=__import__("sys").stderr)
+        except (OSError, ValueError):
             client.close()
             return
         with self.lock:
@@ -127,6 +130,7 @@ class Relay:
 
     def close(self):
         self.over = True
+        self.listener.shutdown(socket.SHUT_RDWR)  # a thread that is in accept would keep it open
         self.listener.close()
         self.cut(everything=True)
 
@@ -181,7 +185,9 @@ def compared(t, name, words, cuts, ordered, same_images):
     total = 0
     for count in (0, cuts):
         folder = t.folder / f"{name}-{count}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
         served = Served(t, {"RINGWAY_SOFTGPU_JOURNAL": str(folder / "journal-%p.jsonl")})
         at = [total * (i + 1) // (count + 1) for i in range(count)]
         # Every fifth time the lease's connection breaks as well.
@@ -247,13 +253,14 @@ def meant(t):
             program = program_through(t, served, relay, [python(), CLIENTS / "behaviour/out_of_memory.py"])
             summary_of(program)
         else:
-            # A shell that lives on keeps the lease: the worker has to know by itself.
-            shell = ["sh", "-c", '"$@"; sleep 3600', "sh", python(), ENDLESS]
+            # A shell that lives on keeps the lease: the worker has to know by itself. (It can where the program had read all that
+            # was sent to it; else the kernel sends a reset, as a broken network does.)
+            shell = ["sh", "-c", '"$@"; sleep 3600', "sh", python(), "-c", IDLE, CLIENTS / "lib"]
             program = program_through(t, served, relay, shell)
             program.wait_for_text("running")
             require(len(workers_of(served.server)) == 1, "no worker for the session")
             tree = server_tree(program.pid)
-            victims = [pid for pid in tree if b"endless.py" in cmdline(pid) and b"sleep 3600" not in cmdline(pid)]
+            victims = [pid for pid in tree if b"import driver" in cmdline(pid) and b"sleep 3600" not in cmdline(pid)]
             if how == "is killed with ringway run":
                 victims = sorted(tree)
             for pid in victims:
