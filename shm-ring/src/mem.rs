@@ -60,8 +60,8 @@ mod real {
                 offset <= self.len && len <= self.len - offset,
                 "span out of range"
             );
-            // SAFETY: inside the mapping, just checked.
             Span {
+                // SAFETY: inside the mapping, just checked.
                 base: unsafe { self.base.add(offset) },
                 len,
                 _keep: self._keep.clone(),

@@ -16,8 +16,8 @@ impl Waker {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: just made, owned by nobody else.
         Ok(Waker {
+            // SAFETY: just made, owned by nobody else.
             fd: unsafe { OwnedFd::from_raw_fd(fd) },
         })
     }

@@ -431,9 +431,9 @@ fn a_server_survives_any_writes_to_its_window() {
                     (at, bytes)
                 }
             };
-            // SAFETY: inside the window, which `client` keeps mapped; races with the server on purpose, as a hostile
-            // process would, byte by byte.
             for (i, byte) in bytes.iter().enumerate() {
+                // SAFETY: inside the window, which `client` keeps mapped; races with the server on purpose, as a hostile
+                // process would, byte by byte.
                 unsafe { window.add(at + i).write_volatile(*byte) };
             }
             if random.below(10) == 0 {

@@ -138,7 +138,7 @@ fn shuffles_votes_and_matches() {
         assert_eq!(up[l as usize], if l >= 3 { (l - 3) * 10 } else { l * 10 + 1 });
         assert_eq!(down[l as usize], if l + 5 < 32 { (l + 5) * 10 } else { l * 10 + 1 });
         assert_eq!(bfly[l as usize], (l ^ 6) * 10);
-        assert_eq!(idx[l as usize], (l * 3 & 31) * 10);
+        assert_eq!(idx[l as usize], ((l * 3) & 31) * 10);
         // Segments of eight lanes.
         assert_eq!(seg[l as usize], if l % 8 + 2 < 8 { (l + 2) * 10 } else { l * 10 + 1 });
     }

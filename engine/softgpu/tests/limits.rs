@@ -97,7 +97,7 @@ fn what_devices_can_do_with_each_others_words() {
         value
     };
     // Every number that CUDA 13 defines has an answer.
-    (1..=161).filter(|n| !matches!(n, 22..=44 | 45..=49)).for_each(|n| { attribute(n); });
+    (1..=161).filter(|n| !(22..=49).contains(n)).for_each(|n| { attribute(n); });
     assert_eq!((attribute(83), attribute(89), attribute(103), attribute(125), attribute(86)), (1, 1, 1, 1, 1));
 }
 

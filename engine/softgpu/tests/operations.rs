@@ -129,7 +129,7 @@ fn integer_binary() {
         check2(&format!("xor.b{bits}"), &t, &a, &t, &b, &t, |p, q| p ^ q);
         check1(&format!("not.b{bits}"), &t, &edges(bits), &t, |p| (u128::from(!p) & m) as u64);
         check1(&format!("neg.s{bits}"), &t, &edges(bits), &t, |p| (-sext(p, bits) as u128 & m) as u64);
-        check1(&format!("abs.s{bits}"), &t, &edges(bits), &t, |p| (sext(p, bits).abs() as u128 & m) as u64);
+        check1(&format!("abs.s{bits}"), &t, &edges(bits), &t, |p| (sext(p, bits).unsigned_abs() & m) as u64);
         check1(&format!("cnot.b{bits}"), &t, &edges(bits), &t, |p| u64::from(p == 0));
         // Shift counts beyond the width clamp.
         let (a, s) = pairs(&edges(bits));

@@ -70,8 +70,8 @@ fn snapshot(driver: &Driver, ordinal: i32) -> Result<DeviceSnapshot, CudaError> 
                 .flatten()
         })
         .collect();
-    // SAFETY: both arrays are zero-terminated: they were zero and the driver writes a terminated string.
     let text = |array: &[c_char]| {
+        // SAFETY: both arrays are zero-terminated: they were zero and the driver writes a terminated string.
         unsafe { CStr::from_ptr(array.as_ptr()) }
             .to_string_lossy()
             .into_owned()

@@ -241,7 +241,7 @@ impl Graph {
     pub fn add_with(self: &Arc<Self>, body: Body, deps: &[u64], data: &[CUgraphEdgeData]) -> R<Arc<Node>> {
         self.check_deps(deps)?;
         for (&dep, data) in deps.iter().zip(data) {
-            check_edge(data, &*NODES.get(dep)?.body.lock(), &body)?;
+            check_edge(data, &NODES.get(dep)?.body.lock(), &body)?;
         }
         let node = self.insert(body, deps.to_vec(), 0);
         node.note_edges(deps.iter().copied().zip(data.iter().copied()));

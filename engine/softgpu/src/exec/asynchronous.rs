@@ -124,7 +124,7 @@ impl Phase {
     /// More bytes to come, or fewer; the count of a phase ends when both are zero. None: beyond what the word holds.
     fn transactions(self, bytes: i64) -> Option<Phase> {
         let next = self.bytes + bytes;
-        (next.unsigned_abs() <= Self::COUNT).then(|| Phase { bytes: next, ..self })
+        (next.unsigned_abs() <= Self::COUNT).then_some(Phase { bytes: next, ..self })
     }
 }
 

@@ -60,10 +60,8 @@ impl Lowerer<'_, '_> {
         let Some((m, n, k)) = shape(op) else { return self.invalid("shape missing") };
         let e: Vec<Element> = op.mods.iter().filter_map(|x| Element::from_name(x)).collect();
         let [d, a, b, c] = e[..] else { return self.unsupported("element types") };
-        let known = match (m, n, k, a.bits()) {
-            (16, 8, 8 | 16, 16) | (16, 8, 4 | 8, 32) | (8, 8, 4, 64) | (16, 8, 4 | 8 | 16, 64) | (16, 8, 16 | 32, 8) | (8, 8, 16, 8) => true,
-            _ => false,
-        };
+        let known = matches!((m, n, k, a.bits()),
+            (16, 8, 8 | 16, 16) | (16, 8, 4 | 8, 32) | (8, 8, 4, 64) | (16, 8, 4 | 8 | 16, 64) | (16, 8, 16 | 32, 8) | (8, 8, 16, 8));
         let odd = ["sp", "sp::ordered_metadata", "block_scale", "kind::mxf8f6f4", "xor", "and", "popc"].iter().any(|x| op.has(x));
         if !known || odd || a.bits() != b.bits() || !(op.has("row") && op.has("col")) || a.is_integer() != d.is_integer() {
             return self.unsupported("this form of mma is not implemented");

@@ -386,7 +386,7 @@ impl<'a> Parser<'a> {
             self.declarator(&mut v)?;
             if self.accept('=')? {
                 let dims_given = v.elements;
-                self.initialiser(&mut v.init, 0)?;
+                self.initialiser(&mut v.init)?;
                 if dims_given.is_none() {
                     v.elements = Some(v.init.len() as u64);
                 }
@@ -406,10 +406,10 @@ impl<'a> Parser<'a> {
         Ok(list)
     }
 
-    fn initialiser(&mut self, out: &mut Vec<InitValue>, level: u32) -> Result<()> {
+    fn initialiser(&mut self, out: &mut Vec<InitValue>) -> Result<()> {
         if self.accept('{')? {
             while !self.is('}') {
-                self.nested(|p| p.initialiser(out, level + 1))?;
+                self.nested(|p| p.initialiser(out))?;
                 if !self.accept(',')? {
                     break;
                 }
@@ -421,7 +421,7 @@ impl<'a> Parser<'a> {
                 let v = self.symbol_value()?;
                 // `name = value` inside sampler initialisers.
                 if self.accept('=')? {
-                    return self.initialiser(out, level);
+                    return self.nested(|p| p.initialiser(out));
                 }
                 out.push(v);
             }

@@ -51,4 +51,5 @@ fn reports_the_line() {
     assert!(parse(&"(".repeat(100_000)).is_err());
     assert!(parse(&format!(".version 8.0\n.target sm_80\n.func f() {}", "{".repeat(100_000))).is_err());
     assert!(parse(&format!(".version 8.0\n.target sm_80\n.global .b32 x = {}1;", "-".repeat(100_000))).is_err());
+    assert!(parse(&format!(".version 8.0\n.target sm_80\n.global .b32 x = {}1;", "y = ".repeat(100_000))).is_err());
 }

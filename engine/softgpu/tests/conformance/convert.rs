@@ -149,7 +149,7 @@ pub fn narrow_forms() {
     let mut near = v.clone();
     for f in [F16, BF16, E4M3, E5M2] {
         for b in 0..mask(f.bits()).min(4000) {
-            let x = f.decode(b * 13 & mask(f.bits()));
+            let x = f.decode((b * 13) & mask(f.bits()));
             let bits = F32.encode(x, Mode::Rn);
             near.extend([bits, bits + 1, bits.wrapping_sub(1) & 0xffff_ffff, bits + (1 << (22 - f.mant)), (bits + (1 << (22 - f.mant))) ^ 1]);
         }

@@ -230,7 +230,7 @@ fn moderate(random: usize) -> Vec<u64> {
     let mut r = Random::new(99);
     for k in 0..random {
         let x = (r.next() >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
-        let scale = [1.0, 0.01, 6.28, 30.0, 126.0, 1e-6][k % 6];
+        let scale = [1.0, 0.01, 6.3, 30.0, 126.0, 1e-6][k % 6];
         v.push(u64::from(((x * scale) as f32).to_bits()));
     }
     v

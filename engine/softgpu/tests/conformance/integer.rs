@@ -148,7 +148,7 @@ pub fn count_and_reverse_bits() {
         let i: [(u32, &[u64]); 1] = [(bits, &v)];
         let set = move |v: u64| (0..bits).filter(move |k| v >> k & 1 != 0);
         check_bits(&format!("popc.b{bits}"), &i, 32, |v| set(v[0]).count() as u64);
-        check_bits(&format!("clz.b{bits}"), &i, 32, |v| set(v[0]).last().map_or(bits, |k| bits - 1 - k).into());
+        check_bits(&format!("clz.b{bits}"), &i, 32, |v| set(v[0]).next_back().map_or(bits, |k| bits - 1 - k).into());
         check_bits(&format!("brev.b{bits}"), &i, bits, |v| set(v[0]).fold(0, |r, k| r | 1 << (bits - 1 - k)));
         for signed in [false, true] {
             let t = ty(bits, signed);

@@ -179,7 +179,7 @@ pub fn moves() {
     }
     let w = integers(64, 30);
     let i: [(u32, &[u64]); 1] = [(64, &w)];
-    let swap = |v: u64, n: u32| v >> n | v << (64 - n);
+    let swap = |v: u64, n: u32| v.rotate_right(n);
     check_body("mov", ".reg .b32 %x, %y;", "mov.b64 {%x, %y}, %in0; mov.b64 %out, {%y, %x};", &i, 64, |v| Want::Bits(swap(v[0], 32)));
     check_body("mov", ".reg .b16 %h<4>;", "mov.b64 {%h0, %h1, %h2, %h3}, %in0; mov.b64 %out, {%h1, %h2, %h3, %h0};", &i, 64, |v| Want::Bits(swap(v[0], 16)));
     check_body("mov", ".reg .b16 %h<2>; .reg .b32 %x, %y, %z;", "mov.b64 {%x, _}, %in0; mov.b32 {%h0, %h1}, %x; mov.b32 %y, {%h1, %h0}; mov.b64 %out, {%y, %x};", &i, 64, |v| {

@@ -26,6 +26,7 @@ impl Buffer {
     }
     pub fn write<T: Copy>(&mut self, v: &[T]) {
         assert!(size_of_val(v) <= self.bytes);
+        // SAFETY: the buffer holds `bytes` bytes from `skip` on, which may begin anywhere that `T` may, and `v` is elsewhere.
         unsafe {
             let p = self.data.as_mut_ptr().cast::<u8>().add(self.skip).cast::<T>();
             std::ptr::copy_nonoverlapping(v.as_ptr(), p, v.len());
@@ -33,6 +34,7 @@ impl Buffer {
     }
     pub fn read<T: Copy>(&self) -> Vec<T> {
         let n = self.bytes / size_of::<T>();
+        // SAFETY: the buffer holds `bytes` initialised bytes from that address on.
         unsafe { std::slice::from_raw_parts(self.address() as *const T, n).to_vec() }
     }
     pub fn address(&self) -> u64 {

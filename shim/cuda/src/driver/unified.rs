@@ -48,7 +48,7 @@ unsafe fn attribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result<(), C
             // SYNC_MEMOPS, IS_MANAGED
             6 | 8 => {
                 found.ok_or(unknown)?;
-                put(data.cast(), if attribute == 6 { 0u32 } else { 0 })
+                put(data.cast(), 0u32)
             }
             // BUFFER_ID
             7 => put(data.cast(), found.ok_or(unknown)?.number),
