@@ -279,3 +279,167 @@ fn only_what_never_changes_is_computed_ahead() {
         }
     }
 }
+
+/// Three operations in a row, the middle one `middle` (with %a, %b and %c for its operands), whose operands are the
+/// result of the first where `taken` says so. Labels between them keep each in a basic block of its own.
+fn row(middle: &str, float: bool, taken: u32, keep: bool, apart: bool) -> String {
+    let (first, last) = if float { ("add.rn.f32", "sub.rn.f32") } else { ("add.u32", "xor.b32") };
+    let operand = |k: u32, other: &str| if taken >> k & 1 != 0 { "%t1".to_string() } else { other.to_string() };
+    let middle = middle.replace("%a", &operand(0, "%x")).replace("%b", &operand(1, "%y")).replace("%c", &operand(2, "%z"));
+    let label = |name: &str| if apart { format!("{name}:") } else { String::new() };
+    let kept = if keep { "xor.b32 %t3, %t3, %t1; shl.b32 %t2, %t2, 1; add.u32 %t3, %t3, %t2;" } else { "" };
+    format!(
+        "{HEAD}.visible .entry k(.param .u64 pi, .param .u64 po, .param .u32 pn) {{
+ .reg .b32 %t, %n, %x, %y, %z, %t1, %t2, %t3; .reg .b64 %d, %o; .reg .pred %p, %q;
+ mov.u32 %t, %tid.x; ld.param.u32 %n, [pn]; setp.lt.u32 %q, %t, 9; setp.ge.u32 %p, %t, %n; @%p bra DONE;
+ ld.param.u64 %d, [pi]; mul.wide.u32 %o, %t, 4; add.u64 %d, %d, %o;
+ ld.global.u32 %y, [%d+128]; ld.global.u32 %z, [%d+256]; ld.global.u32 %x, [%d];
+ {} {first} %t1, %x, %y;
+ {} {middle}
+ {} {last} %t3, %t2, %y;
+ {kept}
+ ld.param.u64 %d, [po]; add.u64 %d, %d, %o; st.global.u32 [%d], %t3;
+ DONE: ret; }}",
+        label("L0"),
+        label("L1"),
+        label("L2"),
+    )
+}
+
+#[test]
+fn results_passed_on_are_those_kept() {
+    let floats = ["add", "sub", "mul", "add.ftz", "sub.ftz", "mul.ftz", "min", "max"].map(|o| format!("{o}.f32 %t2, %a, %b;"));
+    let more = [
+        "fma.rn.f32 %t2, %a, %b, %c;",
+        "fma.rn.ftz.f32 %t2, %a, %b, %c;",
+        "div.rn.f32 %t2, %a, %b;",
+        "neg.f32 %t2, %a;",
+        "abs.ftz.f32 %t2, %a;",
+        "sqrt.rn.f32 %t2, %a;",
+        "rcp.rn.f32 %t2, %a;",
+        "rsqrt.approx.f32 %t2, %a;",
+        "ex2.approx.f32 %t2, %a;",
+        "ex2.approx.ftz.f32 %t2, %a;",
+        "selp.b32 %t2, %a, %b, %q;",
+        "mov.b32 %t2, %a;",
+    ];
+    let whole = ["add.u32", "sub.u32", "mul.lo.u32", "mul.hi.u32", "mul.hi.s32", "and.b32", "or.b32", "xor.b32", "shl.b32", "shr.u32", "shr.s32"]
+        .map(|o| format!("{o} %t2, %a, %b;"));
+    let mut all: Vec<(String, bool)> = floats.into_iter().map(|s| (s, true)).collect();
+    all.extend(more.iter().map(|s| (s.to_string(), true)));
+    all.extend(whole.into_iter().map(|s| (s, false)));
+    all.push(("mad.lo.u32 %t2, %a, %b, %c;".into(), false));
+    all.push(("mov.b32 %t2, %a;".into(), false));
+    for mode in ["up", "down", "bfly", "idx"] {
+        for b in [1, 4, 8, 13, 16, 31] {
+            let c = if mode == "up" { 0 } else { 31 };
+            all.push((format!("shfl.sync.{mode}.b32 %t2, %a, {b}, {c}, 0xfffff;"), false));
+        }
+    }
+    for ty in ["s32", "u32", "f32"] {
+        for op in ["eq", "ne", "lt", "le", "gt", "ge"] {
+            let flush = if ty == "f32" && op < "gt" { ".ftz" } else { "" };
+            all.push((format!("setp.{op}{flush}.{ty} %q, %a, %b; selp.b32 %t2, %x, 5, %q;"), ty == "f32"));
+        }
+    }
+    let special = [
+        0u32, 0x8000_0000, 1, 0x8000_0001, 0x7f_ffff, 0x80_0000, 0x3f80_0000, 0xbf80_0000, 0x4049_0fdb, 0x7f80_0000, 0xff80_0000,
+        0x7fc0_0000, 0x7f7f_ffff, 0xc2c8_0000, 0x4316_0000, 31, 33, 0xffff_ffff,
+    ];
+    let mut input = Vec::new();
+    for k in 0..96u32 {
+        input.push(if k % 3 == 0 { 0x3f00_0000 + k * 0x1_2345 } else { special[(k * 7 + k / 18) as usize % special.len()] });
+    }
+    // Which of two NaNs a sum has is not defined: where results go on as integers there are none.
+    let numbers: Vec<u32> = input.iter().map(|v| if f32::from_bits(*v).is_nan() { 0x3fc0_0000 } else { *v }).collect();
+    let (input, numbers) = (Buffer::from(&input), Buffer::from(&numbers));
+    for (middle, float) in all {
+        let places = ["%a", "%b", "%c"].iter().filter(|p| middle.contains(**p)).count();
+        for taken in 0..1u32 << places {
+            for (keep, lanes) in [(false, 32u32), (true, 32), (false, 20), (true, 20)] {
+                let input = if float && keep { &numbers } else { &input };
+                let result = |apart: bool| {
+                    let out = Buffer::from(&[7u32; 32]);
+                    let p = Params::new().u64(input.address()).u64(out.address()).u32(lanes);
+                    load(&row(&middle, float, taken, keep, apart)).run("k", &Run::default(), &p, &[input, &out]);
+                    let nan = |v: u32| float && !keep && f32::from_bits(v).is_nan();
+                    out.read::<u32>().into_iter().map(|v| if nan(v) { 0x7fff_ffff } else { v }).collect::<Vec<_>>()
+                };
+                assert_eq!(result(false), result(true), "{middle} taken {taken}, keep {keep}, {lanes} lanes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_of_a_passed_result_faults_at_its_lane() {
+    let x = Buffer::from(&[1u32; 100]);
+    // Lane t writes element 90 + t of 100.
+    let l = load(&format!(
+        "{HEAD}.visible .entry k(.param .u64 px) {{
+ .reg .b32 %t, %i, %v; .reg .b64 %a, %o;
+ mov.u32 %t, %tid.x; add.u32 %i, %t, 90;
+ ld.param.u64 %a, [px]; mul.wide.u32 %o, %i, 4; add.u64 %a, %a, %o;
+ add.u32 %v, %t, 50;
+ xor.b32 %v, %v, 1;
+ st.global.u32 [%a], %v; ret; }}"
+    ));
+    let (r, _) = l.launch("k", &Run::default(), &Params::new().u64(x.address()), &[&x]);
+    let f = r.unwrap_err();
+    assert_eq!((f.kind, f.thread, f.ptx_line), (FaultKind::IllegalAddress, [10, 0, 0], 10), "{f}");
+    assert_eq!(f.address, Some(x.address() + 400), "{f}");
+    let wanted: Vec<u32> = (0..10).map(|t| (t + 50) ^ 1).collect();
+    assert_eq!(x.read::<u32>()[90..], wanted);
+}
+
+#[test]
+fn lanes_that_wait_at_a_shuffle_keep_what_they_were_passed() {
+    // Lanes from 12 on come to the shuffles late, by a way behind them; the others wait there.
+    let l = load(&format!(
+        "{HEAD}.visible .entry k(.param .u64 po) {{
+ .reg .b32 %t, %v, %w, %c, %r; .reg .b64 %a, %o; .reg .pred %p;
+ mov.u32 %t, %tid.x; mov.u32 %c, 0; setp.ge.u32 %p, %t, 12; @%p bra LATE;
+ MEET: add.u32 %v, %t, 100;
+ shfl.sync.bfly.b32 %w, %v, 16, 31, -1;
+ shfl.sync.bfly.b32 %r, %w, 3, 31, -1;
+ add.u32 %r, %r, %w; add.u32 %r, %r, %c;
+ ld.param.u64 %a, [po]; mul.wide.u32 %o, %t, 4; add.u64 %a, %a, %o; st.global.u32 [%a], %r; ret;
+ LATE: add.u32 %c, %c, 1; setp.lt.u32 %p, %c, %t; @%p bra LATE; bra MEET; }}"
+    ));
+    let out = Buffer::from(&[0u32; 32]);
+    l.run("k", &Run::default(), &Params::new().u64(out.address()), &[&out]);
+    let wanted: Vec<u32> = (0..32).map(|t: u32| (t ^ 16 ^ 3) + 100 + (t ^ 16) + 100 + if t >= 12 { t } else { 0 }).collect();
+    assert_eq!(out.read::<u32>(), wanted);
+}
+
+#[test]
+fn copies_are_read_where_neither_register_was_written_again() {
+    let l = load(&format!(
+        "{HEAD}.visible .entry k(.param .u64 po) {{
+ .reg .b32 %t, %a, %b, %c, %d, %r; .reg .b64 %e, %o; .reg .pred %p;
+ mov.u32 %t, %tid.x; mul.lo.u32 %a, %t, 3; mov.b32 %b, %a; mov.b32 %c, %b;
+ add.u32 %a, %a, 1; add.u32 %r, %b, %c; mov.b32 %b, %a;
+ setp.lt.u32 %p, %t, 7; @%p mov.b32 %c, %a; mov.b32 %d, %c; @%p add.u32 %d, %d, 1000;
+ add.u32 %r, %r, %d; @%p bra NEXT; mov.b32 %c, %r; add.u32 %b, %c, 5;
+ NEXT: add.u32 %r, %r, %b; add.u32 %r, %r, %c;
+ ld.param.u64 %e, [po]; mul.wide.u32 %o, %t, 4; add.u64 %e, %e, %o; st.global.u32 [%e], %r; ret; }}"
+    ));
+    let out = Buffer::from(&[0u32; 32]);
+    l.run("k", &Run::default(), &Params::new().u64(out.address()), &[&out]);
+    for (t, got) in out.read::<u32>().into_iter().enumerate() {
+        let t = t as u32;
+        let (a, mut b, mut c) = (3 * t + 1, 3 * t + 1, 3 * t);
+        let mut r = 6 * t;
+        let mut d = c;
+        if t < 7 {
+            c = a;
+            d = c + 1000;
+        }
+        r += d;
+        if t >= 7 {
+            c = r;
+            b = c + 5;
+        }
+        assert_eq!(got, r + b + c, "{t}");
+    }
+}

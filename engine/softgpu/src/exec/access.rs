@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 
 use super::code::{Inst, NONE, OpFn, flag};
 use super::lane::{CHUNK, Elem, Lanes, Op, has_avx2, lane64, load, next, pick, pred, store};
-use super::mem::{Access, Window, address, resolve, space, window};
+use super::mem::{Access, Window, address, range_slot, resolve, space, window};
+use super::passing;
 use super::warp::Warp;
 
 /// Half a warp, for which addresses are looked at together.
@@ -276,6 +277,33 @@ unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -
     }
 }
 
+/// How many steps ahead [`look_ahead`] fetches.
+const AHEAD: u64 = 2;
+/// Steps that the processor's own fetching follows.
+const STEP_SMALL: u64 = 512;
+
+/// Asks for the memory that instruction `i` will access next, `bytes` of it, if the warp goes on as it has: the loops
+/// of kernels over their grid go further at once than the processor follows.
+#[inline(always)]
+pub(super) fn look_ahead<const KIND: u8>(w: &mut Warp, i: &Inst, first: u64, bytes: u64) {
+    #[cfg(target_arch = "x86_64")]
+    if KIND == space::GLOBAL {
+        use std::arch::x86_64::*;
+        let recent = &mut w.recent[range_slot(i)];
+        let step = first.wrapping_sub(*recent);
+        *recent = first;
+        if step.wrapping_add(STEP_SMALL) > 2 * STEP_SMALL {
+            let next = first.wrapping_add(step.wrapping_mul(AHEAD));
+            let mut line = 0;
+            while line < bytes {
+                // SAFETY: only advice; it may name any address.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(next.wrapping_add(line) as usize)) };
+                line += 64;
+            }
+        }
+    }
+}
+
 /// d = how the addresses in register a lie, for elements of the size of `M`; in the prologue.
 struct Classify<M, P, const AVX2: bool>(PhantomData<(M, P)>);
 
@@ -320,7 +348,7 @@ pub(crate) fn classify(size: u32, wide_address: bool) -> Option<OpFn> {
 /// # Safety
 /// As [`Place::base`].
 #[inline(always)]
-unsafe fn addresses<P: Place>(w: &Warp, i: &Inst) -> [u64; 32] {
+pub(super) unsafe fn addresses<P: Place>(w: &Warp, i: &Inst) -> [u64; 32] {
     let mut all = [0; 32];
     // SAFETY: a is a slot of the class of P::R.
     unsafe {
@@ -337,7 +365,7 @@ unsafe fn addresses<P: Place>(w: &Warp, i: &Inst) -> [u64; 32] {
 
 /// Whether `bytes` at each address lie in the window, at multiples of `bytes`.
 #[inline(always)]
-fn all_inside(all: &[u64; 32], win: &Window, bytes: u64) -> bool {
+pub(super) fn all_inside(all: &[u64; 32], win: &Window, bytes: u64) -> bool {
     if win.len < bytes {
         return false;
     }
@@ -371,6 +399,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
                     (win.at(h.first[0], bytes, M::SIZE), win.at(h.first[1], bytes, M::SIZE))
                 {
                     let d = i.d;
+                    look_ahead::<KIND>(w, i, h.first[0], 2 * bytes);
                     if h.equal {
                         let v = [low.cast::<M>().read().widen(), high.cast::<M>().read().widen()];
                         for c in 0..4 {
@@ -392,7 +421,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+pub(super) unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -468,7 +497,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+pub(super) unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -625,6 +654,9 @@ pub(super) unsafe fn load_words<const AVX2: bool>(w: &mut Warp, i: &Inst, k: Acc
             r => w.base.add(r as usize).cast::<u32>(),
         });
         if let Some((first, _)) = regular {
+            if k.space == space::GLOBAL {
+                look_ahead::<{ space::GLOBAL }>(w, i, first[0] as u64, 32 * bytes);
+            }
             for half in 0..2 {
                 let to = to.map(|p| if p == sink.as_mut_ptr() { p } else { p.add(half * HALF) });
                 words_of_half(count, to, |l| first[half].add(l * bytes as usize));
@@ -720,14 +752,15 @@ pub(crate) fn fast(store: bool, size: u32, wide_value: bool, wide_address: bool,
             }
         };
     }
+    let words = |op| passing::word_access(op, store, wide_address, kind);
     Some(match (store, size, wide_value) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => by_space!(Load, u32),
+        (false, 4, false) => words(by_space!(Load, u32)),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => by_space!(Store, u32),
+        (true, 4, false) => words(by_space!(Store, u32)),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })
@@ -763,14 +796,21 @@ pub(crate) fn indexed(store: bool, size: u32, wide: bool, signed: bool, exact: b
             }
         };
     }
+    let words = |op| match (kind, signed, exact) {
+        (space::GLOBAL, false, false) => passing::indexed_access::<Indexed<false>, false>(op, store),
+        (space::GLOBAL, false, true) => passing::indexed_access::<Indexed<false>, true>(op, store),
+        (space::GLOBAL, true, false) => passing::indexed_access::<Indexed<true>, false>(op, store),
+        (space::GLOBAL, true, true) => passing::indexed_access::<Indexed<true>, true>(op, store),
+        _ => op,
+    };
     Some(match (store, size, wide) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => by_space!(Load, u32),
+        (false, 4, false) => words(by_space!(Load, u32)),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => by_space!(Store, u32),
+        (true, 4, false) => words(by_space!(Store, u32)),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })

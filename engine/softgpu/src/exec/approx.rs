@@ -1,32 +1,61 @@
 //! Approximate functions of single precision as straight-line code, which the compiler makes vectors of.
 //!
-//! They compute in double precision and round once, so results are nearly always the correctly rounded ones, far
-//! inside what the PTX ISA allows (ex2: 2^-22.5 relative; lg2: 2^-22 absolute near 1, 2^-22.6 elsewhere).
+//! Results differ from the correctly rounded ones by one unit in the last place at most, inside what the PTX ISA allows
+//! (ex2: 2^-22.5 relative; lg2: 2^-22 absolute near 1, 2^-22.6 elsewhere).
+
+/// Adding it rounds to an integer, which then stands in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// Beyond it either way 2^x is infinite or zero.
+const EXP2_MAX: f32 = 160.0;
+/// Powers of ln 2 over factorials, from the seventh: 2^f for |f| <= 1/2 within 2^-27.
+const EXP2_SERIES: [f32; 8] =
+    [1.525_273_4e-5, 1.540_353_1e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, 0.693_147_2, 1.0];
 
 /// 2^x.
 #[inline(always)]
 pub(super) fn exp2(x: f32) -> f32 {
-    // Adding it rounds to an integer, which then stands in the low bits.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let x = f64::from(x);
-    // Beyond these the result is zero or infinite; NaN compares false and stays.
-    let x = if x > 160.0 { 160.0 } else { x };
-    let x = if x < -160.0 { -160.0 } else { x };
+    // NaN compares false and stays.
+    let x = if x > EXP2_MAX { EXP2_MAX } else { x };
+    let x = if x < -EXP2_MAX { -EXP2_MAX } else { x };
     let shifted = x + ROUND;
-    let f = (x - (shifted - ROUND)) * std::f64::consts::LN_2;
-    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits());
-    let scale = f64::from_bits(n.wrapping_add(1023) << 52);
-    // |f| <= 0.3466: the series ends below 2^-32.
-    let p = 1.0 / 40_320.0;
-    let p = p * f + 1.0 / 5040.0;
-    let p = p * f + 1.0 / 720.0;
-    let p = p * f + 1.0 / 120.0;
-    let p = p * f + 1.0 / 24.0;
-    let p = p * f + 1.0 / 6.0;
-    let p = p * f + 0.5;
-    let p = p * f + 1.0;
-    let p = p * f + 1.0;
-    (p * scale) as f32
+    let f = x - (shifted - ROUND);
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let mut p = EXP2_SERIES[0];
+    for c in &EXP2_SERIES[1..] {
+        p = p.mul_add(f, *c);
+    }
+    // In two steps: the first is exact, and only the second may round, to a subnormal number.
+    let half = n >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
+    p * power(half) * power(n.wrapping_sub(half))
+}
+
+/// [`exp2`] of eight numbers, the same bits.
+///
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn exp2_of_8(x: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::*;
+    // SAFETY: caller.
+    unsafe {
+        let x = _mm256_min_ps(_mm256_set1_ps(EXP2_MAX), x);
+        let x = _mm256_max_ps(_mm256_set1_ps(-EXP2_MAX), x);
+        let shifted = _mm256_add_ps(x, _mm256_set1_ps(ROUND));
+        let f = _mm256_sub_ps(x, _mm256_sub_ps(shifted, _mm256_set1_ps(ROUND)));
+        let n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(ROUND.to_bits() as i32));
+        let mut p = _mm256_set1_ps(EXP2_SERIES[0]);
+        for c in &EXP2_SERIES[1..] {
+            p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(*c));
+        }
+        let half = _mm256_srai_epi32::<1>(n);
+        let rest = _mm256_sub_epi32(n, half);
+        let bias = _mm256_set1_epi32(127);
+        let first = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(half, bias)));
+        let second = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(rest, bias)));
+        _mm256_mul_ps(_mm256_mul_ps(p, first), second)
+    }
 }
 
 /// The logarithm of x to base 2.
@@ -77,6 +106,30 @@ mod tests {
             if !x.is_nan() {
                 let (got, wanted) = (exp2(x), f64::from(x).exp2() as f32);
                 assert!(ulps(got, wanted) <= 1, "{x}: {got} {wanted}");
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn powers_of_eight_are_the_same_bits() {
+        use std::arch::x86_64::*;
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn eight(x: [f32; 8]) -> [f32; 8] {
+            let mut r = [0.0; 8];
+            // SAFETY: as the caller; arrays of 32 bytes.
+            unsafe { _mm256_storeu_ps(r.as_mut_ptr(), exp2_of_8(_mm256_loadu_ps(x.as_ptr()))) };
+            r
+        }
+        if !super::super::lane::has_avx2() {
+            return;
+        }
+        for bits in (0..=u32::MAX - 8 * 9973).step_by(8 * 9973) {
+            let x: [f32; 8] = std::array::from_fn(|k| f32::from_bits(bits + k as u32 * 9973));
+            // SAFETY: just asked for.
+            let got = unsafe { eight(x) };
+            for (x, got) in x.into_iter().zip(got) {
+                assert!(exp2(x).to_bits() == got.to_bits() || x.is_nan() && got.is_nan(), "{x}");
             }
         }
     }

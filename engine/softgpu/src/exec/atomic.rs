@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use super::access::{Plain, addresses, all_inside};
 use super::code::{Inst, NONE, flag};
 use super::float::{from_half, to_half};
 use super::lane::{Lanes, Op, lane32, lane64, next, set_lane};
@@ -220,6 +221,23 @@ unsafe fn add_shared(w: &mut Warp, i: &Inst) -> *const Inst {
     unsafe {
         let lead = address(w, i, w.leader());
         let win = window::<{ space::SHARED }>(w, i, lead, true);
+        if w.mask == !0
+            && i.d == NONE
+            && i.flags & (flag::A64 | flag::INDEXED) == 0
+            && i.a != NONE
+            && let Some(win) = win
+        {
+            // One test for all. The order of the lanes does not matter to the sums.
+            let all = addresses::<Plain<u32>>(w, i);
+            if all_inside(&all, &win, 4) {
+                let values = w.base.add(i.b as usize).cast::<u32>();
+                for l in 0..32 {
+                    let p = win.host.add(all[l].wrapping_sub(win.first) as usize).cast::<u32>();
+                    p.write(p.read().wrapping_add(values.add(l).read()));
+                }
+                return next(i);
+            }
+        }
         for lane in Lanes(w.mask) {
             let addr = address(w, i, lane);
             let p = match win.and_then(|win| win.at(addr, 4, 4)) {

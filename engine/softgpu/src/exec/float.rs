@@ -11,6 +11,7 @@ use half::{bf16, f16};
 use super::approx;
 use super::code::{OpFn, ScalarFn};
 use super::lane::*;
+use super::passing;
 use crate::ptx::Type;
 
 /// Rounding of an operation.
@@ -190,7 +191,7 @@ pub(crate) fn compare(op: &str, ty: Type, flush: bool, combine: bool) -> Option<
             }
         };
     }
-    Some(match op {
+    let form = match op {
         "eq" => form!(Eq),
         "ne" => form!(Ne),
         "lt" => form!(Lt),
@@ -206,7 +207,8 @@ pub(crate) fn compare(op: &str, ty: Type, flush: bool, combine: bool) -> Option<
         "num" => form!(Num),
         "nan" => form!(Nan),
         _ => return None,
-    })
+    };
+    Some(if ty == Type::F32 && !combine { passing::compare_float(form, op, flush) } else { form })
 }
 
 /// Round-to-nearest or approximate operation on f32 or f64 in vector form.
@@ -216,7 +218,7 @@ pub(crate) fn vector(op: &str, ty: Type, flush: bool) -> Option<OpFn> {
             if flush { pick::<$w<$s<true>>>() } else { pick::<$w<$s<false>>>() }
         };
     }
-    Some(match (ty, op) {
+    let form = match (ty, op) {
         (Type::F32, "add") => f!(Op2, Add),
         (Type::F32, "sub") => f!(Op2, Sub),
         (Type::F32, "mul") => f!(Op2, Mul),
@@ -246,7 +248,8 @@ pub(crate) fn vector(op: &str, ty: Type, flush: bool) -> Option<OpFn> {
         (Type::F64, "sqrt") => pick::<Op1<Sqrt64>>(),
         (Type::F64, "rcp") => pick::<Op1<Rcp64>>(),
         _ => return None,
-    })
+    };
+    Some(if ty == Type::F32 { passing::float(form, op, flush) } else { form })
 }
 
 /// div.approx: the divisor's reciprocal is taken for zero where it would be subnormal.

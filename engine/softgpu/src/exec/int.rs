@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::code::{Inst, OpFn, ScalarFn, flag};
 use super::lane::*;
+use super::passing;
 use super::warp::Warp;
 use crate::ptx::Type;
 
@@ -420,7 +421,7 @@ pub(crate) fn copy(wide: bool) -> OpFn {
     if wide { pick::<Op1<Copy<u64>>>() } else { pick::<Op1<Copy<u32>>>() }
 }
 pub(crate) fn select(wide: bool) -> OpFn {
-    if wide { pick::<Select<u64>>() } else { pick::<Select<u32>>() }
+    if wide { pick::<Select<u64>>() } else { passing::select(pick::<Select<u32>>()) }
 }
 pub(crate) fn funnel(left: bool, wrap: bool) -> OpFn {
     match (left, wrap) {
@@ -457,7 +458,7 @@ macro_rules! by_sign {
 
 /// Two operands of one integer type.
 pub(crate) fn binary(op: &str, ty: Type) -> Option<OpFn> {
-    Some(match op {
+    let form = match op {
         "add" => by_width!(ty, Op2, Add),
         "sub" => by_width!(ty, Op2, Sub),
         "mul.lo" => by_width!(ty, Op2, MulLo),
@@ -517,12 +518,14 @@ pub(crate) fn binary(op: &str, ty: Type) -> Option<OpFn> {
             _ => return None,
         },
         _ => return None,
-    })
+    };
+    Some(if ty.size() == 4 { passing::integer(form, op, ty.is_signed()) } else { form })
 }
 
 /// mad.lo, mad.wide.
 pub(crate) fn ternary(op: &str, ty: Type) -> Option<OpFn> {
     Some(match op {
+        "mad.lo" if ty.size() == 4 => passing::integer(pick::<Op3<MadLo<u32>>>(), op, ty.is_signed()),
         "mad.lo" => by_width!(ty, Op3, MadLo),
         "mad.wide" => match ty {
             Type::U16 => pick::<Op3<MadWide<u16>>>(),
@@ -565,7 +568,7 @@ pub(crate) fn compare(op: &str, ty: Type, combine: bool) -> Option<OpFn> {
             if combine { $by!(ty, OpCompareCombine, $f) } else { $by!(ty, OpCompare, $f) }
         };
     }
-    Some(match op {
+    let form = match op {
         "eq" => form!(by_width, Eq),
         "ne" => form!(by_width, Ne),
         "lt" | "lo" => form!(by_sign, Lt),
@@ -573,7 +576,8 @@ pub(crate) fn compare(op: &str, ty: Type, combine: bool) -> Option<OpFn> {
         "gt" | "hi" => form!(by_sign, Gt),
         "ge" | "hs" => form!(by_sign, Ge),
         _ => return None,
-    })
+    };
+    Some(if ty.size() == 4 && !combine { passing::compare_integer(form, op, ty.is_signed()) } else { form })
 }
 
 /// Sign- or zero-extends the low `bits` bits.

@@ -32,7 +32,7 @@ impl Slot for u64 {
 
 /// By eight bits of a mask: all ones for each lane whose bit is set. A table, because what the compiler makes of a
 /// comparison here is the processor's masked store, which takes many times as long as reading, blending and writing.
-static LANE_MASKS: [[u32; CHUNK]; 256] = {
+pub(super) static LANE_MASKS: [[u32; CHUNK]; 256] = {
     let mut table = [[0; CHUNK]; 256];
     let mut m = 0;
     while m < 256 {
@@ -262,12 +262,12 @@ pub(super) trait Op {
     /// Goes straight to the next instruction instead of through the loop of [`Warp::run`].
     const CHAINS: bool = false;
     /// # Safety
-    /// As [`OpFn`].
+    /// As [`RunFn`](super::code::RunFn).
     unsafe fn run(w: &mut Warp, i: &Inst) -> *const Inst;
 }
 
 /// # Safety
-/// As [`OpFn`].
+/// As [`RunFn`](super::code::RunFn).
 unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: caller.
     unsafe {
@@ -280,7 +280,7 @@ unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
 }
 
 /// # Safety
-/// As [`OpFn`]; the processor has the features ([`pick`] asks).
+/// As [`RunFn`](super::code::RunFn); the processor has the features ([`pick`] asks).
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn entry_avx2<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
@@ -321,9 +321,9 @@ pub(crate) fn has_avx2() -> bool {
 pub(super) fn pick<O: Op>() -> OpFn {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
-        return entry_avx2::<O>;
+        return OpFn { run: entry_avx2::<O>, passing: None };
     }
-    entry_base::<O>
+    OpFn { run: entry_base::<O>, passing: None }
 }
 
 /// The instruction after `i`.

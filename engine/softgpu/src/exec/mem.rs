@@ -162,7 +162,7 @@ pub(super) unsafe fn resolve_aligned(
 
 /// Which of the warp's remembered allocations an instruction uses.
 #[inline(always)]
-fn range_slot(i: &Inst) -> usize {
+pub(super) fn range_slot(i: &Inst) -> usize {
     (std::ptr::from_ref(i) as usize / size_of::<Inst>()) % super::warp::RANGES
 }
 

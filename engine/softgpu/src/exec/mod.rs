@@ -30,6 +30,11 @@ pub(crate) mod matrix_bits;
 pub(crate) mod mem;
 mod memory_map;
 pub(crate) mod packed;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod passing;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "passing_none.rs"]
+pub(crate) mod passing;
 mod pool;
 pub(crate) mod races;
 pub(crate) mod system;

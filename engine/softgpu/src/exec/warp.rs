@@ -6,7 +6,7 @@
 //! which spin on a lock held by other lanes of the warp let those proceed.
 
 use super::block::BlockShared;
-use super::code::{Inst, NONE};
+use super::code::{Inst, NONE, flag};
 use super::grid::LaunchState;
 use super::lane::Lanes;
 use super::{FaultKind, MemoryRange};
@@ -138,6 +138,8 @@ pub(crate) struct Warp {
     pub shared_size: u32,
     /// The allocations that recent accesses hit, by instruction.
     pub ranges: [MemoryRange; RANGES],
+    /// Where recent regular accesses to global memory began, by instruction.
+    pub recent: [u64; RANGES],
     pub(super) state: *const LaunchState<'static>,
     pub(super) block: *mut BlockShared,
     pub tid: [[u32; 32]; 3],
@@ -174,6 +176,7 @@ impl Warp {
             shared: std::ptr::null_mut(),
             shared_size: state.shared_size,
             ranges: [MemoryRange { start: 0, end: 0, writable: false }; RANGES],
+            recent: [0; RANGES],
             state: std::ptr::from_ref(state).cast(),
             block: std::ptr::null_mut(),
             tid: [[0; 32]; 3],
@@ -282,16 +285,31 @@ impl Warp {
         }
         while !ip.is_null() {
             // SAFETY: every instruction returns a valid successor or null.
-            ip = unsafe { ((*ip).f)(self, ip) };
+            ip = unsafe { if (*ip).flags & flag::TAKES == 0 { ((*ip).f)(self, ip) } else { self.alone(ip) } };
         }
         self.back_edges += u64::from(BACK_EDGE_BUDGET - self.budget);
         self.stop
     }
 
+    /// Executes an instruction that takes operands from the one before, after the warp stopped between them: from the
+    /// registers, where the first wrote its result before it stopped.
+    ///
+    /// # Safety
+    /// As [`RunFn`](super::code::RunFn).
+    #[cold]
+    unsafe fn alone(&mut self, ip: *const Inst) -> *const Inst {
+        // The next may take from this one.
+        let chain = std::mem::take(&mut self.chain);
+        // SAFETY: caller.
+        let next = unsafe { ((*ip).g)(self, ip) };
+        self.chain = chain;
+        next
+    }
+
     /// Executes one instruction and counts it, if the PTX has it.
     ///
     /// # Safety
-    /// As [`OpFn`](super::code::OpFn).
+    /// As [`RunFn`](super::code::RunFn).
     unsafe fn count(&mut self, ip: *const Inst) -> *const Inst {
         let state = self.launch();
         // SAFETY: caller; ip points into the launch's code.

@@ -117,19 +117,25 @@ impl<const AVX2: bool> Op for ShuffleWhole<AVX2> {
                     set_lane(w, i.d, false, l, u64::from(r[l]));
                 }
             }
-            let valid = match mode {
-                0 => !0u32 << b,
-                1 => !0u32 >> b,
-                _ => !0,
-            };
-            set_pred(w, i.e, valid);
+            set_pred(w, i.e, whole_valid(i));
             next(i)
         }
     }
 }
 
+/// The lanes that such a shuffle finds another lane for.
+#[inline(always)]
+pub(super) fn whole_valid(i: &Inst) -> u32 {
+    let b = i.imm >> 8 & 31;
+    match i.imm & 3 {
+        0 => !0u32 << b,
+        1 => !0u32 >> b,
+        _ => !0,
+    }
+}
+
 /// By mode and constant: the lane that each lane reads.
-static WHOLE: [[[u8; 32]; 32]; 4] = {
+pub(super) static WHOLE: [[[u8; 32]; 32]; 4] = {
     let mut table = [[[0; 32]; 32]; 4];
     let mut b = 0;
     while b < 32 {
@@ -151,7 +157,7 @@ pub(crate) fn shuffle_whole(mode: u64, b: u64, c: u64) -> Option<(OpFn, u64)> {
     // Segments of 32 lanes, and the clamp that compilers write.
     let usual = if mode == 0 { 0 } else { 31 };
     let op = if has_avx2() { pick::<ShuffleWhole<true>>() } else { pick::<ShuffleWhole<false>>() };
-    (mode < 4 && c & 0x1f1f == usual).then_some((op, mode | (b & 31) << 8))
+    (mode < 4 && c & 0x1f1f == usual).then(|| (super::passing::shuffle(op), mode | (b & 31) << 8))
 }
 
 /// a[from[l] % 32] for each lane l.

@@ -277,7 +277,7 @@ impl<'k, 'm> Lowerer<'k, 'm> {
     pub fn copy(&mut self, d: V, a: V) {
         match self.classes[d.0 as usize] {
             Class::P => self.logic(4, d, a, None, 0),
-            c => self.emit3(int::copy(c == Class::W64), d, &[a]),
+            c => self.emit3_meaning(int::copy(c == Class::W64), d, &[a], Meaning::Copy),
         }
     }
 

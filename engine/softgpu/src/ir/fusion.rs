@@ -64,6 +64,6 @@ pub(super) fn join(f: &mut LoweredFunction) {
             continue;
         }
         let op = fused::load_load_fma(x.flags & flag::A64 != 0, ftz);
-        f.code[k - 2].joined = Some(op);
+        f.code[k - 2].joined = Some(op.run);
     }
 }

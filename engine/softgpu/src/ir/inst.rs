@@ -1,6 +1,6 @@
 //! Instructions over virtual registers.
 
-use crate::exec::code::{Inst, NONE, OpFn, ScalarFn};
+use crate::exec::code::{Inst, NONE, OpFn, RunFn, ScalarFn};
 
 /// A virtual register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,6 +75,8 @@ pub(super) enum Meaning {
     Pure,
     /// As `Pure`, from facts of the thread in its block too.
     ByLane,
+    /// As `Pure`: d = a.
+    Copy,
     /// As `Pure`: 64-bit d = a + b.
     Add64,
     /// As `Pure`: 64-bit d = a * b of 32-bit values.
@@ -124,8 +126,9 @@ pub(super) struct Lowered {
     /// Instructions of the PTX before it that need not be executed any more.
     pub carried: u32,
     pub meaning: Meaning,
-    /// Does this instruction and following ones together.
-    pub joined: Option<OpFn>,
+    /// Does this instruction and following ones together, or takes operands from the one before or passes its result
+    /// to the next.
+    pub joined: Option<RunFn>,
 }
 
 impl Lowered {
@@ -184,6 +187,29 @@ impl Lowered {
         }
     }
 
+    /// Replaces the registers that it reads, except the guard.
+    pub fn replace_reads(&mut self, f: impl Fn(V) -> V) {
+        let field = |r: &mut Field| {
+            if let Field::Reg(v) = r {
+                *v = f(*v);
+            }
+        };
+        for r in [&mut self.a, &mut self.b, &mut self.c, &mut self.x] {
+            field(r);
+        }
+        if !self.e_def {
+            field(&mut self.e);
+        }
+        let written = match (self.side_def, self.side_defs) {
+            (false, _) => 0,
+            (true, 0) => self.side.len(),
+            (true, n) => n,
+        };
+        for v in self.side[written..].iter_mut().flatten() {
+            *v = f(*v);
+        }
+    }
+
     /// The final form with slots from `slot`; `x` must be filled in for branches and side lists.
     pub fn finish(&self, slot: impl Fn(V) -> u32, guarded: OpFn, fallback: ScalarFn) -> Inst {
         let field = |f: Field| match f {
@@ -192,7 +218,7 @@ impl Lowered {
             Field::Reg(v) => slot(v),
         };
         Inst {
-            f: if self.guard.is_some() { guarded } else { self.joined.unwrap_or(self.f) },
+            f: if self.guard.is_some() { guarded.run } else { self.joined.unwrap_or(self.f.run) },
             d: field(self.d),
             a: field(self.a),
             b: field(self.b),
@@ -200,7 +226,7 @@ impl Lowered {
             imm: self.imm,
             guard: self.guard.map_or(NONE, |(v, not)| slot(v) | u32::from(not) << 31),
             x: field(self.x),
-            g: self.f,
+            g: self.f.run,
             s: self.s.unwrap_or(fallback),
             e: field(self.e),
             flags: self.flags,

@@ -3,7 +3,7 @@
 use super::allocate::{Frame, allocate};
 use super::function::LoweredFunction;
 use super::inst::{Class, Field, Flow, Lowered, Patch, V};
-use super::{addresses, fusion, invariant};
+use super::{addresses, copies, fusion, invariant, passing};
 use super::module::KernelBuild;
 use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
 use crate::exec::{control, lane};
@@ -75,6 +75,7 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
     let mut prologue = Vec::new();
     // The kernel itself comes first.
     let mut known = lowered.first_mut().map(|f| {
+        copies::forward(f);
         let mut known = invariant::hoist(f);
         addresses::fuse(f, &mut known);
         invariant::remove_unused(f, &mut known);
@@ -82,6 +83,7 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         fusion::join(f);
         known
     });
+    lowered.iter_mut().for_each(passing::pass);
     for f in &lowered {
         let known = known.take();
         let moved = known.as_ref().map_or(&[][..], |k| &k.prologue[..]);

@@ -2,8 +2,8 @@
 //!
 //! Each kernel is compiled together with the functions it can reach: [`function`] resolves names and turns statements
 //! into [`inst::Lowered`] instructions over virtual registers ([`arithmetic`], [`memory`], [`flow`] choose the
-//! operations), [`invariant`], [`addresses`] and [`fusion`] move and join what need not be done
-//! again and again, [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
+//! operations), [`copies`], [`invariant`], [`addresses`], [`fusion`] and [`passing`] leave out, move
+//! and join what need not be done again and again, [`allocate`] maps virtual registers to slots of the frame, and [`link`] joins the functions into the
 //! code that [`crate::exec`] runs.
 
 mod addresses;
@@ -12,6 +12,7 @@ mod arithmetic;
 mod asynchronous;
 mod comparison;
 mod conversion;
+mod copies;
 mod flow;
 mod function;
 mod fusion;
@@ -24,6 +25,7 @@ mod memory;
 mod module;
 mod opcode;
 mod operand;
+mod passing;
 mod races;
 mod texture;
 mod video;
