@@ -499,6 +499,7 @@ impl Links {
         // The thread whose affair it is may be at work elsewhere, and not have heard of the end.
         if !self.link().condition().is_broken() {
             self.link().progress();
+            self.link().check_peer();
         }
         let _ = self.look();
         let mut state = self.lock();
