@@ -47,6 +47,8 @@ const UNSENT_MAX: u64 = 32 << 10;
 const COMPLETIONS: usize = 16;
 /// Chains that one caller posts before it leaves the rest to the next: a posting thread is not a sender for life.
 const CHAINS_A_TURN: u32 = 8;
+/// Looks at the queues that found nothing between two at the connection beside them.
+const LOOKS_BESIDE: u32 = 512;
 /// Empty polls after which board words are sent though nobody asked.
 const BOARD_IDLE_POLLS: u32 = 16;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
@@ -164,6 +166,7 @@ pub(super) struct RdmaLink {
     slots_dirty: AtomicU64,
     board_dirty: AtomicU32,
     idle_polls: AtomicU32,
+    empty_looks: AtomicU32,
 
     receiver: Mutex<Receiving>,
     received: CachePadded<AtomicU64>,
@@ -286,6 +289,7 @@ impl RdmaLink {
             slots_dirty: AtomicU64::new(0),
             board_dirty: AtomicU32::new(0),
             idle_polls: AtomicU32::new(0),
+            empty_looks: AtomicU32::new(0),
             receiver: Mutex::new(Receiving {
                 end: Some(ends.receives),
                 taken: 0,
@@ -334,9 +338,15 @@ impl RdmaLink {
         if self.server { CONTROL_PUT_BACK } else { BOARD_PUT_BACK }
     }
 
-    /// Marks the link broken; an end that the peer announced is no break.
+    /// Marks the link broken. What the connection beside the queue pair says of the end counts more than what the adapter
+    /// makes of it; and an end that the peer announced is no break.
     #[cold]
     fn fail(&self, how: Break) {
+        let said = match self.beside.try_lock() {
+            Ok(beside) if how.may_resume() => beside.as_ref().and_then(|beside| self.read_beside(&beside.socket)),
+            _ => None,
+        };
+        let how = said.unwrap_or(how);
         let meant = how.may_resume() && self.peer_is_ending.load(Ordering::Relaxed);
         self.condition.fail(if meant { Break::Gone } else { how });
     }
@@ -934,6 +944,13 @@ impl Link for RdmaLink {
             Err(_) => Progress::default(),
         };
         self.seen.take(&mut progress);
+        if !progress.any {
+            let empty = self.empty_looks.fetch_add(1, Ordering::Relaxed);
+            if empty % LOOKS_BESIDE == LOOKS_BESIDE - 1 {
+                self.look_beside();
+                self.seen.take(&mut progress);
+            }
+        }
         progress
     }
 
