@@ -253,7 +253,7 @@ impl ClientLane {
                     self.links.link().flush();
                 }
                 let mut came = false;
-                if !self.notices_ready() && !self.links.is_still() {
+                if !(self.notices_ready() || self.links.is_still()) {
                     came = self
                         .links
                         .sleep(Sleeper::Service, left, || self.notices_ready());
