@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn linked_texts_come_apart_again() {
-        let texts = vec![PTX80.to_owned(), PTX75.to_owned()];
+        let texts = [PTX80.to_owned(), PTX75.to_owned()];
         for bound in [0, 40] {
             for count in [1, 2] {
                 let image = linked(&texts[..count], bound);
