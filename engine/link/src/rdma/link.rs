@@ -338,22 +338,21 @@ impl RdmaLink {
         if self.server { CONTROL_PUT_BACK } else { BOARD_PUT_BACK }
     }
 
-    /// Marks the link broken. What the connection beside the queue pair says of the end counts more than what the adapter
-    /// makes of it; and an end that the peer announced is no break.
+    /// Marks the link broken; an end that the peer announced is no break.
     #[cold]
     fn fail(&self, how: Break) {
-        let said = match self.beside.try_lock() {
-            Ok(beside) if how.may_resume() => beside.as_ref().and_then(|beside| self.read_beside(&beside.socket)),
-            _ => None,
-        };
-        let how = said.unwrap_or(how);
         let meant = how.may_resume() && self.peer_is_ending.load(Ordering::Relaxed);
         self.condition.fail(if meant { Break::Gone } else { how });
     }
 
+    /// The adapter says that it broke. What the connection beside the queue pair says of the end counts more.
     #[cold]
     fn broke(&self, error: impl std::fmt::Display) {
-        self.fail(Break::Failed(error.to_string()));
+        let said = match self.beside.try_lock() {
+            Ok(beside) => beside.as_ref().and_then(|beside| self.read_beside(&beside.socket)),
+            Err(_) => None,
+        };
+        self.fail(said.unwrap_or_else(|| Break::Failed(error.to_string())));
     }
 
     /// As [`RdmaLink::kick`], where nothing depends on it: the link that follows sends what it finds.
