@@ -888,7 +888,7 @@ fn parked_ping_pong(rig: &Rig) -> Outcome {
 /// that posts and one that receives.
 fn stream(rig: &Rig) -> Outcome {
     const CELLS: u32 = 64;
-    const TOTAL: u32 = 4000;
+    const TOTAL: u32 = 2000;
     const BATCH: u32 = 8;
     let options = QueuePairOptions {
         send_depth: 64,
