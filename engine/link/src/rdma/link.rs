@@ -47,8 +47,10 @@ const UNSENT_MAX: u64 = 32 << 10;
 const COMPLETIONS: usize = 16;
 /// Chains that one caller posts before it leaves the rest to the next: a posting thread is not a sender for life.
 const CHAINS_A_TURN: u32 = 8;
-/// Looks at the queues that found nothing between two at the connection beside them.
-const LOOKS_BESIDE: u32 = 512;
+/// Looks at the queues that found nothing between two at the clock, and the time between two looks at the connection
+/// beside the queue pair.
+const LOOKS_PER_CLOCK: u32 = 16;
+const BESIDE_EVERY_US: u64 = 1000;
 /// Empty polls after which board words are sent though nobody asked.
 const BOARD_IDLE_POLLS: u32 = 16;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
@@ -167,6 +169,8 @@ pub(super) struct RdmaLink {
     board_dirty: AtomicU32,
     idle_polls: AtomicU32,
     empty_looks: AtomicU32,
+    made: Instant,
+    looked_beside_us: AtomicU64,
 
     receiver: Mutex<Receiving>,
     received: CachePadded<AtomicU64>,
@@ -290,6 +294,8 @@ impl RdmaLink {
             board_dirty: AtomicU32::new(0),
             idle_polls: AtomicU32::new(0),
             empty_looks: AtomicU32::new(0),
+            made: Instant::now(),
+            looked_beside_us: AtomicU64::new(0),
             receiver: Mutex::new(Receiving {
                 end: Some(ends.receives),
                 taken: 0,
@@ -945,9 +951,13 @@ impl Link for RdmaLink {
         self.seen.take(&mut progress);
         if !progress.any {
             let empty = self.empty_looks.fetch_add(1, Ordering::Relaxed);
-            if empty % LOOKS_BESIDE == LOOKS_BESIDE - 1 {
-                self.look_beside();
-                self.seen.take(&mut progress);
+            if empty % LOOKS_PER_CLOCK == LOOKS_PER_CLOCK - 1 {
+                let now_us = self.made.elapsed().as_micros() as u64;
+                if now_us.saturating_sub(self.looked_beside_us.load(Ordering::Relaxed)) >= BESIDE_EVERY_US {
+                    self.looked_beside_us.store(now_us, Ordering::Relaxed);
+                    self.look_beside();
+                    self.seen.take(&mut progress);
+                }
             }
         }
         progress
@@ -1089,6 +1099,15 @@ impl Link for RdmaLink {
 
     fn condition(&self) -> &Condition {
         &self.condition
+    }
+}
+
+impl Drop for RdmaLink {
+    fn drop(&mut self) {
+        // Also ends the connection where a forked child still holds a copy of the descriptor.
+        if let Some(beside) = &*lock(&self.beside) {
+            let _ = beside.socket.shutdown(std::net::Shutdown::Both);
+        }
     }
 }
 
