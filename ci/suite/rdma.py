@@ -7,11 +7,12 @@ import atexit
 import json
 import re
 import secrets
+import time
 
 from ..vm import KERNELS, Machine, VmError
 from ..vm.fetch import bundle
 from .clients import ALL, summary_of
-from .places import RINGWAY
+from .places import RINGWAY, python
 from .runner import LOGS, RELEASE, ROOT, TARGET, Failed, last_line, require, test
 
 PERFTEST = ROOT / "ci/vm/guest/perftest"
@@ -327,6 +328,28 @@ def add(kernel):
         finally:
             place.close()
         return "checks: " + ", ".join(notes)
+
+    @test(f"{title} a cable is pulled", 240)
+    def cable(t):
+        """The interface of the server's device goes down under a running program, and comes up again: a pause, and all numbers right."""
+        place = Across(guest, t, "rdma")
+        try:
+            program = place.start([python(), ROOT / "ci/clients/behaviour/steady.py", "25"], label="steady")
+            program.wait_for_text("step 3", 120)
+            guest.run(t, ["ip", "link", "set", "a0", "down"])
+            time.sleep(2)
+            guest.run(t, ["ip", "link", "set", "a0", "up"])
+            guest.run(t, [ACROSS])
+            code = program.wait(120)
+            errors = program.errors()
+            require(code == 0, f"the program ended with {code}: {last_line(errors)}")
+            broke = re.search(r"^ringway: .*link.*broke.*$", errors, re.M)
+            require(broke, f"nobody said that the link broke: {errors[-300:]}")
+            steps = json.loads(last_line(program.output()))["steps"]
+            require(steps > 3, f"the program made {steps} steps")
+        finally:
+            place.close()
+        return f"{steps} steps; {broke.group(0)}"
 
     @test(f"{title} clients over tcp", 400)
     def clients(t):

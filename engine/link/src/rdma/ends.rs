@@ -17,6 +17,9 @@ pub(super) const RECEIVES: u32 = 128;
 pub(super) const SENDS: u32 = 256;
 /// A completion is asked for at least once in so many work requests.
 const SIGNAL_EVERY: u32 = SENDS / 4;
+/// A packet is sent again when no acknowledgement has come after 4.096 us * 2^14, 67 ms: a link that is gone is noticed
+/// within some seconds, and another one carries on.
+const ACKNOWLEDGE_TIMEOUT: u8 = 14;
 /// Bytes that a work request may carry inline; most records and answers are shorter.
 const INLINE_BYTES: u32 = 220;
 
@@ -145,7 +148,11 @@ impl Prepared {
             .and_then(RemoteRegion::decode)
             .filter(|window| window.len == window_bytes as u64)
             .ok_or("the peer's window is not what was agreed")?;
-        let qp = self.qp.connect(&peer, &ConnectOptions::default()).map_err(|error| error.to_string())?;
+        let options = ConnectOptions {
+            timeout: ACKNOWLEDGE_TIMEOUT,
+            ..ConnectOptions::default()
+        };
+        let qp = self.qp.connect(&peer, &options).map_err(|error| error.to_string())?;
         let number = qp.number();
         let (send, receive) = qp.into_queues();
         let ends = Ends {
