@@ -9,7 +9,7 @@ const ROUND: f32 = 12_582_912.0;
 const EXP2_MAX: f32 = 160.0;
 /// Powers of ln 2 over factorials, from the seventh: 2^f for |f| <= 1/2 within 2^-27.
 const EXP2_SERIES: [f32; 8] =
-    [1.525_273_4e-5, 1.540_353_1e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, 0.693_147_2, 1.0];
+    [1.525_273_4e-5, 1.540_353_1e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
 
 /// 2^x.
 #[inline(always)]
