@@ -15,6 +15,8 @@ from .clients import ALL, summary_of
 from .places import RINGWAY, python
 from .runner import LOGS, RELEASE, ROOT, TARGET, Failed, last_line, require, test
 
+# The kernel on which everything runs; on the other one what may differ does, and the rest with --full.
+MAIN = "6.12"
 PERFTEST = ROOT / "ci/vm/guest/perftest"
 ACROSS = ROOT / "ci/vm/guest/across"
 # quick ones; Python programs with large libraries take minutes under emulation
@@ -296,6 +298,25 @@ def add(kernel):
             require(passed and int(passed.group(1)) > 0, f"over {way}: {last_line(text)}")
             notes.append(f"{way} {passed.group(1)}")
         return "passed: " + ", ".join(notes)
+
+    def lanes(t, *filters):
+        binary = unit_test_binary(t, "ringway-link", "rdma")
+        text = guest.run(t, [binary, "--include-ignored", "--test-threads", "1", "--nocapture", *filters], label="rdma", limit_s=280,
+                         env={"RINGWAY_TEST_RDMA": "127.0.0.1"})
+        passed = re.search(r"test result: ok\. ([1-9]\d*) passed; 0 failed; 0 ignored", text)
+        require(passed, last_line(text))
+        return f"{passed.group(1)} passed", text
+
+    @test(f"{title} hostile peers, many lanes", 300, full=kernel != MAIN)
+    def hostile(t):
+        """Queue pairs that break the rules; 64 lanes at once."""
+        passed, text = lanes(t, "--skip", "a_thousand")
+        return f"{passed}; " + re.search(r"both ends of a lane: .*", text).group(0)
+
+    @test(f"{title} a thousand lanes", 300, full=True)
+    def thousand(t):
+        """What is left of lanes that have ended."""
+        return lanes(t, "a_thousand")[0]
 
     @test(f"{title} netperf", 180)
     def netperf(t):
