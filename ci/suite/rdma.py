@@ -249,7 +249,7 @@ def add(kernel):
         left = guest.run(t, ["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"])
         require("sleep 1000" not in left, "what a killed program had started goes on")
 
-    @test(f"{title} perftest", 240)
+    @test(f"{title} perftest", 240, full=kernel == MAIN)
     def perftest(t):
         notes = []
         for way, ends in WAYS.items():
@@ -276,7 +276,10 @@ def add(kernel):
         require(code == 0, f"ended with {code}: {last_line(program.errors()) or last_line(program.output())}")
         return last_line(program.output())
 
-    @test(f"{title} perf", 300)
+    # On 6.12 perftest's ib_send_lat with events was seen to wait for ever.
+    perf_test = test(f"{title} perf", 300, full=True) if kernel != MAIN else lambda function: function
+
+    @perf_test
     def perf(t):
         """Ringway's verbs layer beside perftest: that it works, and the ratios; they are no goals here."""
         report = TARGET / f"vm-scratch-{kernel}" / "perf.json"
@@ -350,7 +353,7 @@ def add(kernel):
             place.close()
         return "checks: " + ", ".join(notes)
 
-    @test(f"{title} a cable is pulled", 240)
+    @test(f"{title} a cable is pulled", 240, full=kernel != MAIN)
     def cable(t):
         """The interface of the server's device goes down under a running program, and comes up again: a pause, and all numbers right."""
         place = Across(guest, t, "rdma")
@@ -372,7 +375,7 @@ def add(kernel):
             place.close()
         return f"{steps} steps; {broke.group(0)}"
 
-    @test(f"{title} clients over tcp", 400)
+    @test(f"{title} clients over tcp", 400, full=True)
     def clients(t):
         """The place itself works: unmodified programs on the software GPU in the virtual machine."""
         notes = []
