@@ -848,6 +848,35 @@ impl RdmaLink {
         }
     }
 
+    /// What was committed or answered before still goes, as far as the peer takes it in time: a queue pair that is destroyed
+    /// sends nothing more.
+    #[cold]
+    fn drain(&self) {
+        let end = Instant::now() + CLOSE_WAIT;
+        let mut last = false;
+        while !self.condition.is_broken() && Instant::now() < end {
+            self.flush();
+            let mut sender = lock(&self.sender);
+            self.reap(&mut sender);
+            let under_way = sender.end.as_ref().map_or(0, |end| end.queue.under_way());
+            if !self.has_something(&sender) {
+                if under_way == 0 {
+                    break;
+                }
+                if !last && under_way as usize + CHAIN < super::ends::SENDS as usize {
+                    // Done when everything before it is.
+                    let mut chain = Chain::default();
+                    self.put_credits(&mut chain);
+                    chain.signalled = true;
+                    self.post(&mut sender, &mut chain);
+                    last = true;
+                }
+            }
+            drop(sender);
+            std::thread::yield_now();
+        }
+    }
+
     /// Asks for an event, then looks whether it would come too late; true if something came.
     fn arm_and_look(&self) -> bool {
         let sends = self.send_blocked.load(Ordering::SeqCst) || self.has_unsent_records();
@@ -1008,9 +1037,12 @@ impl Link for RdmaLink {
     }
 
     fn farewell(&self) {
-        if !self.said_farewell.swap(true, Ordering::SeqCst)
-            && let Some(beside) = &*lock(&self.beside)
-        {
+        if self.said_farewell.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // The process may end right after this.
+        self.drain();
+        if let Some(beside) = &*lock(&self.beside) {
             // A connection that takes no byte is at its end anyway.
             let _ = (&beside.socket).write(&[FAREWELL]);
         }
@@ -1018,30 +1050,7 @@ impl Link for RdmaLink {
 
     fn close(&self) {
         self.farewell();
-        // What was committed or answered before still goes, as far as the peer takes it in time.
-        let end = Instant::now() + CLOSE_WAIT;
-        let mut last = false;
-        while !self.condition.is_broken() && Instant::now() < end {
-            self.flush();
-            let mut sender = lock(&self.sender);
-            self.reap(&mut sender);
-            let under_way = sender.end.as_ref().map_or(0, |end| end.queue.under_way());
-            if !self.has_something(&sender) {
-                if under_way == 0 {
-                    break;
-                }
-                if !last && under_way as usize + CHAIN < super::ends::SENDS as usize {
-                    // Done when everything before it is.
-                    let mut chain = Chain::default();
-                    self.put_credits(&mut chain);
-                    chain.signalled = true;
-                    self.post(&mut sender, &mut chain);
-                    last = true;
-                }
-            }
-            drop(sender);
-            std::thread::yield_now();
-        }
+        self.drain();
         self.condition.fail(Break::Closed);
         if let Some(beside) = &*lock(&self.beside) {
             let _ = beside.socket.shutdown(std::net::Shutdown::Both);
