@@ -3,7 +3,7 @@
 //! A *lane* is one link connection: a submission ring (client to server), reply slots, a completion board and a
 //! notice ring (server to client), laid out as [`ringway_wire::layout`] says. [`ClientLane`] is shared by all threads
 //! of the program; [`ServerLane`] belongs to one GPU thread, which hands [`ServerHandle`]s to its helpers.
-//! Lanes are made by [`shm::offer`]/[`shm::accept`] or [`tcp::server`]/[`tcp::client`] from a connected socket.
+//! Lanes are made by [`shm::offer`]/[`shm::accept`] or [`tcp::server`]/[`tcp::client`] or [`rdma::server`]/[`rdma::client`] from a connected socket.
 //! A lane outlives its link: [`ClientLane::keep`], [`ServerHandle::keep`], [`tcp::resume`].
 
 pub mod account;
