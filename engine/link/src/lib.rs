@@ -21,7 +21,7 @@ mod server;
 pub mod shm;
 pub mod sim;
 mod sleep;
-mod spin;
+pub mod spin;
 pub mod tcp;
 
 pub use client::{ClientLane, LoggedError, NoticeSink, ReplyHead, Reservation, SlotGuard};

@@ -1,12 +1,16 @@
 //! Spin, then park. How long to spin is learnt: polling beats a wake-up eightfold while cores are free, and is
 //! worse than useless when they are not.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Longest spin; about what a wake-up costs on a virtual machine.
-const SPIN_MAX: Duration = Duration::from_micros(50);
+/// Bounds of the longest spin, which is what putting two threads to sleep and waking them costs on this machine.
+const LONGEST: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(1));
+/// Where that cannot be measured.
+const LONGEST_UNKNOWN: Duration = Duration::from_micros(50);
+/// Rounds of the measurement.
+const ROUNDS: u32 = 12;
 /// Spin where spinning has lately been in vain.
 const SPIN_MIN: Duration = Duration::from_micros(3);
 /// One wait in so many spins to the full in any case, to notice that the peer became fast or a core free.
@@ -30,6 +34,45 @@ fn cores() -> u32 {
     })
 }
 
+/// The longest spin that can pay: what it takes two threads of this machine to wake each other in turn, some 10 us on
+/// hardware, 50 us in a virtual machine, 1 ms under emulation. Measured once in a process.
+pub fn longest() -> Duration {
+    static MEASURED: OnceLock<Duration> = OnceLock::new();
+    *MEASURED.get_or_init(|| {
+        wake_round_trip().unwrap_or(LONGEST_UNKNOWN).clamp(LONGEST.0, LONGEST.1)
+    })
+}
+
+/// A quick one of some rounds of two threads that wake each other: of those that nothing else delayed.
+fn wake_round_trip() -> Option<Duration> {
+    let turn = Arc::new(AtomicU32::new(0));
+    let wait_for = |turn: &AtomicU32, n: u32| {
+        while turn.load(Ordering::Acquire) < n {
+            std::thread::park();
+        }
+    };
+    let (theirs, asker) = (Arc::clone(&turn), std::thread::current());
+    let answers = std::thread::Builder::new().name("wake-up".into()).spawn(move || {
+        for round in 0..ROUNDS {
+            wait_for(&theirs, 2 * round + 1);
+            theirs.store(2 * round + 2, Ordering::Release);
+            asker.unpark();
+        }
+    });
+    let answers = answers.ok()?;
+    let mut rounds = [Duration::MAX; ROUNDS as usize];
+    for (n, round) in (0..).zip(&mut rounds) {
+        let start = Instant::now();
+        turn.store(2 * n + 1, Ordering::Release);
+        answers.thread().unpark();
+        wait_for(&turn, 2 * n + 2);
+        *round = start.elapsed();
+    }
+    answers.join().ok()?;
+    rounds.sort_unstable();
+    Some(rounds[rounds.len() / 4])
+}
+
 /// What has been learnt about the waits of one end of a lane.
 ///
 /// `budget` says how long to spin; afterwards `sufficed` or `was_in_vain` is told. A thread that spins where its peer
@@ -39,6 +82,7 @@ pub struct SpinPolicy {
     /// How well spinning has lately done.
     score: AtomicU32,
     waits: AtomicU32,
+    longest: Duration,
 }
 
 impl Default for SpinPolicy {
@@ -53,6 +97,7 @@ impl SpinPolicy {
         SpinPolicy {
             score: AtomicU32::new(SCORE_MAX / 2),
             waits: AtomicU32::new(0),
+            longest: longest(),
         }
     }
 
@@ -64,7 +109,7 @@ impl SpinPolicy {
         } else if self.score.load(Ordering::Relaxed) >= SCORE_SPINS
             || waits.is_multiple_of(PROBE_EVERY)
         {
-            SPIN_MAX
+            self.longest
         } else {
             SPIN_MIN
         }
@@ -73,7 +118,7 @@ impl SpinPolicy {
     /// What was waited for came while spinning with `budget`.
     pub fn sufficed(&self, budget: Duration) {
         let score = self.score.load(Ordering::Relaxed);
-        if budget == SPIN_MAX && score < SCORE_MAX {
+        if budget == self.longest && score < SCORE_MAX {
             let gain = if score < SCORE_SPINS { PROBE_GAIN } else { 1 };
             self.score
                 .store((score + gain).min(SCORE_MAX), Ordering::Relaxed);
@@ -83,7 +128,7 @@ impl SpinPolicy {
     /// It did not come within `budget`. (Within the shortest budget that says nothing.)
     pub fn was_in_vain(&self, budget: Duration) {
         let score = self.score.load(Ordering::Relaxed);
-        if budget == SPIN_MAX && score > 0 {
+        if budget == self.longest && score > 0 {
             self.score.store(score - 1, Ordering::Relaxed);
         }
     }
@@ -138,21 +183,21 @@ mod tests {
         let spins = |policy: &SpinPolicy| policy.score.load(Ordering::Relaxed) >= SCORE_SPINS;
         assert!(spins(&policy));
         for _ in 0..20 {
-            policy.was_in_vain(SPIN_MAX);
+            policy.was_in_vain(longest());
         }
         assert!(!spins(&policy));
-        let full = (0..320).filter(|_| policy.budget() == SPIN_MAX).count();
+        let full = (0..320).filter(|_| policy.budget() == longest()).count();
         assert_eq!(full, 10, "only probes");
         policy.sufficed(SPIN_MIN);
         policy.was_in_vain(SPIN_MIN);
         assert_eq!(policy.score.load(Ordering::Relaxed), 0);
-        policy.sufficed(SPIN_MAX);
-        policy.sufficed(SPIN_MAX);
+        policy.sufficed(longest());
+        policy.sufficed(longest());
         assert!(spins(&policy), "two probes bring it back");
         for n in 0..200 {
-            policy.sufficed(SPIN_MAX);
+            policy.sufficed(longest());
             if n % 5 == 4 {
-                policy.was_in_vain(SPIN_MAX);
+                policy.was_in_vain(longest());
             }
             assert!(spins(&policy), "outliers change nothing");
         }

@@ -3,7 +3,7 @@
 use crate::session::Session;
 use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
-use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, tcp};
+use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, spin, tcp};
 use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
 use ringway_wire::layout::Geometry;
 use sendfd::RecvWithFd;
@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How long a GPU thread looks at its ring before it sleeps, in microseconds, unless `RINGWAY_SPIN_US` says otherwise.
-/// Longer than a thread takes to wake on a virtual machine (some 50): the client that was just answered may be waking.
-const SPIN_US: u64 = 100;
+/// How long a GPU thread looks at its ring before it sleeps, unless `RINGWAY_SPIN_US` says otherwise, in times of the longest
+/// spin that can pay: the client that was just answered may be waking.
+const SPINS: u32 = 2;
 
 /// Attempts to resume a lane that are under way at a time, at the most.
 const RESUMES_MAX: u32 = 8;
@@ -152,9 +152,9 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
     let spin = std::env::var("RINGWAY_SPIN_US")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(SPIN_US);
+        .map_or_else(|| SPINS * spin::longest(), Duration::from_micros);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        gpu_loop::run(session, number, lane, Duration::from_micros(spin))
+        gpu_loop::run(session, number, lane, spin)
     }));
     session.end();
     session.farewell();
