@@ -67,7 +67,7 @@ ALLOWED = {
     "ringway-audit": set(),
     "ringway-softgpu": {"ringway-api"},
     "ringway-worker": {"ringway-api", "ringway-wire", "ringway-link", "ringway-shm-ring"},
-    "ringway-pool": {"ringway-api", "ringway-wire", "ringway-link"},
+    "ringway-pool": {"ringway-api", "ringway-wire", "ringway-link", "ringway-verbs"},
 }
 # the server's side and the program that starts it; only that program may use them
 TOP = {"ringway-worker", "ringway-pool", "ringway"}

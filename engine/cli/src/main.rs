@@ -1,6 +1,7 @@
 //! The `ringway` program: everything a user types. Each subcommand is a file of its own.
 
 mod coverage;
+mod health;
 mod libraries;
 mod list;
 mod netperf;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show servers, GPUs, what is free and leased, and the link each would use.
     List(list::ListArgs),
+    /// Check this machine, and servers: what is right, what could be better, what is wrong, and the cure.
+    Health(health::HealthArgs),
     /// Measure the links to a server: round trip, cost of a posted call, bandwidth both ways.
     Netperf(netperf::NetperfArgs),
     /// Show which CUDA calls are supported, and how.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::List(args) => list::list(&args),
         Command::Version(args) => list::version(&args),
+        Command::Health(args) => health::health(&args),
         Command::Netperf(args) => netperf::netperf(&args),
         Command::Coverage(args) => coverage::coverage(&args),
         Command::Completions { shell } => {

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
-use ringway_pool::server::{ServeOptions, Server, bound};
+use ringway_pool::server::{ServeOptions, Server, WorkerProgram, bound};
 use ringway_wire::control::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX};
 use std::io::Write;
 use std::path::PathBuf;
@@ -91,8 +91,10 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         listen,
         token: args.token,
         trusted_network: args.trusted_network,
-        driver_dir: Some(names.dir().to_path_buf()),
-        worker_exe: std::env::current_exe()?,
+        worker: WorkerProgram {
+            exe: std::env::current_exe()?,
+            driver_dir: Some(names.dir().to_path_buf()),
+        },
         name: args.name.unwrap_or_else(host_name),
         cores: args.cores,
         grace: Duration::from_secs(args.grace.into()),

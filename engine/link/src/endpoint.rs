@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -127,6 +128,26 @@ impl Connection {
             Self::Unix(_) => None,
             Self::Tcp(stream) => Some(stream.local_addr().ok()?.ip()),
         }
+    }
+
+    /// Bytes of the largest packet on the way to the peer, as far as the kernel knows, where the connection is TCP over IPv4.
+    /// `IP_MTU` of ip(7).
+    pub fn path_mtu(&self) -> Option<u32> {
+        let Self::Tcp(stream) = self else {
+            return None;
+        };
+        let (mut mtu, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+        // SAFETY: an open descriptor, and an out parameter of the length given.
+        let result = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::IPPROTO_IP,
+                libc::IP_MTU,
+                (&raw mut mtu).cast(),
+                &raw mut len,
+            )
+        };
+        (result == 0).then_some(mtu).and_then(|mtu| mtu.try_into().ok())
     }
 
     /// Another handle of the same connection.

@@ -54,6 +54,11 @@ impl Inventory {
         }
     }
 
+    /// The GPUs as the driver showed them.
+    pub fn devices(&self) -> &[DeviceSnapshot] {
+        &self.devices
+    }
+
     /// Number of GPUs.
     pub fn gpus(&self) -> usize {
         self.devices.len()

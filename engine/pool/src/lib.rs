@@ -3,5 +3,6 @@
 //! Not on the data path: connections are handed to a worker process as file descriptors, and from then on the
 //! program and its worker speak to each other alone.
 
+pub mod health;
 pub mod lease;
 pub mod server;

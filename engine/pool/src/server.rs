@@ -4,6 +4,7 @@
 //! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
 //! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
+use crate::health;
 use crate::lease::{Inventory, LeaseError};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_link::endpoint::Endpoint;
@@ -37,6 +38,15 @@ pub const SESSIONS_MAX: usize = 1024;
 /// Measurements of links (`ringway netperf`) at a time.
 pub const MEASURING_MAX: u32 = 8;
 
+/// The process that calls the driver.
+#[derive(Debug, Clone)]
+pub struct WorkerProgram {
+    /// The `ringway` program, started as `ringway worker`.
+    pub exe: PathBuf,
+    /// Folder that holds the `libcuda.so.1` to use; None: the system's.
+    pub driver_dir: Option<PathBuf>,
+}
+
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -46,10 +56,8 @@ pub struct ServeOptions {
     pub token: Option<String>,
     /// Allow listening beyond loopback although connections are not encrypted.
     pub trusted_network: bool,
-    /// Folder that holds the `libcuda.so.1` to use; None: the system's.
-    pub driver_dir: Option<PathBuf>,
-    /// The `ringway` program, started as `ringway worker`.
-    pub worker_exe: PathBuf,
+    /// What is started for each session.
+    pub worker: WorkerProgram,
     /// Name shown to users.
     pub name: String,
     /// Cores for GPU threads; empty: not pinned.
@@ -222,17 +230,17 @@ pub fn boot_id() -> String {
 ///
 /// # Errors
 /// [`ServeError::Inventory`] with the process's own words.
-pub fn read_inventory(options: &ServeOptions) -> Result<(String, Vec<DeviceSnapshot>), ServeError> {
+pub fn read_inventory(worker: &WorkerProgram) -> Result<(String, Vec<DeviceSnapshot>), ServeError> {
     const CURE: &str = "install a driver, or name the folder of a libcuda.so.1 with --driver";
     let fail = |cause: String| ServeError::Inventory { cause, cure: CURE };
-    let mut command = worker_command(options);
+    let mut command = worker_command(worker);
     let output = command
         .arg("--inventory")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .output()
-        .map_err(|error| fail(format!("{}: {error}", options.worker_exe.display())))?;
+        .map_err(|error| fail(format!("{}: {error}", worker.exe.display())))?;
     if !output.status.success() {
         return Err(fail(
             String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -246,10 +254,10 @@ pub fn read_inventory(options: &ServeOptions) -> Result<(String, Vec<DeviceSnaps
     Ok(found)
 }
 
-fn worker_command(options: &ServeOptions) -> Command {
-    let mut command = Command::new(&options.worker_exe);
+fn worker_command(worker: &WorkerProgram) -> Command {
+    let mut command = Command::new(&worker.exe);
     command.arg("worker");
-    if let Some(dir) = &options.driver_dir {
+    if let Some(dir) = &worker.driver_dir {
         let mut path = dir.clone().into_os_string();
         if let Some(old) = std::env::var_os("LD_LIBRARY_PATH").filter(|old| !old.is_empty()) {
             path.push(":");
@@ -285,7 +293,7 @@ impl Server {
                 unix_path = Some(path.display().to_string());
             }
         }
-        let (driver, devices) = read_inventory(&options)?;
+        let (driver, devices) = read_inventory(&options.worker)?;
         let server = Arc::new(Self {
             driver,
             boot_id: boot_id(),
@@ -392,6 +400,7 @@ impl Server {
                 )
             }
             Ok(Request::Inventory { token }) => self.inventory(&token, rdma_state(&stream)),
+            Ok(Request::Health { token }) => self.health(&token, rdma_state(&stream)),
             Ok(Request::Lease {
                 token,
                 gpus,
@@ -498,6 +507,22 @@ impl Server {
             driver: self.driver.clone(),
             gpus: state.inventory.status(),
             leases,
+            boot_id: self.boot_id.clone(),
+            unix_path: self.unix_path.clone(),
+            rdma,
+        }
+    }
+
+    fn health(&self, token: &str, rdma: RdmaState) -> Reply {
+        if let Err(reply) = self.check_token(token) {
+            return reply;
+        }
+        let devices = self.lock().inventory.devices().to_vec();
+        Reply::Health {
+            server: self.options.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            checks: health::check(health::Role::Server, Ok((&self.driver, &devices))),
+            unix_ms: health::unix_ms(),
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
             rdma,
@@ -814,7 +839,7 @@ impl Server {
         let started = || -> io::Result<Child> {
             let (orders, theirs) = UnixStream::pair()?;
             orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
-            let child = worker_command(&self.options)
+            let child = worker_command(&self.options.worker)
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 .stdout(Stdio::null())
                 .spawn()?;
@@ -852,7 +877,7 @@ impl Server {
     ) -> io::Result<(Child, UnixStream)> {
         let (orders, theirs) = UnixStream::pair()?;
         orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
-        let child = worker_command(&self.options)
+        let child = worker_command(&self.options.worker)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()?;

@@ -188,6 +188,11 @@ pub enum Request {
         /// Shared secret of the server, empty where it has none.
         token: String,
     },
+    /// How is the server?
+    Health {
+        /// Shared secret of the server, empty where it has none.
+        token: String,
+    },
     /// Continue a lane whose link broke, over this connection.
     Resume {
         /// Session identifier as [`Reply::Opened`] gave it.
@@ -212,6 +217,31 @@ pub enum Request {
     },
     /// On a lease's connection: its end, however it comes, is meant, and the end of the lease.
     Farewell,
+}
+
+/// What a health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// It works, but slower or less than it could.
+    Marginal,
+    /// It does not work.
+    Fail,
+}
+
+/// One health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was looked at.
+    pub subject: String,
+    /// What is to be thought of it.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty where nothing is.
+    pub cure: String,
 }
 
 /// State of the links of a lease's sessions.
@@ -330,6 +360,23 @@ pub enum Reply {
         unix_path: Option<String>,
         /// RDMA at the address that the client reached.
         #[serde(default)]
+        rdma: RdmaState,
+    },
+    /// Answer to [`Request::Health`].
+    Health {
+        /// Name of the server.
+        server: String,
+        /// Version of its software.
+        version: String,
+        /// What it found out about itself.
+        checks: Vec<Check>,
+        /// Its clock, in milliseconds since 1970.
+        unix_ms: u64,
+        /// Identity of the server's running kernel.
+        boot_id: String,
+        /// Path of the server's Unix socket, where it has one.
+        unix_path: Option<String>,
+        /// RDMA at the address that the client reached.
         rdma: RdmaState,
     },
     /// The lane goes on: the connection is its link from here on.
