@@ -36,7 +36,7 @@ KERNELS = {
     "6.12": ("linux-image-6.12-amd64", "linux-image-amd64"),
 }
 QEMU = ["qemu-system-x86"]
-RDMA = ["ibverbs-providers", "ibverbs-utils", "libibumad3", "libibverbs1", "librdmacm1", "perftest", "rdmacm-utils"]
+RDMA = ["ibverbs-providers", "ibverbs-utils", "libibumad3", "libibverbs1", "librdmacm1", "perftest", "python3-pyverbs", "rdmacm-utils"]
 TOOLS = ["busybox-static", "iproute2", "kmod", "strace"]
 
 # what each group of modules is for; those that one kernel has built in are left out

@@ -1,6 +1,6 @@
 """A client that means harm: garbage, truncated handshakes, wrong versions, lengths and ids chosen to overflow.
 
-usage: main.py unix:/PATH|HOST:PORT
+usage: main.py unix:/PATH|HOST:PORT [rdma DEVICE]
 
 Speaks the control protocol and the data plane by hand (engine/wire/WIRE.md). Each attack must end in a refusal or in the
 end of its own connection, within a bound; the server must answer an ordinary question after each. The last line is JSON.
@@ -15,6 +15,10 @@ import socket
 import struct
 import sys
 import time
+
+RDMA_DEVICE = sys.argv[3] if len(sys.argv) > 3 else None
+if RDMA_DEVICE:
+    import queue_pair
 
 MAGIC, VERSION = b"RWCT", 1
 IDENTITY = {"user": "mallory", "host": "elsewhere", "program": "hostile", "pid": 1}
@@ -146,9 +150,11 @@ def control_attacks(address):
 
 
 class Session:
-    """A lease and a session, opened as a good client would."""
+    """A lease and a session, opened as a good client would. Over rdma the queue pair is not connected yet."""
 
     def __init__(self, address, link):
+        self.link = link
+        self.queue_pair = None
         self.lease = connect(address)
         self.lease.sendall(message({"lease": {"token": "", "gpus": 1, "memory": {"fraction": 0.1}, "identity": IDENTITY}}))
         leased = receive(self.lease)
@@ -181,7 +187,9 @@ class Session:
 
     def put(self, data, position):
         """Sends ring bytes: written in place over shm, in a frame over tcp."""
-        if self.memory is not None:
+        if self.queue_pair is not None:
+            self.queue_pair.write(SUBMIT_RING_AT + position, data, (position + len(data)) // 64 & 0x3FFFFFFF)
+        elif self.memory is not None:
             offset = SUBMIT_RING_AT + position % self.ring_bytes
             self.memory[offset + 8:offset + len(data)] = data[8:]
             self.memory[offset:offset + 8] = data[:8]
@@ -194,12 +202,22 @@ class Session:
     def close(self):
         if self.memory is not None:
             self.memory.close()
+        if self.queue_pair is not None:
+            self.queue_pair.close()
         self.connection.close()
         self.lease.close()
 
 
 def call(payload=b"", context=1, slot=0, flags=0):
     return struct.pack("<IHHI", context, slot, flags, 0) + payload
+
+
+def opened(address, link):
+    """A session over a link that carries records."""
+    session = Session(address, link)
+    if link == "rdma":
+        session.queue_pair = queue_pair.connect(session.connection, RDMA_DEVICE, message, receive)
+    return session
 
 
 def record_attacks(address, link):
@@ -219,7 +237,7 @@ def record_attacks(address, link):
         "an unknown context": lambda s: s.record(300, call(huge * 4, context=0xFFFFFFFF)),
     }
     for name, make in cases.items():
-        session = Session(address, link)
+        session = opened(address, link)
         start = session.position
         session.put(make(session), start)
         time.sleep(0.02)
@@ -227,7 +245,7 @@ def record_attacks(address, link):
         check(f"{link}: alive after {name}", alive(address))
     # every opcode with arguments chosen to overflow: ids out of range, sizes near 2^64, random bytes
     for tag_first in range(256, 1100, 60):
-        session = Session(address, link)
+        session = opened(address, link)
         for tag in range(tag_first, tag_first + 60):
             filler = dice.choice([huge * 24, bytes(192), dice.randbytes(dice.randrange(0, 400)), struct.pack("<Q", (1 << 48) | 0xFFFFFFFF) * 16,
                                   struct.pack("<QQ", 0x7FFFFFFFFFFFFFF0, 64) * 10])
@@ -263,6 +281,67 @@ def stream_attacks(address):
     check("alive after the stream attacks", alive(address))
 
 
+def offer_attacks(address):
+    """Offers of queue pairs that are none, or that lead nowhere (rule W24): the lane ends, or goes by the connection itself."""
+    good = queue_pair.Offered(RDMA_DEVICE)
+    endpoint, window = good.endpoint(), good.window()
+    changed = lambda data, at, to: data[:at] + to + data[at + len(to):]  # noqa: E731
+    offers = {
+        "an offer of nothing": {},
+        "an offer of something else": {"take_over": 1},
+        "an endpoint cut short": {"offer": {"endpoint": list(endpoint[:39]), "window": list(window)}},
+        "an endpoint too long": {"offer": {"endpoint": list(endpoint) * 100, "window": list(window)}},
+        "an endpoint of zeros": {"offer": {"endpoint": [0] * 40, "window": list(window)}},
+        "numbers that are no bytes": {"offer": {"endpoint": [-1, 256] * 20, "window": list(window)}},
+        "queue pair 0": {"offer": {"endpoint": list(changed(endpoint, 12, bytes(4))), "window": list(window)}},
+        "a queue pair number of 32 bits": {"offer": {"endpoint": list(changed(endpoint, 12, b"\xff" * 4)), "window": list(window)}},
+        "an MTU that there is not": {"offer": {"endpoint": list(changed(endpoint, 6, b"\x63")), "window": list(window)}},
+        "a multicast GID": {"offer": {"endpoint": list(changed(endpoint, 24, b"\xff")), "window": list(window)}},
+        "a window of no bytes": {"offer": {"endpoint": list(endpoint), "window": list(changed(window, 8, bytes(8)))}},
+        "a window that wraps around": {"offer": {"endpoint": list(endpoint), "window": list(changed(window, 0, b"\xff" * 8))}},
+        "a window smaller than agreed": {"offer": {"endpoint": list(endpoint), "window": list(changed(window, 8, struct.pack("<Q", 4096)))}},
+        "an end that cannot, in 200,000 letters": {"unable": "\x1b[2J" * 50_000},
+    }
+    for name, offer in offers.items():
+        session = Session(address, "rdma")
+        with contextlib.suppress(OSError):
+            session.connection.sendall(message(offer))
+        session.close()
+        check(f"rdma: alive after {name}", alive(address))
+    for name, data in {"random bytes": random.Random(5).randbytes(4096), "a frame of 4 GiB": frame(b"{}", length=0xFFFFFFFF)}.items():
+        session = Session(address, "rdma")
+        with contextlib.suppress(OSError):
+            session.connection.sendall(data)
+        check(f"rdma: {name} in place of an offer end the connection", closed(session.connection))
+        session.close()
+    # an offer that is never followed by anything: the other end gives up
+    session = Session(address, "rdma")
+    check("rdma: who offers nothing is given up", closed(session.connection))
+    session.close()
+    good.close()
+    check("alive after the offers", alive(address))
+
+
+def window_attacks(address):
+    """Immediates that say what cannot be: the lane ends. Writes beyond the window: the device refuses them, and the link is broken."""
+    for name, offset, data, immediate in (
+        ("a position far beyond the ring", SUBMIT_RING_AT, bytes(64), 0x3FFFFFFF),
+        ("an answer from the client", SUBMIT_RING_AT, bytes(64), 1 << 30 | 3),
+        ("an immediate of no kind", SUBMIT_RING_AT, bytes(64), 3 << 30),
+        ("words with a value", 0, bytes(8), 2 << 30 | 5),
+        ("a write beyond the window", 1 << 32, bytes(64), 1),
+        ("a write before the window", -4096, bytes(64), 1),
+    ):
+        session = opened(address, "rdma")
+        refused = session.queue_pair.write(offset, data, immediate)
+        if name.startswith("a write"):
+            check(f"rdma: {name} is refused by the device", refused)
+        else:
+            check(f"rdma: {name} ends the lane", closed(session.connection))
+        session.close()
+    check("alive after the windows", alive(address))
+
+
 def ring_attacks(address):
     """Garbage all over the shared window."""
     dice = random.Random(3)
@@ -289,6 +368,12 @@ def ring_attacks(address):
 
 def main():
     address = sys.argv[1]
+    if sys.argv[2:3] == ["rdma"]:
+        offer_attacks(address)
+        window_attacks(address)
+        record_attacks(address, "rdma")
+        print(json.dumps({"client": "hostile", "checks": checks, "failed": failures, "values": {}}))
+        return 1 if failures else 0
     control_attacks(address)
     if address.startswith("unix:"):
         record_attacks(address, "shm")
