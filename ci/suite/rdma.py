@@ -278,6 +278,15 @@ def add(kernel):
         require(code == 0, f"ended with {code}: {last_line(program.errors()) or last_line(program.output())}")
         return last_line(program.output())
 
+    @test(f"{title} another crate's queue pair", 1500, full=True)
+    def interoperation(t):
+        """Our queue pairs and those of the `ibverbs` crate, both ways. Builds rdma-core, which takes minutes the first time."""
+        peer = last_line(t.output_of(ROOT / "ci/clients/verbs_peer/build"))
+        text = guest.run(t, [unit_test_binary(t, "ringway-verbs", "device"), "ibverbs"], label="device", limit_s=120,
+                         env={"RINGWAY_VERBS_PAIR": "10.99.0.1,10.99.0.2", "RINGWAY_VERBS_MUST_HAVE_DEVICE": "1", "RINGWAY_VERBS_PEER": peer})
+        require("is not set" not in text and "FAILED" not in text, last_line(text))
+        return last_line(text)
+
     # On 6.12 perftest's ib_send_lat with events was seen to wait for ever.
     perf_test = test(f"{title} perf", 300, full=True) if kernel != MAIN else lambda function: function
 
@@ -386,11 +395,26 @@ def add(kernel):
             notes.append(f"{client.name} {summary['checks']}")
         return "checks: " + ", ".join(notes)
 
-    @test(f"{title} numba-cuda over rdma", 900, full=True)
-    def numba(t):
-        client = next(client for client in ALL if client.name == "numba-cuda")
-        program = InMachine(guest, t, "rdma").start(client.words(), env=client.env, label="numba")
-        return f"{by_rdma(program)['checks']} checks"
+    def every_client(t, place, limit_s):
+        """Every unmodified program there is a test of, but for those that the tests without --full run."""
+        notes = []
+        for client in ALL:
+            program = place.start(client.words(), env=client.env, label=client.name.replace(" ", "-"))
+            program.wait(limit_s)
+            notes.append(f"{client.name} {by_rdma(program)['checks']}")
+        return "checks: " + ", ".join(notes)
+
+    @test(f"{title} every client over rdma, lo", 3000, full=True)
+    def every_client_over_lo(t):
+        return every_client(t, InMachine(guest, t, "rdma"), 900)
+
+    @test(f"{title} every client over rdma, veth", 3000, full=True)
+    def every_client_over_veth(t):
+        place = Across(guest, t, "rdma")
+        try:
+            return every_client(t, place, 900)
+        finally:
+            place.close()
 
     rdma_sessions.add(guest, title, lambda t: Across(guest, t, None), full=kernel != MAIN)
 

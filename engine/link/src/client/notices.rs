@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 /// (a waiter or the service thread). It must not wait on this lane, and it should be short.
 pub type NoticeSink = Box<dyn Fn(u32, Payload<'_>) + Send + Sync>;
 
-/// While waiters do the work, the service thread looks after the lane once in so long.
+/// While waiters do the work, the service thread looks after the lane once in so long, or in [`SERVICE_NAP_WAKES`] times what
+/// waking takes on this machine if that is longer.
 const SERVICE_NAP: Duration = Duration::from_millis(1);
+const SERVICE_NAP_WAKES: u32 = 20;
 /// Longest sleep of the service thread while somebody else leads.
 const SERVICE_SLEEP: Duration = Duration::from_millis(100);
 /// Notices handed over before the drainer looks after other things.
@@ -247,7 +249,8 @@ impl ClientLane {
             if waits != waits_seen && !wanted {
                 // Waiters are at work and serve the lane: stay out of their way.
                 waits_seen = waits;
-                self.service_sleep(NAPPING, left.min(SERVICE_NAP));
+                let nap = SERVICE_NAP.max(SERVICE_NAP_WAKES * crate::spin::longest());
+                self.service_sleep(NAPPING, left.min(nap));
             } else if self.try_lead(LEADER_SERVICE) {
                 if wanted {
                     self.links.link().flush();
