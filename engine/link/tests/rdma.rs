@@ -65,9 +65,10 @@ fn attacker() -> (Attacker, ServerLane) {
     let offer = QueuePairOffer::Offer {
         endpoint: qp.endpoint().expect("endpoint").encode().to_vec(),
         window: own.remote().encode().to_vec(),
+        transfers: None,
     };
     control::send(&mut &socket, &offer).expect("offer");
-    let QueuePairOffer::Offer { endpoint, window } = control::receive(&mut &socket).expect("their offer") else {
+    let QueuePairOffer::Offer { endpoint, window, .. } = control::receive(&mut &socket).expect("their offer") else {
         panic!("the server has no queue pair");
     };
     let endpoint = Endpoint::decode(endpoint[..].try_into().expect("40 bytes")).expect("endpoint");
@@ -191,9 +192,9 @@ fn nothing_but_the_window_can_be_written() {
 #[ignore = "needs an RDMA device: ci/vm has one"]
 fn w24_offers_that_make_no_sense() {
     let offers = [
-        QueuePairOffer::Offer { endpoint: vec![], window: vec![] },
-        QueuePairOffer::Offer { endpoint: vec![0; 40], window: vec![0; 24] },
-        QueuePairOffer::Offer { endpoint: vec![0xff; 40], window: vec![0xff; 24] },
+        QueuePairOffer::Offer { endpoint: vec![], window: vec![], transfers: None },
+        QueuePairOffer::Offer { endpoint: vec![0; 40], window: vec![0; 24], transfers: None },
+        QueuePairOffer::Offer { endpoint: vec![0xff; 40], window: vec![0xff; 24], transfers: None },
         QueuePairOffer::Unable("no\u{1b}[31m device\n".into()),
     ];
     for offer in offers {
