@@ -44,7 +44,7 @@ def sizes(c, device, largest):
     kinds = {"allocated": device.pinned(room), "registered": Pinned(room, 24).bytes}
     stream = device.stream()
     source = noise(largest, 1)
-    some = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 100_003, MIB - 1, MIB + 3, 32 * MIB - 5, 32 * MIB + 1, largest - 1, largest]
+    some = [64 * KIB - 1, 64 * KIB, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 300_007, MIB - 1, MIB + 3, 32 * MIB - 5, 32 * MIB + 1, largest - 1, largest]
     for number, size in enumerate(size for size in some if size <= largest):
         for kind, host in kinds.items():
             at, from_host = GUARD - 3 + number, 1 + number
@@ -122,7 +122,7 @@ def ordered(c, device, rounds):
 
 def many(c, device, count):
     """More copies at once than are made at a time, in several streams; nothing is waited for between."""
-    size = 64 * KIB + 8
+    size = 256 * KIB + 8
     streams = [device.stream() for _ in range(4)]
     up, down = device.pinned(size * 64), device.pinned(size * 64)
     target = device.alloc(size * 64)
@@ -188,7 +188,7 @@ def main():
     device = Device()
     refused(c, device)
     ordered(c, device, options.rounds)
-    many(c, device, options.rounds * 200)
+    many(c, device, options.rounds * 100)
     freed(c, device, options.rounds)
     sizes(c, device, options.largest * MIB)
     c.finish()

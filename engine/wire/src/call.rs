@@ -36,7 +36,7 @@ pub const NOTICE_HOST_FUNCTION: u32 = 4;
 pub const NOTICE_LONG_REPLY: u32 = 5;
 /// Server to client: the bytes of this transfer to the device are wanted through the ring. `transfer u64`.
 pub const NOTICE_TRANSFER_WANTED: u32 = 6;
-/// Server to client: this transfer to the device has ended; its source is used no more. `transfer u64`.
+/// Server to client: this transfer to the device has ended; its source is used no more. `transfer u64`, `result u32`.
 pub const NOTICE_TRANSFER_ENDED: u32 = 7;
 /// Server to client: no transfers on this lane any more, and why, as text.
 pub const NOTICE_NO_TRANSFERS: u32 = 8;

@@ -104,11 +104,8 @@ impl Allocation {
     /// The memory is about to be freed: returns when no transfer uses it any more and nothing of it is registered. Its context is
     /// current. Nobody finds it in [`Transfers`] any more.
     fn end(self: Arc<Self>, driver: &Driver) {
-        if self.registered.lock().blocks.is_empty() {
-            return;
-        }
         // In a context that has failed, transfers in the stream never come to their turn.
-        if driver_call!(driver, cuCtxSynchronize()).is_ok() {
+        if Arc::strong_count(&self) > 1 && driver_call!(driver, cuCtxSynchronize()).is_ok() {
             let begun = Instant::now();
             while Arc::strong_count(&self) > 1 && begun.elapsed() < UNUSED_WITHIN {
                 std::thread::sleep(Duration::from_micros(200));
@@ -278,7 +275,11 @@ impl Transfers {
         }
         tracing::warn!("GPU {gpu}: copies go by the ring: {why}");
         let why: String = why.chars().take(300).collect();
-        tell(session, lane, move |lane| lane.notice(NOTICE_NO_TRANSFERS, &[why.as_bytes()], PATIENCE).map(drop));
+        let lane = lane.clone();
+        session.waiters.run(move || {
+            // A client that is gone needs no word.
+            let _ = lane.notice(NOTICE_NO_TRANSFERS, &[why.as_bytes()], PATIENCE);
+        });
     }
 
     /// Whether this transfer is one to be broken off.
@@ -288,23 +289,15 @@ impl Transfers {
     }
 }
 
-/// Says something to the client from a thread that may wait for it.
-fn tell(session: &Arc<Session>, lane: &ServerHandle, say: impl FnOnce(&ServerHandle) -> ringway_link::Result<()> + Send + 'static) {
-    let lane = lane.clone();
-    session.waiters.run(move || {
-        // A client that is gone needs no word.
-        let _ = say(&lane);
-    });
-}
-
 /// A copy with [`FLAG_TRANSFER`](ringway_wire::call::FLAG_TRANSFER).
 pub fn begin(cx: &mut Cx<'_>, r: &mut Reader<'_>, direction: Direction) -> Handled {
     let call = TransferCall::read(r)?;
     let stream = match enqueue(cx, &call, direction) {
         Ok(stream) => stream,
         Err(Failure::Cuda(code)) => {
-            // Nothing was begun: the client need not keep it in mind.
-            tell(cx.session, cx.lane, move |lane| say_ended(lane, direction, call.id, code.code()));
+            // Nothing was begun: the client need not keep it in mind. One that leaves no space for notices does.
+            let (tag, result) = (end_of(direction), code.code().to_le_bytes());
+            let _ = cx.lane.try_notice(tag, &[&call.id.to_le_bytes(), &result]);
             return Err(code.into());
         }
         Err(malformed) => return Err(malformed),
@@ -394,7 +387,7 @@ impl Transfer {
         }
         transfers.state.lock().under_way.remove(&self.call.id);
         // A client that is gone needs no word of it.
-        let _ = say_ended(&self.lane, self.direction, self.call.id, 0);
+        let _ = self.lane.notice(end_of(self.direction), &[&self.call.id.to_le_bytes(), &0u32.to_le_bytes()], PATIENCE);
     }
 
     fn by_adapter(&self) -> Result<(), Option<TransferError>> {
@@ -531,14 +524,12 @@ impl Transfer {
     }
 }
 
-/// Tells the client that a transfer has ended.
-fn say_ended(lane: &ServerHandle, direction: Direction, id: u64, result: u32) -> ringway_link::Result<()> {
-    let id = id.to_le_bytes();
+/// The notice that ends a transfer: its number and the result follow.
+fn end_of(direction: Direction) -> u32 {
     match direction {
-        Direction::ToDevice => lane.notice(NOTICE_TRANSFER_ENDED, &[&id], PATIENCE),
-        Direction::ToHost => lane.notice(NOTICE_DATA_END, &[&id, &result.to_le_bytes()], PATIENCE),
+        Direction::ToDevice => NOTICE_TRANSFER_ENDED,
+        Direction::ToHost => NOTICE_DATA_END,
     }
-    .map(drop)
 }
 
 /// Bytes of a transfer that was asked for by the ring ([`TAG_TRANSFER_DATA`](ringway_wire::call::TAG_TRANSFER_DATA)).
