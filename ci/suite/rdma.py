@@ -386,6 +386,59 @@ def add(kernel):
             place.close()
         return f"{steps} steps; {broke.group(0)}"
 
+    def copies(t, place, *options, env=None, label="copies"):
+        """The client that copies pinned memory, and how its bytes went."""
+        counts = TARGET / f"vm-scratch-{kernel}" / f"{label}.json"
+        program = place.start([python(), ROOT / "ci/clients/behaviour/transfers.py", *options], env=env, options=["--stats", counts], label=label)
+        summary = by_rdma(program)
+        return summary["checks"], json.loads(counts.read_text()), program
+
+    @test(f"{title} copies past the ring", 400)
+    def past_the_ring(t):
+        """Pinned memory is copied by the adapters: the bytes are right, and the ring had none of them."""
+        checks, counts, _ = copies(t, InMachine(guest, t, "rdma"), "--largest", "34", "--rounds", "2")
+        up, past = counts["bytes_up"], counts["bytes_up_past_ring"]
+        # what is short, and what is beyond the number under way
+        require(past > 0.95 * up, f"{past} of {up} bytes to the device went past the ring")
+        # the client looks at each copy with pageable memory, too
+        require(counts["bytes_down_past_ring"] > 0.45 * counts["bytes_down"], f"to the host: {counts}")
+        require(counts["transfers_fallen_back"] == 0, f"{counts['transfers_fallen_back']} transfers fell back")
+        _, off, _ = copies(t, InMachine(guest, t, "rdma"), "--largest", "1", "--rounds", "1", env={"RINGWAY_RDMA_COPIES": "0"}, label="off")
+        require(off["bytes_up_past_ring"] == off["bytes_down_past_ring"] == 0 < off["bytes_up"], f"turned off: {off}")
+        return f"{checks} checks; {past >> 20} of {up >> 20} MiB to the device, {counts['bytes_down_past_ring'] >> 20} MiB to the host past the ring"
+
+    @test(f"{title} copies past the ring that break", 400)
+    def broken_copies(t):
+        """Every eleventh transfer is broken off in the middle, with its link: the bytes come another way, each to its place."""
+        place = InMachine(guest, t, "rdma")
+        checks, counts, program = copies(t, place, "--largest", "5", "--rounds", "2", env={"RINGWAY_TRANSFER_FAULT": "11"}, label="breaking")
+        breaks = len(re.findall(r"^ringway: the link to .* broke .*rdma continues", program.errors(), re.M))
+        fell_back, past = counts["transfers_fallen_back"], counts["bytes_up_past_ring"] + counts["bytes_down_past_ring"]
+        require(breaks > 1 and fell_back >= breaks and past > 0, f"{breaks} links broke: {counts}")
+        return f"{checks} checks; {breaks} links broke, {fell_back} transfers went by the ring, {past >> 20} MiB past it"
+
+    @test(f"{title} a cable is pulled under copies past the ring", 240, full=kernel != MAIN)
+    def cable_copies(t):
+        place = Across(guest, t, "rdma")
+        try:
+            counts = TARGET / f"vm-scratch-{kernel}" / "cable.json"
+            program = place.start([python(), ROOT / "ci/clients/behaviour/steady.py", "25", "16"], options=["--stats", counts], label="steady")
+            program.wait_for_text("step 3", 120)
+            guest.run(t, ["ip", "link", "set", "a0", "down"])
+            time.sleep(2)
+            guest.run(t, ["ip", "link", "set", "a0", "up"])
+            guest.run(t, [ACROSS])
+            code = program.wait(120)
+            errors = program.errors()
+            require(code == 0, f"the program ended with {code}: {last_line(errors)}")
+            require(re.search(r"^ringway: .*link.*broke", errors, re.M), f"nobody said that the link broke: {errors[-300:]}")
+            steps, counts = json.loads(last_line(program.output()))["steps"], json.loads(counts.read_text())
+            fell_back, past = counts["transfers_fallen_back"], counts["bytes_up_past_ring"]
+            require(steps > 3 and fell_back > 0 and past > 0, f"{steps} steps: {counts}")
+        finally:
+            place.close()
+        return f"{steps} steps; {fell_back} transfers went by the ring, {past >> 20} MiB to the device past it"
+
     @test(f"{title} clients over tcp", 400, full=True)
     def clients(t):
         """The place itself works: unmodified programs on the software GPU in the virtual machine."""

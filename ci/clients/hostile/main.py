@@ -233,6 +233,8 @@ def record_attacks(address, link):
         "a length beyond the ring": lambda s: s.record(300, call(), length=64 << 20),
         "a length of the whole ring": lambda s: s.record(300, call(), length=4 << 20),
         "a reply slot that is none": lambda s: s.record(300, call(huge * 4, slot=0x7FFF)),
+        "a transfer's flag": lambda s: s.record(447, call(huge * 7, flags=2)),
+        "a piece of no transfer": lambda s: s.record(0x40000006, call(huge * 4)),
         "reserved flags": lambda s: s.record(300, call(huge * 4, flags=0xFFFF)),
         "an unknown context": lambda s: s.record(300, call(huge * 4, context=0xFFFFFFFF)),
     }
@@ -342,6 +344,133 @@ def window_attacks(address):
     check("alive after the windows", alive(address))
 
 
+# engine/wire/src/call.rs, engine/api/table/opcodes.lock
+RETAIN, ALLOC, TO_DEVICE, TO_HOST = 284, 373, 447, 448
+FLAG_TRANSFER, TRANSFER_DATA, TRANSFER_WANTED = 2, 0x40000006, 6
+KIND_REPLY = 3
+MIB, MAX = 1 << 20, 2**64 - 1
+
+
+class Allocated(Session):
+    """A session over tcp with a context, number 1, and a MiB of device memory."""
+
+    def __init__(self, address):
+        super().__init__(address, "tcp")
+        self.received = b""
+        self.send(RETAIN, struct.pack("<iII", 0, 1, 0), slot=0, context=0)
+        self.answer(0)
+        self.send(ALLOC, struct.pack("<Q", MIB), slot=1)
+        (self.memory_at,) = struct.unpack("<Q", self.answer(1))
+
+    def send(self, tag, payload, **header):
+        start = self.position
+        self.put(self.record(tag, call(payload, **header)), start)
+
+    def transfer(self, tag=TO_DEVICE, at=None, size=MIB, number=1, host=0x10000, link=MAX, key=0, stream=0, more=b""):
+        at = self.memory_at if at is None else at
+        self.send(tag, struct.pack("<QQQQQQI", stream, at, size, number, host, link, key) + more, slot=0xFFFF, flags=FLAG_TRANSFER)
+
+    def data(self, number, offset, data):
+        self.send(TRANSFER_DATA, struct.pack("<QQ", number, offset) + data, slot=0xFFFF, context=0)
+
+    def frame(self):
+        """Kind, place and bytes of the next frame; None at the end of the connection."""
+        def exactly(count):
+            while len(self.received) < count:
+                more = self.connection.recv(65536)
+                if not more:
+                    return None
+                self.received += more
+            data, self.received = self.received[:count], self.received[count:]
+            return data
+        head = exactly(16)
+        if head is None:
+            return None
+        kind, length, at = struct.unpack("<B3xIQ", head)
+        data = exactly(length)
+        return None if data is None else (kind, at, data)
+
+    def answer(self, slot):
+        while (frame := self.frame()) is not None:
+            kind, at, data = frame
+            if kind == KIND_REPLY and at == slot:
+                _, status, length, _ = struct.unpack("<QIIQ", data[:24])
+                if status != 0:
+                    raise RuntimeError(f"an honest call gave {status}")
+                return data[24:24 + length]
+        raise RuntimeError("the server ended an honest session")
+
+    def wanted(self):
+        """Waits until the server asks for the bytes of a transfer; its number."""
+        while (frame := self.frame()) is not None:
+            kind, _, data = frame
+            while kind == KIND_RING and len(data) >= 24:
+                _, length, tag = struct.unpack("<QII", data[:16])
+                if tag == TRANSFER_WANTED:
+                    return struct.unpack("<Q", data[16:24])[0]
+                data = data[(16 + length + 63) // 64 * 64:]
+        raise RuntimeError("the server ended the session of an honest transfer")
+
+
+def transfer_attacks(address):
+    """Transfers past the ring that cannot be, and bytes that nobody asked for (rules W26 and W28)."""
+    def asked(session, *pieces):
+        session.transfer(number=7)
+        if session.wanted() != 7:
+            raise RuntimeError("the server asked for another transfer")
+        for number, offset, data in pieces:
+            session.data(number, offset, data)
+    piece = bytes(256 << 10)
+    ends = {
+        "no bytes": lambda s: s.transfer(size=0),
+        "more than 64 MiB": lambda s: s.transfer(size=(64 << 20) + 1),
+        "2^64 - 1 bytes": lambda s: s.transfer(size=MAX),
+        "device memory beyond the address space": lambda s: s.transfer(at=MAX - 5),
+        "host memory beyond the address space": lambda s: s.transfer(host=MAX - 5),
+        "arguments too many": lambda s: s.transfer(more=bytes(8)),
+        "a number that is under way": lambda s: (s.transfer(number=3), s.transfer(number=3)),
+        "two thousand at once": lambda s: [s.transfer(number=number, size=65536) for number in range(2000)],
+        "bytes that nobody asked for": lambda s: s.data(1, 0, piece),
+        "bytes of another transfer": lambda s: asked(s, (8, 0, piece)),
+        "bytes at the wrong place": lambda s: asked(s, (7, 1, piece)),
+        "bytes twice": lambda s: asked(s, (7, 0, piece), (7, 0, piece)),
+        "a piece of 512 KiB": lambda s: asked(s, (7, 0, piece * 2)),
+        "no bytes at all": lambda s: asked(s, (7, 0, b"")),
+        "bytes beyond the end": lambda s: asked(s, *[(7, n * len(piece), piece) for n in range(3)], (7, 3 * len(piece), piece[:-1]), (7, MIB - 1, b"ab")),
+        "bytes where the offset overflows": lambda s: asked(s, (7, MAX, piece)),
+    }
+    for name, attack in ends.items():
+        session = Allocated(address)
+        with contextlib.suppress(OSError):
+            attack(session)
+        check(f"transfers: {name} ends the session", closed(session.connection))
+        session.close()
+    check("alive after the transfers that cannot be", alive(address))
+    refused = {
+        "memory of nobody": lambda s: s.transfer(at=0x1000),
+        "memory before an allocation": lambda s: s.transfer(at=s.memory_at - 1, size=2),
+        "memory beyond an allocation": lambda s: s.transfer(at=s.memory_at + 1),
+        "to the host, of memory of nobody": lambda s: s.transfer(tag=TO_HOST, at=0x7FFF_0000_0000),
+        "a stream that is none": lambda s: s.transfer(stream=0x1234_0000_0001),
+    }
+    for name, attack in refused.items():
+        session = Allocated(address)
+        attack(session)
+        # the session goes on, and what was refused is reported
+        session.send(ALLOC, struct.pack("<Q", MIB), slot=2)
+        check(f"transfers: the session goes on after {name}", len(session.answer(2)) == 8)
+        session.close()
+    # an honest one, of an old link's key, between: asked for, sent, and over
+    session = Allocated(address)
+    asked(session, *[(7, n * len(piece), piece) for n in range(4)])
+    session.send(ALLOC, struct.pack("<Q", MIB), slot=2)
+    check("transfers: an honest one", len(session.answer(2)) == 8)
+    # the client goes in the middle of it
+    session.transfer(number=9)
+    session.close()
+    check("alive after the attacks by transfers", alive(address))
+
+
 def ring_attacks(address):
     """Garbage all over the shared window."""
     dice = random.Random(3)
@@ -381,6 +510,7 @@ def main():
     else:
         stream_attacks(address)
         record_attacks(address, "tcp")
+        transfer_attacks(address)
     print(json.dumps({"client": "hostile", "checks": checks, "failed": failures, "values": {}}))
     return 1 if failures else 0
 

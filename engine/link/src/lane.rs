@@ -119,6 +119,8 @@ pub(crate) struct Start {
     pub peer_received: u64,
     /// The link continues another one: [`Link::start`] puts everything again.
     pub again: bool,
+    /// Number of the link, the same at both ends: that of the attempt that made it, 0 for the first.
+    pub number: u64,
 }
 
 /// What one end of a lane tells the other before a new link: rule W17.
@@ -638,6 +640,7 @@ impl Resumption<'_> {
             received: self.received,
             peer_received: peer.received,
             again: true,
+            number: self.attempt,
         };
         let link = make(&self.links.windows, start)?;
         self.links.replace(link)

@@ -6,8 +6,9 @@
 //! link is told which area changed. Since positions only grow and the shadow keeps what the peer may lack, whatever
 //! was lost can be put again: by another link over the same windows, see [`crate::lane`].
 
+use crate::rdma::Transfers;
 use crate::{DownCause, LinkError, LinkKind, Result};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -193,6 +194,15 @@ pub(crate) trait Link: Send + Sync {
     /// orderly end. Every method may be called still, by threads that took it for the lane's link a moment ago, and
     /// does nothing or answers [`Told::Retired`]. Returns what `received` says, for ever. May be called again.
     fn retire(&self) -> u64;
+
+    /// Transfers past the ring, where this kind of link has them.
+    fn transfers(&self) -> Option<&Arc<Transfers>> {
+        None
+    }
+
+    /// A transfer failed: the link is given up, at both ends. When this returns, nothing that is written into the window
+    /// from now on goes out by this link. Does nothing where there are no transfers.
+    fn break_off(&self, _why: String) {}
 
     /// Whether and how the link ended. The link itself sets it, as soon as it knows.
     fn condition(&self) -> &Condition;

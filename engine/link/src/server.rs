@@ -2,6 +2,7 @@
 
 use crate::lane::{Links, NotResumed, Patience, Resumption, Windows};
 use crate::link::{Area, Link, Sleeper, corrupt_rule};
+use crate::rdma::{Job, TransferError, Transfers};
 use crate::{DownCause, LinkError, LinkEvent, LinkKind, Payload, Position, Result};
 use ringway_shm_ring::{Consumer, Producer, ReserveError, Span};
 use ringway_wire::layout::*;
@@ -242,6 +243,34 @@ impl ServerHandle {
     pub fn begin_resume(&self, attempt: u64) -> Result<Resumption<'_>, NotResumed> {
         let tail = self.shared.notices.tail();
         self.shared.links.begin(Some(attempt), tail)
+    }
+
+    /// Transfers past the ring on the link in use; None where it has none.
+    pub fn transfers(&self) -> Option<Arc<Transfers>> {
+        self.shared.links.link().transfers().filter(|it| !it.have_ended()).cloned()
+    }
+
+    /// Makes a transfer past the ring and waits for its end, which is bounded. Where it fails on the way, the link is given up;
+    /// what is sent afterwards goes by the next one.
+    ///
+    /// # Errors
+    /// [`TransferError`]: the bytes are not, or not all, in place; but nothing of the transfer happens any more, at the client
+    /// either once it has the next link.
+    pub fn transfer(&self, transfers: &Transfers, job: &Job<'_>) -> Result<(), TransferError> {
+        let result = transfers.run(job);
+        if let Err(error @ (TransferError::Broken(_) | TransferError::Refused(_))) = &result {
+            self.give_up(transfers, error);
+        }
+        result
+    }
+
+    /// Gives up the link of these transfers, at both ends, if it is in use: the client takes another.
+    pub fn give_up(&self, transfers: &Transfers, why: &TransferError) {
+        transfers.stop();
+        let link = self.shared.links.link();
+        if link.transfers().is_some_and(|current| std::ptr::eq(&**current, transfers)) {
+            link.break_off(why.to_string());
+        }
     }
 
     /// Answers the call that ended at `position` in reply slot `slot`, with up to 448 bytes.

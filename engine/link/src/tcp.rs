@@ -79,6 +79,16 @@ pub(crate) fn reset_on_close(socket: &TcpStream) {
     }
 }
 
+/// Resets the connection now and leaves the descriptor to its owner: the other end learns of it, and does not take it for an end.
+pub(crate) fn reset_now(socket: &TcpStream) {
+    // SAFETY: a structure of plain numbers, for which zeros are valid.
+    let mut nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
+    nowhere.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
+    // SAFETY: an address of this size. Connecting to no address ends a connection with a reset (connect(2)); where it does not,
+    // the end is told by what follows.
+    unsafe { libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of::<libc::sockaddr>() as libc::socklen_t) };
+}
+
 /// Has the kernel end a connection whose other host is silent for six seconds; it asks that host's kernel once a second,
 /// so an idle connection costs neither process anything.
 ///

@@ -2,6 +2,7 @@
 //! whether anything is left of those that have ended. Needs a device at the address `RINGWAY_TEST_RDMA` names; `ci/vm` has
 //! one.
 
+use ringway_link::rdma::{Direction, Job, Part, Registration, TransferError};
 use ringway_link::{ClientLane, DownCause, LaneConfig, LinkError, LinkKind, ServerLane, rdma};
 use ringway_verbs::{
     Access, Completions, ConnectOptions, Endpoint, HostMemory, Local, Options, QueuePair, QueuePairOptions, ReadyToSend,
@@ -65,9 +66,10 @@ fn attacker() -> (Attacker, ServerLane) {
     let offer = QueuePairOffer::Offer {
         endpoint: qp.endpoint().expect("endpoint").encode().to_vec(),
         window: own.remote().encode().to_vec(),
+        transfers: None,
     };
     control::send(&mut &socket, &offer).expect("offer");
-    let QueuePairOffer::Offer { endpoint, window } = control::receive(&mut &socket).expect("their offer") else {
+    let QueuePairOffer::Offer { endpoint, window, .. } = control::receive(&mut &socket).expect("their offer") else {
         panic!("the server has no queue pair");
     };
     let endpoint = Endpoint::decode(endpoint[..].try_into().expect("40 bytes")).expect("endpoint");
@@ -191,9 +193,9 @@ fn nothing_but_the_window_can_be_written() {
 #[ignore = "needs an RDMA device: ci/vm has one"]
 fn w24_offers_that_make_no_sense() {
     let offers = [
-        QueuePairOffer::Offer { endpoint: vec![], window: vec![] },
-        QueuePairOffer::Offer { endpoint: vec![0; 40], window: vec![0; 24] },
-        QueuePairOffer::Offer { endpoint: vec![0xff; 40], window: vec![0xff; 24] },
+        QueuePairOffer::Offer { endpoint: vec![], window: vec![], transfers: None },
+        QueuePairOffer::Offer { endpoint: vec![0; 40], window: vec![0; 24], transfers: None },
+        QueuePairOffer::Offer { endpoint: vec![0xff; 40], window: vec![0xff; 24], transfers: None },
         QueuePairOffer::Unable("no\u{1b}[31m device\n".into()),
     ];
     for offer in offers {
@@ -288,4 +290,157 @@ fn a_thousand_lanes_one_after_the_other_leave_nothing() {
     assert_eq!(descriptors(), before, "descriptors are left over");
     let grown = resident_kib().saturating_sub(kib);
     assert!(grown < 2048, "{grown} KiB more than after the first hundred");
+}
+
+/// Memory of the test, registered at one end for as long as it is there.
+struct Shared {
+    bytes: *mut u8,
+    len: usize,
+    registration: Option<Registration>,
+}
+
+impl Shared {
+    fn new(len: usize, fill: impl Fn(usize) -> u8) -> Shared {
+        let bytes: Vec<u8> = (0..len).map(fill).collect();
+        Shared { bytes: Box::into_raw(bytes.into_boxed_slice()).cast(), len, registration: None }
+    }
+
+    fn lent(len: usize, client: &ClientLane, fill: impl Fn(usize) -> u8) -> Shared {
+        let mut shared = Shared::new(len, fill);
+        let transfers = client.transfers().expect("transfers");
+        // SAFETY: the memory stays until `shared` is dropped, after the registration.
+        let registration = unsafe { transfers.lend(shared.bytes, len) };
+        shared.registration = Some(registration.expect("registration"));
+        shared
+    }
+
+    fn device(len: usize, server: &ServerLane, fill: impl Fn(usize) -> u8) -> Shared {
+        let mut shared = Shared::new(len, fill);
+        let transfers = server.transfers().expect("transfers");
+        // SAFETY: as above.
+        let registration = unsafe { transfers.register_device(shared.bytes, len) };
+        shared.registration = Some(registration.expect("registration"));
+        shared
+    }
+
+    fn registration(&self) -> &Registration {
+        self.registration.as_ref().expect("a registration")
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        assert!(at < self.len);
+        // SAFETY: within the memory; volatile, since an adapter may have written it.
+        unsafe { self.bytes.add(at).read_volatile() }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.registration = None;
+        // SAFETY: made in `new`.
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.bytes, self.len)) });
+    }
+}
+
+fn pattern(at: usize) -> u8 {
+    (at.wrapping_mul(2_654_435_761) >> 13) as u8
+}
+
+#[test]
+#[ignore = "needs an RDMA device: ci/vm has one"]
+fn transfers_move_what_they_say_and_nothing_else() {
+    let (client, server) = pair();
+    let link = server.transfers().expect("transfers");
+    assert_eq!((link.number(), client.transfers().expect("transfers").number()), (0, 0));
+    for direction in [Direction::ToDevice, Direction::ToHost] {
+        for (bytes, host_at, device_at) in [(1, 0, 3), (7, 1, 0), (8, 5, 5), (4097, 11, 50), ((1 << 20) + 1, 3, 2), ((5 << 20) - 3, 77, 9)] {
+            let from_host = direction == Direction::ToDevice;
+            let room = bytes + 100;
+            let host = Shared::lent(room, &client, |at| if from_host { pattern(at) } else { 0xaa });
+            let device = Shared::device(room, &server, |at| if from_host { 0xaa } else { pattern(at) });
+            // In two parts, as where a range lies in two registrations.
+            let first = bytes / 3;
+            let part = |offset, bytes| Part { registration: device.registration(), offset, bytes };
+            let parts = [part(device_at, first), part(device_at + first, bytes - first)];
+            let job = Job {
+                direction,
+                device: if first == 0 { &parts[1..] } else { &parts },
+                host: host.registration().address() + host_at as u64,
+                key: host.registration().key(),
+            };
+            server.transfer(&link, &job).expect("a transfer");
+            let (from, from_at, to, to_at) = if from_host { (&host, host_at, &device, device_at) } else { (&device, device_at, &host, host_at) };
+            for at in 0..room {
+                let wanted = if (to_at..to_at + bytes).contains(&at) { from.byte(from_at + at - to_at) } else { 0xaa };
+                assert_eq!(to.byte(at), wanted, "{direction:?}, {bytes} bytes, at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an RDMA device: ci/vm has one"]
+fn what_is_not_lent_is_neither_read_nor_written_and_the_link_is_given_up() {
+    const ROOM: usize = 256 << 10;
+    for direction in [Direction::ToDevice, Direction::ToHost] {
+        // Where, of what key, and whether it was lent at all by then.
+        for (at, key_off, lent) in [(0u64, 1u32, true), (ROOM as u64 - 4096, 0, true), (u64::MAX / 2, 0, true), (0, 0, false)] {
+            let (client, mut server) = pair();
+            let link = server.transfers().expect("transfers");
+            let mut host = Shared::lent(ROOM, &client, pattern);
+            let device = Shared::device(8192, &server, |_| 0xaa);
+            let job = Job {
+                direction,
+                device: &[Part { registration: device.registration(), offset: 0, bytes: 8192 }],
+                host: host.registration().address().wrapping_add(at),
+                key: host.registration().key().wrapping_add(key_off),
+            };
+            if !lent {
+                host.registration = None;
+            }
+            let error = server.transfer(&link, &job).expect_err("this is not lent");
+            assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
+            assert!(server.transfers().is_none());
+            assert_eq!(server.transfer(&link, &job), Err(TransferError::Gone));
+            assert!((0..ROOM).all(|at| host.byte(at) == pattern(at)), "something was written");
+            assert!((0..8192).all(|at| device.byte(at) == 0xaa), "something was read");
+            // Both ends know, though the lane's own queue pair is well.
+            let start = Instant::now();
+            while server.poll().is_ok() {
+                assert!(start.elapsed() < PATIENCE, "the link was not given up");
+            }
+            while client.down().is_none() {
+                let _ = client.wait_notices(Duration::from_millis(10));
+                assert!(start.elapsed() < PATIENCE, "the client never learnt");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an RDMA device: ci/vm has one"]
+fn a_client_that_goes_ends_a_transfer() {
+    const ROOM: usize = 64 << 20;
+    let (client, server) = pair();
+    let link = server.transfers().expect("transfers");
+    let host = Shared::lent(ROOM, &client, |_| 1);
+    let device = Shared::device(ROOM, &server, |_| 2);
+    let part = [Part { registration: device.registration(), offset: 0, bytes: ROOM }];
+    let job = Job { direction: Direction::ToDevice, device: &part, host: host.registration().address(), key: host.registration().key() };
+    std::thread::scope(|scope| {
+        let (server, link) = (server.handle().clone(), link.clone());
+        let running = scope.spawn(move || {
+            let start = Instant::now();
+            loop {
+                assert!(start.elapsed() < 2 * PATIENCE, "transfers go on without a client");
+                if let Err(error) = server.transfer(&link, &job) {
+                    return error;
+                }
+            }
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        drop(client);
+        let error = running.join().expect("thread");
+        assert_ne!(error, TransferError::Gone);
+    });
 }

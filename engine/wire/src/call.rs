@@ -1,5 +1,7 @@
 //! What goes with calls besides their table rows: records that are no CUDA function, notices, and the status of a reply.
 
+use crate::codec::{Malformed, Reader, Writer};
+
 /// Tags of records that are no CUDA function start here; below are the opcodes of the table.
 pub const TAG_INTERNAL: u32 = 0x4000_0000;
 /// Client to server: a piece of a blob. `hash [u8; 32]`, `total u64`, `offset u64`, then the bytes.
@@ -16,6 +18,12 @@ pub const TAG_FETCH_BLOB: u32 = TAG_INTERNAL + 4;
 /// Client to server: take no further record of this lane before lane `u64` has executed all before position `u64`.
 pub const TAG_AFTER: u32 = TAG_INTERNAL + 5;
 
+/// Flag of a copy between host and device memory: its bytes are not in the record, nor do they come as notices; the server
+/// fetches or places them itself, by a [`TransferCall`] (WIRE.md, W25 to W28).
+pub const FLAG_TRANSFER: u16 = 2;
+/// Client to server: bytes of a transfer to the device that the server asked for. `transfer u64`, `offset u64`, then the bytes.
+pub const TAG_TRANSFER_DATA: u32 = TAG_INTERNAL + 6;
+
 /// Server to client: bytes of a download. `download u64`, `offset u64`, then the bytes.
 pub const NOTICE_DATA: u32 = 1;
 /// Server to client: a download has ended. `download u64`, `result u32`.
@@ -26,6 +34,12 @@ pub const NOTICE_OUTPUT: u32 = 3;
 pub const NOTICE_HOST_FUNCTION: u32 = 4;
 /// Server to client: an answer that is too long for a reply slot. `position u64`, then the bytes.
 pub const NOTICE_LONG_REPLY: u32 = 5;
+/// Server to client: the bytes of this transfer to the device are wanted through the ring. `transfer u64`.
+pub const NOTICE_TRANSFER_WANTED: u32 = 6;
+/// Server to client: this transfer to the device has ended; its source is used no more. `transfer u64`, `result u32`.
+pub const NOTICE_TRANSFER_ENDED: u32 = 7;
+/// Server to client: no transfers on this lane any more, and why, as text.
+pub const NOTICE_NO_TRANSFERS: u32 = 8;
 
 /// A blob (a module image) is at most this long.
 pub const BLOB_BYTES_MAX: u64 = 1 << 30;
@@ -33,6 +47,66 @@ pub const BLOB_BYTES_MAX: u64 = 1 << 30;
 pub const BLOB_PIECE_BYTES: usize = 256 * 1024;
 /// Bytes of a copy in one record at the most; a larger copy is several records.
 pub const COPY_PIECE_BYTES: usize = 256 * 1024;
+/// Bytes of one transfer at the most; a larger copy is several.
+pub const TRANSFER_BYTES_MAX: usize = 64 << 20;
+/// Transfers of a session that are under way at a time, at the most; a client stays below it.
+pub const TRANSFERS_MAX: usize = 1024;
+
+/// The arguments of a copy with [`FLAG_TRANSFER`], in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferCall {
+    /// The stream.
+    pub stream: u64,
+    /// Device memory.
+    pub device: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// The client's number of this transfer; for one to the host, of a download.
+    pub id: u64,
+    /// Host memory, as the client's adapter counts.
+    pub host: u64,
+    /// Number of the link (W25) that `host` and `key` are good for.
+    pub link: u64,
+    /// Remote key of the client's registration.
+    pub key: u32,
+}
+
+impl TransferCall {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 6 * 8 + 4;
+
+    /// Appends it.
+    pub fn write(&self, w: &mut impl Writer) {
+        for word in [self.stream, self.device, self.bytes, self.id, self.host, self.link] {
+            w.u64(word);
+        }
+        w.u32(self.key);
+    }
+
+    /// Reads it, and that nothing follows; the ranges wrap around no address space.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let call = Self {
+            stream: r.u64()?,
+            device: r.u64()?,
+            bytes: r.u64()?,
+            id: r.u64()?,
+            host: r.u64()?,
+            link: r.u64()?,
+            key: r.u32()?,
+        };
+        r.end()?;
+        if call.bytes == 0 || call.bytes > TRANSFER_BYTES_MAX as u64 {
+            return Err(Malformed::Value(call.bytes));
+        }
+        for start in [call.device, call.host] {
+            start.checked_add(call.bytes).ok_or(Malformed::Value(start))?;
+        }
+        Ok(call)
+    }
+}
 
 /// Status of a reply: bits 0 to 15 the CUresult; bits 16 to 30 the opcode of the posted call that failed, where the result
 /// is a kept one; bit 31: the answer came as [`NOTICE_LONG_REPLY`].
@@ -89,5 +163,42 @@ mod tests {
             (own.result(), own.kept_opcode(), own.is_long()),
             (2, 0, false)
         );
+    }
+
+    #[test]
+    fn transfers_survive_encoding_and_hostile_ones_do_not() {
+        let call = TransferCall {
+            stream: 1,
+            device: 0x7000_0000_0000,
+            bytes: 70_001,
+            id: 5,
+            host: 0x5555_0000_1234,
+            link: 3,
+            key: 0xdead_beef,
+        };
+        let encode = |call: &TransferCall| {
+            let mut bytes = [0u8; TransferCall::SIZE];
+            let mut writer = crate::codec::SliceWriter::new(&mut bytes);
+            call.write(&mut writer);
+            assert!(!writer.overflowed() && writer.len() == TransferCall::SIZE);
+            bytes
+        };
+        let bytes = encode(&call);
+        assert_eq!(TransferCall::read(&mut Reader::new(&bytes)), Ok(call));
+        for length in 0..bytes.len() {
+            assert!(TransferCall::read(&mut Reader::new(&bytes[..length])).is_err());
+        }
+        let mut longer = bytes.to_vec();
+        longer.push(0);
+        assert!(TransferCall::read(&mut Reader::new(&longer)).is_err());
+        for hostile in [
+            TransferCall { bytes: 0, ..call },
+            TransferCall { bytes: TRANSFER_BYTES_MAX as u64 + 1, ..call },
+            TransferCall { bytes: u64::MAX, ..call },
+            TransferCall { device: u64::MAX - 70_000, ..call },
+            TransferCall { host: u64::MAX, ..call },
+        ] {
+            assert!(TransferCall::read(&mut Reader::new(&encode(&hostile))).is_err(), "{hostile:?}");
+        }
     }
 }

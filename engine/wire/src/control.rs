@@ -123,6 +123,10 @@ pub enum QueuePairOffer {
         endpoint: Vec<u8>,
         /// Address, size and key of the window that the peer writes: 24 bytes, as `ringway_verbs::RemoteRegion` says.
         window: Vec<u8>,
+        /// A second queue pair, for transfers past the ring (WIRE.md, W25): laid out as `endpoint`. None where this end has
+        /// none, and in releases that know of none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transfers: Option<Vec<u8>>,
     },
     /// This end cannot; why, with the cure.
     Unable(String),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Staging memory that is kept for the next copy, in bytes.
+/// Staging memory that stays for the next copy, in bytes.
 const STAGING_KEPT_MAX: usize = 128 << 20;
 /// Smallest staging buffer in bytes.
 const STAGING_MIN: usize = 64 * 1024;
@@ -99,16 +99,31 @@ impl Downloads {
         })
     }
 
-    fn keep_staging(&self, driver: &Driver, staging: Staging) {
+    fn keep_staging(&self, staging: Staging) {
         let mut state = self.state.lock();
-        if state.staging_bytes + staging.bytes <= STAGING_KEPT_MAX {
-            state.staging_bytes += staging.bytes;
-            state.staging.push(staging);
-            return;
-        }
-        drop(state);
-        if let Err(code) = driver_call!(driver, cuMemFreeHost(staging.at as *mut c_void)) {
-            tracing::warn!("cuMemFreeHost of staging memory: {code}");
+        state.staging_bytes += staging.bytes;
+        state.staging.push(staging);
+    }
+
+    /// Frees staging memory beyond what is kept. The driver waits for all streams then: for a waiter thread whose job is done
+    /// otherwise, and never in a stream's way.
+    pub fn trim(&self, driver: &Driver) {
+        loop {
+            let staging = {
+                let mut state = self.state.lock();
+                if state.staging_bytes <= STAGING_KEPT_MAX {
+                    return;
+                }
+                // The longest that has been kept.
+                let Some(staging) = (!state.staging.is_empty()).then(|| state.staging.remove(0)) else {
+                    return;
+                };
+                state.staging_bytes -= staging.bytes;
+                staging
+            };
+            if let Err(code) = driver_call!(driver, cuMemFreeHost(staging.at as *mut c_void)) {
+                tracing::warn!("cuMemFreeHost of staging memory: {code}");
+            }
         }
     }
 
@@ -177,7 +192,7 @@ impl Downloads {
             for event in events {
                 self.keep_event(context, event);
             }
-            self.keep_staging(driver, staging);
+            self.keep_staging(staging);
             return Err(code);
         }
         let download = Arc::new(Download {
@@ -250,7 +265,7 @@ impl Downloads {
                         .is_err()
                 {
                     let failed = Err(CudaError::UNKNOWN);
-                    self.finish(driver, download, failed);
+                    self.finish(download, failed);
                     return failed;
                 }
             }
@@ -264,7 +279,7 @@ impl Downloads {
             ],
             PATIENCE,
         );
-        self.finish(driver, download, result);
+        self.finish(download, result);
         result
     }
 
@@ -299,12 +314,12 @@ impl Downloads {
             }
         };
         let done = result.as_ref().map(|_| ()).map_err(|&code| code);
-        self.finish(driver, download, done);
+        self.finish(download, done);
         Some(result)
     }
 
     /// For whoever has taken the download.
-    fn finish(&self, driver: &Driver, download: &Arc<Download>, result: Result<(), CudaError>) {
+    fn finish(&self, download: &Arc<Download>, result: Result<(), CudaError>) {
         *download.delivered.lock() = Some(result);
         download.delivery.notify_all();
         self.state
@@ -314,14 +329,11 @@ impl Downloads {
         for event in &download.events {
             self.keep_event(download.context, *event);
         }
-        self.keep_staging(
-            driver,
-            Staging {
-                context: download.staging.context,
-                at: download.staging.at,
-                bytes: download.staging.bytes,
-            },
-        );
+        self.keep_staging(Staging {
+            context: download.staging.context,
+            at: download.staging.at,
+            bytes: download.staging.bytes,
+        });
     }
 
     /// Whether a copy is under way.

@@ -242,6 +242,7 @@ fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
                 }
             });
             wait.reply.send_synchronised(&session, result, &[]);
+            session.downloads.trim(driver);
         });
     }
 }

@@ -1,17 +1,17 @@
-//! Records that are no CUDA function: blobs, host functions, the ping.
+//! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer.
 
 use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, op};
 use ringway_wire::call::{
     COPY_PIECE_BYTES, FLAG_SETTLE, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
-    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PING,
+    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PING, TAG_TRANSFER_DATA,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
 
 /// Whether a record's payload is data behind a short head.
 pub fn is_bulk(opcode: u32) -> bool {
-    opcode == TAG_BLOB || opcode == op::CU_MEMCPY_HTOD || opcode == op::CU_MEMCPY_HTOD_ASYNC
+    opcode == TAG_BLOB || opcode == TAG_TRANSFER_DATA || opcode == op::CU_MEMCPY_HTOD || opcode == op::CU_MEMCPY_HTOD_ASYNC
 }
 
 /// Executes one.
@@ -28,6 +28,7 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
         }
         TAG_FETCH_BLOB => fetch(cx, r).into(),
         TAG_AFTER => after(cx, r).into(),
+        TAG_TRANSFER_DATA => crate::transfers::data(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
 }

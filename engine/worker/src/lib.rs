@@ -2,7 +2,7 @@
 //!
 //! Standard input is the connection to serve, over which orders and the client's connections come. Each connection
 //! becomes a lane with a GPU thread of its own (`gpu_loop`); what may wait in the driver runs on waiter threads
-//! (`waiters`). The process ends when the client is gone.
+//! (`waiters`). Copies past the ring run in host functions (`transfers`). The process ends when the client is gone.
 
 mod cx;
 mod downloads;
@@ -16,6 +16,7 @@ mod measure;
 mod orders;
 mod output;
 mod session;
+mod transfers;
 mod translate;
 mod waiters;
 

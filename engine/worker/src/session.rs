@@ -6,6 +6,7 @@ use crate::handlers::array::Levels;
 use crate::handlers::virtual_memory::Mapped;
 use crate::handles::Handles;
 use crate::output::Output;
+use crate::transfers::Transfers;
 use crate::waiters::Waiters;
 use parking_lot::{Condvar, Mutex};
 use ringway_api::CudaError;
@@ -97,6 +98,8 @@ pub struct Session {
     lanes: Mutex<Vec<ServerHandle>>,
     /// Copies to the client that are under way.
     pub downloads: Downloads,
+    /// Copies past the ring.
+    pub transfers: Transfers,
     /// Threads that wait in the driver.
     pub waiters: Waiters,
     /// What kernels print.
@@ -136,6 +139,7 @@ impl Session {
             blobs: Mutex::default(),
             lanes: Mutex::default(),
             downloads: Downloads::default(),
+            transfers: Transfers::new(),
             waiters: Waiters::default(),
             output,
             captures: AtomicU32::new(0),

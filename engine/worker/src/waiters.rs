@@ -72,6 +72,17 @@ impl Waiters {
     /// its end; the callers' own number is the bound. Gives false where no thread can be had.
     pub fn run_first(&self, job: impl FnOnce() + Send + 'static) -> bool {
         let (done, end) = std::sync::mpsc::sync_channel::<()>(1);
+        let started = self.start_first(move || {
+            job();
+            drop(done);
+        });
+        // Ends with an error when the job has ended, or has panicked.
+        let _ = end.recv();
+        started
+    }
+
+    /// The same without waiting for its end.
+    pub fn start_first(&self, job: impl FnOnce() + Send + 'static) -> bool {
         let mut queue = self.0.queue.lock();
         if queue.idle > queue.jobs.len() {
             self.0.more.notify_one();
@@ -86,13 +97,7 @@ impl Waiters {
             }
             queue.threads += 1;
         }
-        queue.jobs.push_front(Box::new(move || {
-            job();
-            drop(done);
-        }));
-        drop(queue);
-        // Ends with an error when the job has ended, or has panicked.
-        let _ = end.recv();
+        queue.jobs.push_front(Box::new(job));
         true
     }
 }

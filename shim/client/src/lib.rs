@@ -1,7 +1,7 @@
 //! The client of a session, inside the user's program: what the exported CUDA functions are made of.
 //!
 //! `session` opens it, `submit` posts records and waits for answers, `objects` names things before the server has made
-//! them, `notices` takes what the server sends unasked (data, kernel output, host functions).
+//! them, `notices` takes what the server sends unasked (data, kernel output, host functions), `transfers` lets it reach pinned memory.
 
 pub mod contexts;
 pub mod functions;
@@ -14,6 +14,7 @@ pub mod session;
 pub mod stats;
 pub mod submit;
 pub mod threads;
+pub mod transfers;
 pub mod upload;
 pub mod user_objects;
 

@@ -2,15 +2,19 @@
 //!
 //! The server is not trusted with addresses: data names a download that this process began, and is bounded by it.
 
-use crate::host_functions;
+use crate::contexts::Target;
 use crate::say::Line;
+use crate::{host_functions, stats, transfers};
 use parking_lot::Mutex;
 use ringway_link::{NoticeSink, Payload, Position};
+use ringway_link::rdma::Registration;
 use ringway_wire::call::{
-    NOTICE_DATA, NOTICE_DATA_END, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_OUTPUT,
+    NOTICE_DATA, NOTICE_DATA_END, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_NO_TRANSFERS, NOTICE_OUTPUT, NOTICE_TRANSFER_ENDED,
+    NOTICE_TRANSFER_WANTED,
 };
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Long answers that nobody has taken yet, at the most.
@@ -19,6 +23,16 @@ const LONG_REPLIES_MAX: usize = 256;
 struct Download {
     to: usize,
     bytes: usize,
+    /// The server was asked to place the bytes itself.
+    transfer: Option<Transfer>,
+}
+
+struct Transfer {
+    target: Target,
+    /// The bytes came as notices after all.
+    fell_back: bool,
+    /// Keeps the destination registered.
+    _lent: Option<Arc<Registration>>,
 }
 
 static DOWNLOADS: Mutex<Option<HashMap<u64, Download>>> = Mutex::new(None);
@@ -31,16 +45,51 @@ static MALFORMED: Line = Line::new();
 /// # Safety
 /// `to` must be writable for `bytes` bytes until the download has ended: CUDA's own rule for the destination of a copy.
 pub unsafe fn begin_download(to: *mut u8, bytes: usize) -> u64 {
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let download = Download {
-        to: to as usize,
-        bytes,
-    };
+    begin(to, bytes, None)
+}
+
+/// As [`begin_download`], of a copy that the server may make itself, by `lent`.
+///
+/// # Safety
+/// As [`begin_download`].
+pub(crate) unsafe fn begin_transfer(to: *mut u8, bytes: usize, target: Target, lent: Option<Arc<Registration>>) -> u64 {
+    begin(to, bytes, Some(Transfer { target, fell_back: false, _lent: lent }))
+}
+
+fn begin(to: *mut u8, bytes: usize, transfer: Option<Transfer>) -> u64 {
+    let id = next_id();
+    let download = Download { to: to as usize, bytes, transfer };
     DOWNLOADS
         .lock()
         .get_or_insert_default()
         .insert(id, download);
     id
+}
+
+/// A number for something that the server sends or fetches.
+pub(crate) fn next_id() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// How many transfers to the host are under way.
+pub(crate) fn transfers() -> usize {
+    let downloads = DOWNLOADS.lock();
+    downloads.as_ref().map_or(0, |all| all.values().filter(|one| one.transfer.is_some()).count())
+}
+
+/// Where transfers to memory between two addresses are under way.
+pub(crate) fn transfers_within(start: usize, end: usize) -> Vec<Target> {
+    let downloads = DOWNLOADS.lock();
+    let all = downloads.iter().flat_map(HashMap::values);
+    let within = all.filter(|one| one.to < end && one.to.saturating_add(one.bytes) > start);
+    within.filter_map(|one| one.transfer.as_ref().map(|transfer| transfer.target)).collect()
+}
+
+/// Forgets transfers to memory between two addresses.
+pub(crate) fn end_transfers_within(start: usize, end: usize) {
+    if let Some(downloads) = DOWNLOADS.lock().as_mut() {
+        downloads.retain(|_, one| one.transfer.is_none() || one.to >= end || one.to.saturating_add(one.bytes) <= start);
+    }
 }
 
 /// Forgets a download whose copy was refused, or whose data came inside the reply.
@@ -105,11 +154,14 @@ fn take(lane: u32, tag: u32, payload: Payload<'_>) -> Option<()> {
                 usize::try_from(word(&payload, 8)?).ok()?,
             );
             let data = payload.from_offset(16)?;
-            let downloads = DOWNLOADS.lock();
+            let mut downloads = DOWNLOADS.lock();
             // One that was forgotten meanwhile (its copy failed in part) is no fault.
-            let Some(download) = downloads.as_ref().and_then(|downloads| downloads.get(&id)) else {
+            let Some(download) = downloads.as_mut().and_then(|downloads| downloads.get_mut(&id)) else {
                 return Some(());
             };
+            if let Some(transfer) = &mut download.transfer {
+                transfer.fell_back = true;
+            }
             if offset.checked_add(data.len())? > download.bytes {
                 return None;
             }
@@ -124,8 +176,15 @@ fn take(lane: u32, tag: u32, payload: Payload<'_>) -> Option<()> {
             };
         }
         NOTICE_DATA_END => {
-            end_download(word(&payload, 0)?);
+            let id = word(&payload, 0)?;
+            let ended = DOWNLOADS.lock().as_mut().and_then(|downloads| downloads.remove(&id));
+            if let Some(Download { bytes, transfer: Some(transfer), .. }) = ended {
+                stats::past_ring_down(bytes, transfer.fell_back);
+            }
         }
+        NOTICE_TRANSFER_WANTED => transfers::wanted(word(&payload, 0)?),
+        NOTICE_TRANSFER_ENDED => transfers::ended(word(&payload, 0)?),
+        NOTICE_NO_TRANSFERS => transfers::turn_off(lane, &payload.to_vec()),
         NOTICE_OUTPUT => {
             let text = payload.to_vec();
             // The program's own buffered text comes first, as it was written first.

@@ -1,6 +1,7 @@
 //! Opening the session: once a process, by cuInit.
 
 use crate::say::{Line, say};
+use crate::transfers::Mode;
 use crate::{notices, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
@@ -33,6 +34,8 @@ pub struct Session {
     pub driver_version: i32,
     /// Every call waits for its result (`RINGWAY_SYNC=1`).
     pub synchronous: bool,
+    /// Which copies may go past the ring.
+    pub transfers: Mode,
     /// Keeps a lease alive that this process took itself.
     lease: Option<Keeper>,
     origin: Origin,
@@ -319,6 +322,7 @@ fn connect() -> Result<Session, Refusal> {
         devices: opened.devices,
         driver_version: opened.driver_version,
         synchronous: std::env::var_os("RINGWAY_SYNC").is_some_and(|value| value == "1"),
+        transfers: Mode::from_environment(),
         lease: lease.held,
     })
 }

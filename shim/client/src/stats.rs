@@ -23,6 +23,10 @@ static COUNTS: [Count; OPCODES] = [const {
 /// Bytes copied to and from devices.
 static UP: AtomicU64 = AtomicU64::new(0);
 static DOWN: AtomicU64 = AtomicU64::new(0);
+/// Those of them that went past the ring; and transfers that were meant to and did not.
+static PAST_RING_UP: AtomicU64 = AtomicU64::new(0);
+static PAST_RING_DOWN: AtomicU64 = AtomicU64::new(0);
+static FELL_BACK: AtomicU64 = AtomicU64::new(0);
 
 /// Counts a call that goes to the server.
 #[inline]
@@ -50,6 +54,24 @@ pub fn up(bytes: usize) {
 pub fn down(bytes: usize) {
     if ON.load(Ordering::Relaxed) {
         DOWN.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Counts a transfer to the server that has ended.
+pub(crate) fn past_ring_up(bytes: usize, fell_back: bool) {
+    past_ring(&PAST_RING_UP, bytes, fell_back);
+}
+
+/// Counts a transfer from the server that has ended.
+pub(crate) fn past_ring_down(bytes: usize, fell_back: bool) {
+    past_ring(&PAST_RING_DOWN, bytes, fell_back);
+}
+
+fn past_ring(count: &AtomicU64, bytes: usize, fell_back: bool) {
+    if fell_back {
+        FELL_BACK.fetch_add(1, Ordering::Relaxed);
+    } else {
+        count.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -109,9 +131,12 @@ fn write() {
         }
     }
     let text = format!(
-        "{{\"calls\":{calls},\"waiting_calls\":{waits},\"bytes_up\":{},\"bytes_down\":{},\"by_function\":{{{by}}}}}\n",
+        "{{\"calls\":{calls},\"waiting_calls\":{waits},\"bytes_up\":{},\"bytes_down\":{},\"bytes_up_past_ring\":{},\"bytes_down_past_ring\":{},\"transfers_fallen_back\":{},\"by_function\":{{{by}}}}}\n",
         UP.load(Ordering::Relaxed),
-        DOWN.load(Ordering::Relaxed)
+        DOWN.load(Ordering::Relaxed),
+        PAST_RING_UP.load(Ordering::Relaxed),
+        PAST_RING_DOWN.load(Ordering::Relaxed),
+        FELL_BACK.load(Ordering::Relaxed)
     );
     let file = std::path::Path::new(&dir).join(format!("{}.json", std::process::id()));
     // `ringway run` notices a missing file; the program's own exit must not suffer.

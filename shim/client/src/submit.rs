@@ -34,12 +34,24 @@ pub fn posted(
     size: usize,
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<(), CudaError> {
+    posted_with(0, opcode, target, size, write)
+}
+
+/// As [`posted`], with flags in the record's header.
+#[inline]
+pub(crate) fn posted_with(
+    flags: u16,
+    opcode: u32,
+    target: Target,
+    size: usize,
+    write: impl FnOnce(&mut SliceWriter<'_>),
+) -> Result<(), CudaError> {
     let session = session()?;
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
     stats::count(opcode, false);
-    record(session, opcode, target, (CallHeader::NO_REPLY, 0), size, write)?;
+    record(session, opcode, target, (CallHeader::NO_REPLY, flags), size, write)?;
     if session.synchronous {
         synchronise(target, opcode)
     } else {
@@ -144,9 +156,19 @@ pub fn called<T>(
     size: usize,
     write: impl FnOnce(&mut SliceWriter<'_>),
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<T, CudaError>
-where
-{
+) -> Result<T, CudaError> {
+    called_with(0, opcode, target, size, write, read)
+}
+
+/// As [`called`], with flags in the record's header.
+pub(crate) fn called_with<T>(
+    flags: u16,
+    opcode: u32,
+    target: Target,
+    size: usize,
+    write: impl FnOnce(&mut SliceWriter<'_>),
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<T, CudaError> {
     let session = session()?;
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
@@ -156,7 +178,7 @@ where
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(&error))?;
-    let position = record(session, opcode, target, (slot.index(), 0), size, write)?;
+    let position = record(session, opcode, target, (slot.index(), flags), size, write)?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {

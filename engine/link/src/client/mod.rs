@@ -11,12 +11,14 @@ pub use wait::{ReplyHead, SlotGuard};
 
 use crate::lane::{Links, NotResumed, Patience, Resumption, Windows};
 use crate::link::{Link, Progress, Sleeper, Slept};
+use crate::rdma::Transfers;
 use crate::spin::SpinPolicy;
 use crate::{DownCause, LinkError, LinkKind, Position, Result};
 use crossbeam::utils::CachePadded;
 use notices::Notices;
 use ringway_shm_ring::{Producer, ReserveError, Reserved, Span, futex};
 use ringway_wire::layout::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 use wait::Waiters;
@@ -69,6 +71,11 @@ impl ClientLane {
     /// How the bytes travel.
     pub fn kind(&self) -> LinkKind {
         self.links.link().kind()
+    }
+
+    /// Transfers past the ring on the link in use; None where it has none.
+    pub fn transfers(&self) -> Option<Arc<Transfers>> {
+        self.links.link().transfers().filter(|it| !it.have_ended()).cloned()
     }
 
     /// From now on a broken link suspends the lane instead of ending it: calls wait, records are kept. Then

@@ -1,5 +1,6 @@
 //! The verbs objects of one end: found, made, offered to the peer, connected.
 
+use super::transfer::{self, MaybeTransfers};
 use crate::lane::Windows;
 use ringway_shm_ring::Span;
 use ringway_verbs::{
@@ -9,6 +10,7 @@ use ringway_verbs::{
 use ringway_wire::control::QueuePairOffer;
 use ringway_wire::layout::{BOARD_PUT_BACK, CONTROL_PUT_BACK};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Receives posted, and so immediates that the peer may have under way. Rule W22.
@@ -48,6 +50,8 @@ pub(super) struct Ends {
     /// Tells of completions of both queues.
     pub channel: CompletionChannel,
     pub events: AsyncEvents,
+    /// None if one of the ends cannot.
+    pub transfers: MaybeTransfers,
     /// Port of the device, from 1.
     pub port: u8,
     /// Number of the queue pair.
@@ -64,6 +68,7 @@ pub(super) struct Prepared {
     window: MemoryRegion,
     shadow: MemoryRegion,
     events: AsyncEvents,
+    transfers: Option<transfer::Prepared>,
     route: Route,
 }
 
@@ -113,6 +118,10 @@ pub(super) fn prepare(local: IpAddr, windows: &Windows) -> Result<Prepared, Stri
         let qp = domain.queue_pair(&options, &send_completions, &receive_completions)?;
         let mut qp = qp.init(&route, Access::REMOTE_WRITE)?;
         qp.receive_queue().post_empty(RECEIVES, 0)?;
+        // A lane without works too, all of it by the ring.
+        let transfers = transfer::Prepared::new(&route, windows.server)
+            .inspect_err(|error| tracing::info!("no transfers past the ring: {error}"))
+            .ok();
         Ok(Prepared {
             endpoint: qp.endpoint()?,
             qp,
@@ -122,6 +131,7 @@ pub(super) fn prepare(local: IpAddr, windows: &Windows) -> Result<Prepared, Stri
             window,
             shadow,
             events,
+            transfers,
             route: route.clone(),
         })
     };
@@ -134,12 +144,19 @@ impl Prepared {
         QueuePairOffer::Offer {
             endpoint: self.endpoint.encode().to_vec(),
             window: self.window.remote().encode().to_vec(),
+            transfers: self.transfers.as_ref().map(transfer::Prepared::endpoint),
         }
     }
 
-    /// Connects it with the peer's, whose window has `window_bytes`; with it, how the bytes travel.
+    /// Connects it with the peer's, whose window has `window_bytes`, and the queue pair for transfers, if both ends have one;
+    /// with it, how the bytes travel. `number` is the link's.
     /// Errors: what is wrong with the peer's offer, or what the device says.
-    pub(super) fn connect(self, endpoint: &[u8], window: &[u8], window_bytes: usize) -> Result<(Ends, String), String> {
+    pub(super) fn connect(
+        self,
+        (endpoint, window, transfers): (&[u8], &[u8], Option<&[u8]>),
+        window_bytes: usize,
+        number: u64,
+    ) -> Result<(Ends, String), String> {
         let endpoint: &[u8; ENDPOINT_BYTES] =
             endpoint.try_into().map_err(|_| "the peer's endpoint has another size".to_owned())?;
         let peer = Endpoint::decode(endpoint).map_err(|error| format!("the peer's endpoint is refused: {error}"))?;
@@ -151,6 +168,10 @@ impl Prepared {
         let options = ConnectOptions {
             timeout: ACKNOWLEDGE_TIMEOUT,
             ..ConnectOptions::default()
+        };
+        let transfers = match (self.transfers, transfers) {
+            (Some(prepared), Some(theirs)) => Some(Arc::new(prepared.connect(theirs, &options, number)?)),
+            _ => None,
         };
         let qp = self.qp.connect(&peer, &options).map_err(|error| error.to_string())?;
         let number = qp.number();
@@ -164,6 +185,7 @@ impl Prepared {
             },
             channel: self.channel,
             events: self.events,
+            transfers,
             port: self.route.port.number,
             number,
         };

@@ -7,11 +7,13 @@
 //!
 //! The connection over which the lane was asked for stays open: its end is the link's end, as on shm.
 
+use super::chain::{CHAIN, Chain, Seen};
 use super::ends::{Ends, RECEIVES, ReceiveEnd, SendEnd};
+use super::transfer::{MaybeTransfers, Transfers};
 use crate::lane::{Start, Windows, scan};
 use crate::link::{Area, Break, Condition, Link, Progress, Sleeper, Slept, Told};
 use crate::sleep::{Wakers, until_any};
-use crate::tcp::reset_on_close;
+use crate::tcp::{reset_now, reset_on_close};
 use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
@@ -31,8 +33,6 @@ const RESERVED: u64 = 8;
 const RECEIVES_A_POST: u32 = 16;
 /// The peer is told of receives put back once so many are due; until then it goes with whatever else is sent.
 const CREDITS_DUE: u64 = RECEIVES as u64 / 4;
-/// Longest chain of work requests: credits, log, words, head, both parts of a ring that wraps, and answers.
-const CHAIN: usize = 12;
 /// Bytes of one chain that may be copied to go inline.
 const INLINE_BYTES: usize = 512;
 /// Ring bytes in one work request at the most.
@@ -86,24 +86,6 @@ struct Sender {
     immediates: u64,
 }
 
-/// A part of the shadow that goes to the same place in the peer's window.
-#[derive(Clone, Copy, Default)]
-struct Put {
-    at: usize,
-    len: usize,
-    immediate: Option<Immediate>,
-}
-
-/// A chain of work requests being put together.
-#[derive(Default)]
-struct Chain {
-    puts: [Put; CHAIN],
-    len: usize,
-    immediates: u64,
-    /// A completion is wanted for the last of it.
-    signalled: bool,
-}
-
 /// What is being received.
 struct Receiving {
     /// None once the link was retired.
@@ -146,6 +128,7 @@ pub(super) struct RdmaLink {
     /// What to watch in poll(2): only by those whom `retire` waits for.
     watched: [(RawFd, i16); 3],
     beside: Mutex<Option<Beside>>,
+    transfers: MaybeTransfers,
 
     sender: Mutex<Sender>,
     /// There may be something to send that the holder of `sender` has not seen.
@@ -179,58 +162,6 @@ pub(super) struct RdmaLink {
     put_back_told: AtomicU64,
     /// Taken in by a thread on its way to sleep; the next `progress` reports it.
     seen: Seen,
-}
-
-/// A [`Progress`] that threads add to.
-#[derive(Default)]
-struct Seen {
-    any: AtomicBool,
-    slots: AtomicU64,
-    board: AtomicBool,
-}
-
-impl Seen {
-    fn add(&self, progress: Progress) {
-        if progress.any {
-            self.slots.fetch_or(progress.slots, Ordering::SeqCst);
-            self.board.fetch_or(progress.board, Ordering::SeqCst);
-            self.any.store(true, Ordering::SeqCst);
-        }
-    }
-
-    #[inline]
-    fn take(&self, into: &mut Progress) {
-        if self.any.load(Ordering::Relaxed) && self.any.swap(false, Ordering::SeqCst) {
-            into.any = true;
-            into.slots |= self.slots.swap(0, Ordering::SeqCst);
-            into.board |= self.board.swap(false, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Chain {
-    fn room(&self) -> usize {
-        CHAIN - self.len
-    }
-
-    fn put(&mut self, at: usize, len: usize) {
-        self.puts[self.len] = Put {
-            at,
-            len,
-            immediate: None,
-        };
-        self.len += 1;
-    }
-
-    /// The last one put tells the peer.
-    fn tell(&mut self, immediate: Immediate) {
-        self.puts[self.len - 1].immediate = Some(immediate);
-        self.immediates += 1;
-    }
-
-    fn tells(&self) -> bool {
-        self.puts[self.len - 1].immediate.is_some()
-    }
 }
 
 impl RdmaLink {
@@ -274,6 +205,7 @@ impl RdmaLink {
             number: ends.number,
             watched,
             beside: Mutex::new(Some(beside)),
+            transfers: ends.transfers,
             sender: Mutex::new(Sender {
                 end: Some(ends.sends),
                 scanner,
@@ -1076,9 +1008,27 @@ impl Link for RdmaLink {
         self.kick_if_current();
     }
 
+    fn transfers(&self) -> Option<&Arc<Transfers>> {
+        self.transfers.as_ref()
+    }
+
+    fn break_off(&self, why: String) {
+        self.broke(why);
+        // Who is sending has looked before whether the link stands; the next one will know.
+        drop(lock(&self.sender));
+        if let Some(beside) = &*lock(&self.beside) {
+            // The peer's end of the lane's queue pair may be well, and idle.
+            reset_now(&beside.socket);
+        }
+        self.wakers.wake_all();
+    }
+
     fn retire(&self) -> u64 {
         self.condition.fail(Break::Closed);
         self.retired.store(true, Ordering::SeqCst);
+        if let Some(transfers) = &self.transfers {
+            transfers.stop();
+        }
         {
             let mut sender = lock(&self.sender);
             if let Some(mut end) = sender.end.take() {

@@ -4,8 +4,12 @@
 //! says why it cannot; then each says whether it is connected. Where one end cannot, the connection itself becomes the
 //! link, and both know why (rule W24).
 
+mod chain;
 mod ends;
 mod link;
+mod transfer;
+
+pub use transfer::{Direction, Job, Part, Registration, TransferError, Transfers};
 
 use crate::client::ClientLane;
 use crate::lane::{Positions, Resumption, Start, Windows};
@@ -80,7 +84,7 @@ fn connect(
         set.map_err(|error| LinkError::system("time-outs", error))
     };
     time_out(Some(SETUP_TIMEOUT))?;
-    let agreed = agree(&socket, windows)?;
+    let agreed = agree(&socket, windows, start.number)?;
     time_out(None)?;
     match agreed {
         Ok((ends, reason)) => {
@@ -110,6 +114,7 @@ fn connect(
 fn agree(
     socket: &TcpStream,
     windows: &Windows,
+    number: u64,
 ) -> Result<std::result::Result<(Ends, String), String>> {
     let local = socket
         .local_addr()
@@ -122,12 +127,12 @@ fn agree(
     control::send(&mut &*socket, &offer).map_err(control_error)?;
     let theirs = control::receive(&mut &*socket).map_err(control_error)?;
     let at_the_other_end = |why: &str| format!("at the other end: {}", ends::printable(why));
-    let (prepared, endpoint, window) = match (prepared, theirs) {
-        (Ok(prepared), QueuePairOffer::Offer { endpoint, window }) => (prepared, endpoint, window),
+    let (prepared, endpoint, window, transfers) = match (prepared, theirs) {
+        (Ok(prepared), QueuePairOffer::Offer { endpoint, window, transfers }) => (prepared, endpoint, window, transfers),
         (Err(why), _) => return Ok(Err(why)),
         (_, QueuePairOffer::Unable(why)) => return Ok(Err(at_the_other_end(&why))),
     };
-    let connected = prepared.connect(&endpoint, &window, windows.peer.len());
+    let connected = prepared.connect((&endpoint, &window, transfers.as_deref()), windows.peer.len(), number);
     let state = match &connected {
         Ok(_) => QueuePairState::Ready,
         Err(why) => QueuePairState::Failed(why.clone()),

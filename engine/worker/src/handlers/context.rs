@@ -61,6 +61,7 @@ pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let context = cx.session.take_context(number)?;
         *cx.current = 0;
         cx.offload(move |session, reply| {
+            session.transfers.end_context(&session.driver, number, context.raw);
             // The memory for copies goes with the context, so no copy may find it afterwards.
             session.downloads.forget_context(context.raw);
             // Retained once by this session; reset ends it whatever else holds it.
@@ -108,6 +109,7 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         *cx.current = 0;
         driver_call!(cx.driver, cuCtxSetCurrent(0))?;
         cx.offload(move |session, reply| {
+            session.transfers.end_context(&session.driver, number, context.raw);
             session.downloads.forget_context(context.raw);
             let result = driver_call!(session.driver, cuCtxDestroy(context.raw));
             forget(session, number, &context);

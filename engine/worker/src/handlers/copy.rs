@@ -1,10 +1,12 @@
 //! Copies. To the device: straight from the ring. To the client: by `downloads`, inside the reply where the copy is short
-//! and soon done. Within the device: as they are.
+//! and soon done. Past the ring, either way: by `transfers`. Within the device: as they are.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
 use crate::downloads::Download;
-use crate::driver_call;
+use crate::{driver_call, transfers};
 use ringway_api::CudaError;
+use ringway_link::rdma::Direction;
+use ringway_wire::call::FLAG_TRANSFER;
 use ringway_wire::codec::{CallHeader, Reader};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ pub(super) const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
 
 /// Host memory of the server is not the client's: a copy with it cannot become part of a graph.
-pub(super) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
+pub(crate) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
     if cx.session.capturing() {
         let mut status = 0u32;
         driver_call!(cx.driver, cuStreamIsCapturing(stream, &raw mut status))?;
@@ -30,6 +32,9 @@ pub(super) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> 
 }
 
 fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
+    if cx.header.flags & FLAG_TRANSFER != 0 {
+        return transfers::begin(cx, r, Direction::ToDevice);
+    }
     let stream = cx.stream(r.u64()?)?;
     let address = r.u64()?;
     refuse_capture(cx, stream)?;
@@ -60,6 +65,9 @@ pub fn cuMemcpyHtoDAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
 }
 
 fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
+    if cx.header.flags & FLAG_TRANSFER != 0 {
+        return transfers::begin(cx, r, Direction::ToHost);
+    }
     let stream = cx.stream(r.u64()?)?;
     let (address, bytes, id) = (r.u64()?, r.usize()?, r.u64()?);
     r.end()?;
@@ -99,6 +107,7 @@ pub(super) fn deliver(cx: &mut Cx<'_>, download: Arc<Download>, bytes: usize) ->
         } else {
             reply.result(session, result);
         }
+        session.downloads.trim(&session.driver);
     })
 }
 

@@ -54,6 +54,9 @@ pub fn cuMemAlloc(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let address = allocate(cx, bytes as u64, |cx| {
             let mut address = 0u64;
             driver_call!(cx.driver, cuMemAlloc(&raw mut address, bytes))?;
+            let gpu = cx.context()?.gpu;
+            let device = cx.device(gpu as i32)?;
+            cx.session.transfers.allocated(cx.driver, device, (cx.header.ctx, gpu), address, bytes as u64);
             Ok(address)
         })?;
         cx.reply.u64(address);
@@ -66,8 +69,10 @@ pub fn cuMemFree(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         let address = r.u64()?;
         r.end()?;
+        let registered = cx.session.transfers.forget(address);
         // Freeing waits for the work that uses the memory.
         cx.offload(move |session, reply| {
+            session.transfers.end(&session.driver, registered);
             let result = driver_call!(session.driver, cuMemFree(address));
             if result.is_ok() {
                 session.discharge(address);

@@ -1,5 +1,6 @@
 //! Copies. Host memory is read when the call is made, so an asynchronous copy to the device is always posted; a copy to the
-//! host is posted where the destination is pinned and the call asynchronous, else waited for.
+//! host is posted where the destination is pinned and the call asynchronous, else waited for. Long copies of pinned memory may
+//! go past the ring (`ringway_client::transfers`): that memory is read in stream order.
 
 use super::array_copy::{self, ArrayPlace};
 use super::late;
@@ -9,7 +10,7 @@ use ringway_api::{CudaError, op};
 use ringway_client::memory::{self, Place};
 use ringway_client::notices;
 use ringway_client::objects::Object;
-use ringway_client::{called, posted, stats, stream};
+use ringway_client::{called, posted, stats, stream, transfers};
 use ringway_wire::call::COPY_PIECE_BYTES;
 use ringway_wire::codec::Writer as _;
 
@@ -30,6 +31,7 @@ fn is_device(address: u64) -> bool {
 
 /// `wait`: until the last byte is in device memory. A synchronous copy promises less (only that the source may be written
 /// again), but programs rely on more: work in streams that do not wait for the default stream sees the data.
+/// Only pinned memory may be read later than in the call, and not by one that says so (`now`).
 unsafe fn to_device(
     opcode: u32,
     dst: u64,
@@ -37,6 +39,7 @@ unsafe fn to_device(
     bytes: usize,
     stream: Object,
     wait: bool,
+    now: bool,
 ) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
@@ -47,10 +50,17 @@ unsafe fn to_device(
     {
         return Err(CudaError::INVALID_VALUE);
     }
-    if opcode == op::CU_MEMCPY_HTOD_ASYNC && late::needed(stream, Some(src as u64)) {
+    if opcode == op::CU_MEMCPY_HTOD_ASYNC && late::needed(stream, (!now).then_some(src as u64)) {
         return late::put_off(stream, Region::run(dst, true, src as u64, false, bytes));
     }
     stats::up(bytes);
+    if !now {
+        // SAFETY: the program's source, until the copy is done.
+        let past = unsafe { transfers::to_device(opcode, stream.target, stream.id, dst, src, bytes, wait) };
+        if let Some(result) = past {
+            return result;
+        }
+    }
     let mut offset = 0;
     while offset < bytes {
         let piece = (bytes - offset).min(COPY_PIECE_BYTES);
@@ -96,6 +106,11 @@ unsafe fn to_host(
         matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
     });
     let wait = !(asynchronous && pinned);
+    // SAFETY: the program's destination, until the copy is done.
+    let past = unsafe { transfers::to_host(opcode, stream.target, stream.id, dst, src, bytes, wait) };
+    if let Some(result) = past {
+        return result;
+    }
     let mut offset = 0;
     while offset < bytes {
         let part = (bytes - offset).min(DOWNLOAD_BYTES_MAX);
@@ -156,12 +171,13 @@ unsafe fn any(
     bytes: usize,
     hStream: u64,
     asynchronous: bool,
+    now: bool,
 ) -> Result<(), CudaError> {
     let on = stream(hStream)?;
     match (is_device(dst), is_device(src)) {
         (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on),
         (true, false) => unsafe {
-            to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on, !asynchronous)
+            to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on, !asynchronous, now)
         },
         (false, true) => unsafe {
             to_host(
@@ -191,7 +207,7 @@ pub unsafe fn cuMemcpy(
     ByteCount: usize,
     per_thread: bool,
 ) -> Result<(), CudaError> {
-    unsafe { any(dst, src, ByteCount, default_stream(per_thread), false) }
+    unsafe { any(dst, src, ByteCount, default_stream(per_thread), false, false) }
 }
 
 pub unsafe fn cuMemcpyAsync(
@@ -200,7 +216,7 @@ pub unsafe fn cuMemcpyAsync(
     ByteCount: usize,
     hStream: u64,
 ) -> Result<(), CudaError> {
-    unsafe { any(dst, src, ByteCount, hStream, true) }
+    unsafe { any(dst, src, ByteCount, hStream, true, false) }
 }
 
 /// `CUmemcpyAttributes`. The hints where both sides are wanted say nothing about the result.
@@ -216,7 +232,12 @@ struct Attributes {
 const _: () = assert!(size_of::<Attributes>() == 24);
 
 impl Attributes {
-    /// Every order is kept: the source is never read later than in stream order, which is the latest that any of the three allows.
+    /// CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL: the program may change the source when the call has returned, pinned or not.
+    fn reads_now(&self) -> bool {
+        self.source_order == 2
+    }
+
+    /// Every order is kept: the source is read within the call where that is asked for, else at the latest in stream order.
     fn check(&self) -> Result<(), CudaError> {
         // CU_MEMCPY_SRC_ACCESS_ORDER_STREAM, _DURING_API_CALL, _ANY; CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE
         if !(1..=3).contains(&self.source_order) || self.flags & !1 != 0 {
@@ -269,7 +290,10 @@ unsafe fn batch(
         }
     }
     for (at, ((&dst, &src), &bytes)) in dsts.iter().zip(srcs).zip(sizes).enumerate() {
-        unsafe { any(dst, src, bytes, hStream, true) }.map_err(|code| (at, code))?;
+        // The last entry that begins at this copy or before it.
+        let entry = firsts.partition_point(|&first| first <= at).saturating_sub(1);
+        let now = attributes[entry].reads_now();
+        unsafe { any(dst, src, bytes, hStream, true, now) }.map_err(|code| (at, code))?;
     }
     Ok(())
 }
@@ -316,8 +340,9 @@ pub unsafe fn cuMemcpyWithAttributesAsync(
 ) -> Result<(), CudaError> {
     // SAFETY: the program's attributes.
     let attributes = unsafe { attr.cast::<Attributes>().as_ref() };
-    attributes.ok_or(CudaError::INVALID_VALUE)?.check()?;
-    unsafe { any(dst, src, size, hStream, true) }
+    let attributes = attributes.ok_or(CudaError::INVALID_VALUE)?;
+    attributes.check()?;
+    unsafe { any(dst, src, size, hStream, true, attributes.reads_now()) }
 }
 
 pub unsafe fn cuMemcpyHtoD(
@@ -334,6 +359,7 @@ pub unsafe fn cuMemcpyHtoD(
             ByteCount,
             stream(default_stream(per_thread))?,
             true,
+            false,
         )
     }
 }
@@ -351,6 +377,7 @@ pub unsafe fn cuMemcpyHtoDAsync(
             srcHost.cast(),
             ByteCount,
             stream(hStream)?,
+            false,
             false,
         )
     }
@@ -779,7 +806,7 @@ pub(crate) unsafe fn copy_region(
             let src = r.src + ((z * r.src_height + y) * r.src_pitch) as u64;
             match (r.dst_device, r.src_device) {
                 (true, _) => unsafe {
-                    to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on, false)
+                    to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, width, on, false, false)
                 }?,
                 (_, true) => unsafe {
                     to_host(

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use ringway_api::{CudaError, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::memory::{self, Allocation, Place};
-use ringway_client::{called, session};
+use ringway_client::{called, session, transfers};
 use ringway_wire::codec::Writer as _;
 
 /// Notes device memory that the server has given.
@@ -163,6 +163,7 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
     if contexts::current().is_ok() {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
+    transfers::release(found.base, found.bytes);
     memory::remove(found.base);
     // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up.
     unsafe {
@@ -252,6 +253,7 @@ pub unsafe fn cuMemHostUnregister(p: *const c_void) -> Result<(), CudaError> {
     if contexts::current().is_ok() {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
+    transfers::release(found.base, found.bytes);
     memory::remove(found.base);
     Ok(())
 }
