@@ -4,11 +4,11 @@
 //! (ex2: 2^-22.5 relative; lg2: 2^-22 absolute near 1, 2^-22.6 elsewhere).
 
 /// Adding it rounds to an integer, which then stands in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// Beyond it either way 2^x is infinite or zero.
-const EXP2_MAX: f32 = 160.0;
+pub(super) const EXP2_MAX: f32 = 160.0;
 /// Powers of ln 2 over factorials, from the seventh: 2^f for |f| <= 1/2 within 2^-27.
-const EXP2_SERIES: [f32; 8] =
+pub(super) const EXP2_SERIES: [f32; 8] =
     [1.525_273_4e-5, 1.540_353_1e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
 
 /// 2^x.

@@ -1,5 +1,6 @@
 //! Decoded instructions and what surrounds them.
 
+use super::shape::Shape;
 use super::warp::Warp;
 
 /// Executes one instruction for the active lanes of a warp; returns the next one, or null when the warp must stop
@@ -7,7 +8,10 @@ use super::warp::Warp;
 ///
 /// # Safety
 /// `i` points into the code of the launch that `Warp` belongs to, and its operands were allocated for that code.
-pub(crate) type RunFn = unsafe fn(&mut Warp, i: *const Inst) -> *const Inst;
+///
+/// C's calling convention, because compiled code ([`super::native`]) follows it; no foreign code is called.
+#[allow(improper_ctypes_definitions)]
+pub(crate) type RunFn = unsafe extern "C-unwind" fn(&mut Warp, i: *const Inst) -> *const Inst;
 
 /// What a form of an operation does with its result ([`super::passing`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,15 @@ pub(crate) struct OpFn {
     pub run: RunFn,
     /// Its other forms.
     pub passing: Option<PassingFn>,
+    /// What it computes, if it can be compiled.
+    pub shape: Option<Shape>,
+}
+
+impl OpFn {
+    /// Says what the operation computes.
+    pub fn shaped(self, shape: Option<Shape>) -> OpFn {
+        OpFn { shape, ..self }
+    }
 }
 
 /// One lane of a rare operation: operands a, b, c, e as raw bits, and the immediate.
@@ -152,6 +165,9 @@ pub(crate) struct Code {
     pub dynamic_shared_at: u32,
     /// The race checker's notes are in the code.
     pub races: bool,
+    /// Parts of it compiled to the processor's own instructions, which `insts` refer to.
+    #[cfg(target_arch = "x86_64")]
+    pub native: Option<super::native::Compiled>,
     /// Shared variables: name, offset, size; for the race checker's reports.
     pub shared_names: Vec<(String, u32, u32)>,
 }

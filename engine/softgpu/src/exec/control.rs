@@ -2,6 +2,7 @@
 
 use super::FaultKind;
 use super::code::{Inst, NONE};
+use super::shape::Shape;
 use super::lane::{Lanes, Op, lane32, lane64, next, pred};
 use super::warp::{Wait, Warp};
 
@@ -323,9 +324,9 @@ pub(crate) fn op(name: &str) -> super::code::OpFn {
     use super::lane::pick;
     match name {
         "prologue.end" => pick::<PrologueEnd>(),
-        "join" => pick::<Join>(),
-        "bra" => pick::<Branch>(),
-        "bra.if" => pick::<BranchIf>(),
+        "join" => pick::<Join>().shaped(Some(Shape::Join)),
+        "bra" => pick::<Branch>().shaped(Some(Shape::Branch)),
+        "bra.if" => pick::<BranchIf>().shaped(Some(Shape::BranchIf)),
         "brx" => pick::<BranchIndexed>(),
         "exit" => pick::<Exit>(),
         "ret" => pick::<Return>(),

@@ -29,6 +29,8 @@ pub(crate) mod matrix;
 pub(crate) mod matrix_bits;
 pub(crate) mod mem;
 mod memory_map;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod native;
 pub(crate) mod packed;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod passing;
@@ -40,6 +42,7 @@ pub(crate) mod races;
 pub(crate) mod system;
 pub mod texture;
 pub(crate) mod texture_ops;
+pub(crate) mod shape;
 mod turns;
 pub(crate) mod video;
 mod warp;

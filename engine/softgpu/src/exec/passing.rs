@@ -49,7 +49,7 @@ fn taking(f: PassFn) -> RunFn {
 
 /// An operation with its passing forms, where the processor has what they need.
 fn with(op: OpFn, passing: PassingFn) -> OpFn {
-    OpFn { run: op.run, passing: has_avx2().then_some(passing) }
+    OpFn { passing: has_avx2().then_some(passing), ..op }
 }
 
 /// Reads a register.
@@ -131,7 +131,7 @@ macro_rules! finish {
 macro_rules! forms {
     ($first:ident, $taking:ident, [$($g:tt)*], |$w:ident, $i:ident, $v:ident, $taken:ident| $body:block) => {
         #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-        unsafe fn $first<$($g)*>($w: &mut Warp, i: *const Inst) -> *const Inst {
+        unsafe extern "C-unwind" fn $first<$($g)*>($w: &mut Warp, i: *const Inst) -> *const Inst {
             // SAFETY: as RunFn.
             unsafe {
                 let $i = &*i;
@@ -506,7 +506,7 @@ pub(crate) fn select(op: OpFn) -> OpFn {
 /// # Safety
 /// As [`RunFn`].
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-unsafe fn load_first<P: Place, const KIND: u8, const EXACT: bool, const GIVE: u8>(w: &mut Warp, i: *const Inst) -> *const Inst {
+unsafe extern "C-unwind" fn load_first<P: Place, const KIND: u8, const EXACT: bool, const GIVE: u8>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: operand slots of the classes of the access; host ranges are checked before use.
     unsafe {
         let i = &*i;

@@ -138,6 +138,9 @@ pub(crate) struct Warp {
     pub shared_size: u32,
     /// The allocations that recent accesses hit, by instruction.
     pub ranges: [MemoryRange; RANGES],
+    /// Values that compiled code puts aside.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) spilled: [[u32; 8]; super::native::SPILLS],
     /// Where recent regular accesses to global memory began, by instruction.
     pub recent: [u64; RANGES],
     pub(super) state: *const LaunchState<'static>,
@@ -177,6 +180,8 @@ impl Warp {
             shared_size: state.shared_size,
             ranges: [MemoryRange { start: 0, end: 0, writable: false }; RANGES],
             recent: [0; RANGES],
+            #[cfg(target_arch = "x86_64")]
+            spilled: [[0; 8]; super::native::SPILLS],
             state: std::ptr::from_ref(state).cast(),
             block: std::ptr::null_mut(),
             tid: [[0; 32]; 3],
@@ -326,8 +331,8 @@ impl Warp {
                 };
                 self.instructions += u64::from((self.mask & holds).count_ones());
             }
-            // Joined instructions one by one.
-            let f = if (*ip).guard == NONE { (*ip).g } else { (*ip).f };
+            // Joined and compiled instructions one by one.
+            let f = if (*ip).guard == NONE { (*ip).g } else { super::lane::guarded().run };
             f(self, ip)
         }
     }

@@ -23,6 +23,8 @@ mod matrices;
 mod matrix_bits;
 mod memory;
 mod module;
+#[cfg(target_arch = "x86_64")]
+mod native;
 mod opcode;
 mod operand;
 mod passing;

@@ -1,0 +1,299 @@
+//! The native tier: parts of a kernel compiled to the processor's own instructions (x86-64 with AVX2 and FMA).
+//!
+//! When a kernel is linked, [`crate::ir`] cuts its code into items: [`Run`]s of instructions that only compute, and
+//! branches. [`compile`] makes code of them that follows the same contract as the functions of the interpreter
+//! ([`RunFn`]) and puts its address into the first instruction of each run. So the interpreter enters it by executing
+//! that instruction, and whatever has no template, is rare or goes wrong is left to the interpreter again by returning
+//! (or by going on at) the instruction concerned: faults, divergence, barriers, yields need no thought here.
+//!
+//! The parts: `assembler.rs` encodes, `templates.rs` says what each operation becomes (the list of operations is
+//! [`super::shape`]), `registers.rs` assigns vector registers, `run.rs` finds what is read where.
+//!
+//! Compiled code is entered with the warp in rdi and keeps the frame's registers in rdx. It calls nothing that could
+//! unwind and keeps no frame on the stack.
+
+mod assembler;
+mod registers;
+mod run;
+mod templates;
+
+use std::collections::HashMap;
+use std::mem::offset_of;
+use std::sync::OnceLock;
+
+use assembler::{Assembler, Gpr, If, Label, Mem};
+use registers::Bank;
+pub(crate) use run::{Class, Reg, Run, Step};
+use templates::{Group, write_predicates};
+
+use super::code::{Inst, RunFn};
+use super::lane::has_avx2;
+use super::warp::Warp;
+
+/// Values that a run may put aside for want of registers.
+pub(super) const SPILLS: usize = 32;
+/// Registers that hold, where not all lanes are active, which are not, and what is written instead.
+const INACTIVE: u8 = 15;
+const MERGE: u8 = 14;
+/// Predicates that a run may give: they are collected in the 128 bytes below the stack that are a function's own.
+const PREDICATES_MAX: usize = 32;
+
+/// Where compiled code finds what it needs.
+mod place {
+    use super::*;
+    const fn warp(offset: usize) -> Mem {
+        Mem::At(Gpr::Rdi, offset as i32)
+    }
+    pub const BASE: Mem = warp(offset_of!(Warp, base));
+    pub const MASK: Mem = warp(offset_of!(Warp, mask));
+    pub const DEAD: Mem = warp(offset_of!(Warp, dead));
+    pub const BUDGET: Mem = warp(offset_of!(Warp, budget));
+    pub const SWITCH_AT: Mem = warp(offset_of!(Warp, switch_at));
+    pub fn spill(k: usize) -> Mem {
+        warp(offset_of!(Warp, spilled) + 32 * k)
+    }
+    pub fn collected(k: usize) -> Mem {
+        Mem::At(Gpr::Rsp, -4 * (k as i32 + 1))
+    }
+}
+
+/// Something to compile; instructions by index.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    Run(Run),
+    /// Falls into a label.
+    Join { at: usize },
+    Branch { at: usize, target: usize },
+    /// Branch where the predicate holds, or does not.
+    BranchIf { at: usize, target: usize, predicate: Reg, not: bool },
+}
+
+impl Item {
+    fn first(&self) -> usize {
+        match self {
+            Item::Run(r) => r.first,
+            Item::Join { at } | Item::Branch { at, .. } | Item::BranchIf { at, .. } => *at,
+        }
+    }
+
+    fn after(&self) -> usize {
+        match self {
+            Item::Run(r) => r.first + r.steps.len(),
+            other => other.first() + 1,
+        }
+    }
+}
+
+/// The compiled parts of a kernel; the code must not run any more when this is dropped.
+pub(crate) struct Compiled {
+    _code: memmap2::Mmap,
+}
+
+/// Whether kernels are compiled.
+pub(crate) fn enabled() -> bool {
+    static ENABLED: OnceLock<bool> = OnceLock::new();
+    *ENABLED.get_or_init(|| has_avx2() && std::env::var_os("RINGWAY_SOFTGPU_NATIVE").is_none_or(|v| v != "0"))
+}
+
+/// The code of a kernel while it is compiled.
+struct Compiler<'a> {
+    asm: Assembler,
+    insts: &'a [Inst],
+    /// Of what was compiled, by first instruction.
+    starts: HashMap<usize, Label>,
+    /// Ways out of the compiled code, by the instruction that they lead to.
+    exits: HashMap<usize, Label>,
+    /// Runs with some lanes inactive: label, run, where it goes on.
+    masked: Vec<(Label, &'a Run, Label)>,
+}
+
+/// Compiles the items of a kernel, which are in order, and enters them into its code, which stays where it is. None if
+/// there is nothing to compile, or no memory for code.
+pub(crate) fn compile(insts: &mut [Inst], items: &[Item]) -> Option<Compiled> {
+    let mut items: Vec<Item> = items.to_vec();
+    let code = loop {
+        let mut c = Compiler { asm: Assembler::default(), insts, starts: HashMap::new(), exits: HashMap::new(), masked: Vec::new() };
+        match c.all(&items) {
+            Ok(()) => {
+                let starts: Vec<(usize, Label)> = items
+                    .iter()
+                    .filter(|i| matches!(i, Item::Run(_)))
+                    .filter_map(|i| Some((i.first(), *c.starts.get(&i.first())?)))
+                    .collect();
+                let (bytes, at) = c.asm.finish();
+                let starts: Vec<(usize, usize)> = starts.into_iter().filter_map(|(k, l)| Some((k, at(l)?))).collect();
+                break (bytes, starts);
+            }
+            Err(k) => {
+                // A run that needs too much: two instead of it, or none.
+                let Item::Run(run) = items.remove(k) else { return None };
+                if let Some((a, b)) = run.split() {
+                    items.splice(k..k, [Item::Run(a), Item::Run(b)]);
+                }
+            }
+        }
+    };
+    let (bytes, starts) = code;
+    if starts.is_empty() {
+        return None;
+    }
+    let mapped = memmap2::MmapMut::map_anon(bytes.len()).and_then(|mut m| {
+        m[..bytes.len()].copy_from_slice(&bytes);
+        m.make_exec()
+    });
+    let code = match mapped {
+        Ok(code) => code,
+        Err(error) => {
+            static TOLD: std::sync::Once = std::sync::Once::new();
+            TOLD.call_once(|| tracing::warn!("no executable memory ({error}): kernels are interpreted"));
+            return None;
+        }
+    };
+    for (k, at) in starts {
+        // SAFETY: a function of this signature was compiled at that place; `Code` drops its memory with the instructions.
+        insts[k].f = unsafe { std::mem::transmute::<*const u8, RunFn>(code.as_ptr().add(at)) };
+    }
+    Some(Compiled { _code: code })
+}
+
+impl<'a> Compiler<'a> {
+    /// Compiles all; the index of the item that cannot be.
+    fn all(&mut self, items: &'a [Item]) -> Result<(), usize> {
+        for i in items {
+            let l = self.asm.label();
+            self.starts.insert(i.first(), l);
+        }
+        let mut masked_of = Vec::new();
+        for (k, i) in items.iter().enumerate() {
+            let here = self.starts[&i.first()];
+            self.asm.place(here);
+            match i {
+                Item::Run(run) => {
+                    let before = self.masked.len();
+                    self.run(run).ok_or(k)?;
+                    masked_of.extend((before..self.masked.len()).map(|_| k));
+                }
+                Item::Join { at } => {
+                    let slow = self.exit(*at);
+                    self.give_way(at + 1, slow);
+                }
+                Item::Branch { at, target } => {
+                    let slow = self.exit(*at);
+                    self.go(*at, *target, slow);
+                    continue;
+                }
+                Item::BranchIf { at, target, predicate, not } => self.branch_if(*at, *target, *predicate, *not),
+            }
+            if items.get(k + 1).is_none_or(|n| n.first() != i.after()) {
+                let out = self.exit(i.after());
+                self.asm.jump(out);
+            }
+        }
+        for (n, (label, run, back)) in std::mem::take(&mut self.masked).into_iter().enumerate() {
+            self.asm.place(label);
+            self.body(run, true).ok_or(masked_of[n])?;
+            self.asm.jump(back);
+        }
+        let mut exits: Vec<(usize, Label)> = self.exits.iter().map(|(k, l)| (*k, *l)).collect();
+        exits.sort_unstable_by_key(|(k, _)| *k);
+        for (k, l) in exits {
+            self.asm.place(l);
+            self.asm.set_long(Gpr::Rax, self.address(k));
+            self.asm.ret();
+        }
+        Ok(())
+    }
+
+    fn address(&self, inst: usize) -> u64 {
+        std::ptr::from_ref(&self.insts[inst]) as u64
+    }
+
+    /// Leaves compiled code for an instruction.
+    fn exit(&mut self, inst: usize) -> Label {
+        let asm = &mut self.asm;
+        *self.exits.entry(inst).or_insert_with(|| asm.label())
+    }
+
+    /// To `slow` if a waiting group must go first before this one gets to an instruction.
+    fn give_way(&mut self, inst: usize, slow: Label) {
+        self.asm.set_long(Gpr::Rax, self.address(inst));
+        self.asm.compare_long(Gpr::Rax, place::SWITCH_AT);
+        self.asm.jump_if(If::AboveOrEqual, slow);
+    }
+
+    /// As `control::go`: goes to `target`, or leaves the branch to the interpreter at `slow`.
+    fn go(&mut self, from: usize, target: usize, slow: Label) {
+        self.give_way(target, slow);
+        if target <= from {
+            self.asm.load_word(Gpr::Rcx, place::BUDGET);
+            self.asm.decrement_word(Gpr::Rcx);
+            self.asm.jump_if(If::Equal, slow);
+            self.asm.store_word(place::BUDGET, Gpr::Rcx);
+        }
+        let to = match self.starts.get(&target) {
+            Some(l) => *l,
+            None => self.exit(target),
+        };
+        self.asm.jump(to);
+    }
+
+    fn branch_if(&mut self, at: usize, target: usize, predicate: Reg, not: bool) {
+        let slow = self.exit(at);
+        let stay = self.asm.label();
+        self.asm.load_word(Gpr::Rax, Mem::At(Gpr::Rdx, predicate.slot as i32));
+        if not {
+            self.asm.not_word(Gpr::Rax);
+        }
+        self.asm.and_word(Gpr::Rax, place::MASK);
+        self.asm.jump_if(If::Equal, stay);
+        self.asm.compare_word(Gpr::Rax, place::MASK);
+        self.asm.jump_if(If::NotEqual, slow);
+        self.go(at, target, slow);
+        self.asm.place(stay);
+        self.give_way(at + 1, slow);
+    }
+
+    fn run(&mut self, run: &'a Run) -> Option<()> {
+        let (masked, back) = (self.asm.label(), self.asm.label());
+        self.asm.load_long(Gpr::Rdx, place::BASE);
+        self.asm.load_word(Gpr::Rax, place::MASK);
+        self.asm.or_word(Gpr::Rax, place::DEAD);
+        self.asm.compare_with(Gpr::Rax, -1);
+        self.asm.jump_if(If::NotEqual, masked);
+        self.body(run, false)?;
+        self.asm.place(back);
+        self.masked.push((masked, run, back));
+        Some(())
+    }
+
+    /// The steps of a run for the four groups of lanes.
+    fn body(&mut self, run: &Run, masked: bool) -> Option<()> {
+        let uses = run.uses();
+        let predicates = run.predicates();
+        if predicates.len() > PREDICATES_MAX {
+            return None;
+        }
+        if masked {
+            for k in 0..predicates.len() {
+                self.asm.set_word(place::collected(k), 0);
+            }
+        }
+        for number in 0..4 {
+            let past = self.asm.label();
+            let bank = Bank::new(if masked { MERGE as usize } else { 16 }, number);
+            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates };
+            if masked {
+                g.enter(past);
+            }
+            for (s, u) in run.steps.iter().zip(&uses) {
+                g.step(s, u)?;
+            }
+            if g.bank.overflow {
+                return None;
+            }
+            self.asm.place(past);
+        }
+        write_predicates(&mut self.asm, &predicates, masked);
+        Some(())
+    }
+}
