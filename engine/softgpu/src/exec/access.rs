@@ -248,7 +248,7 @@ pub(super) unsafe fn halves<M: Mem, P: Place, const AVX2: bool>(w: &Warp, i: &In
 /// # Safety
 /// As [`halves`].
 #[inline(always)]
-unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -> Option<Halves> {
+pub(super) unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -> Option<Halves> {
     // SAFETY: a is a slot of the class of P::R.
     unsafe {
         if i.flags & flag::PATTERN != 0 {
@@ -677,7 +677,7 @@ pub(super) unsafe fn load_words<const AVX2: bool>(w: &mut Warp, i: &Inst, k: Acc
 /// # Safety
 /// The words are readable, sixteen lanes writable.
 #[inline(always)]
-unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
+pub(super) unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
     // SAFETY: caller.
     unsafe {
         if count == 4 {

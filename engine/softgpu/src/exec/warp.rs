@@ -138,9 +138,9 @@ pub(crate) struct Warp {
     pub shared_size: u32,
     /// The allocations that recent accesses hit, by instruction.
     pub ranges: [MemoryRange; RANGES],
-    /// Values that compiled code puts aside.
+    /// Of the block, for compiled code.
     #[cfg(target_arch = "x86_64")]
-    pub(super) spilled: [[u32; 8]; super::native::SPILLS],
+    pub(super) scratch: *mut super::native::Scratch,
     /// Where recent regular accesses to global memory began, by instruction.
     pub recent: [u64; RANGES],
     pub(super) state: *const LaunchState<'static>,
@@ -181,7 +181,7 @@ impl Warp {
             ranges: [MemoryRange { start: 0, end: 0, writable: false }; RANGES],
             recent: [0; RANGES],
             #[cfg(target_arch = "x86_64")]
-            spilled: [[0; 8]; super::native::SPILLS],
+            scratch: std::ptr::null_mut(),
             state: std::ptr::from_ref(state).cast(),
             block: std::ptr::null_mut(),
             tid: [[0; 32]; 3],

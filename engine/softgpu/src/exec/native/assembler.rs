@@ -11,7 +11,6 @@ pub(super) enum Gpr {
     Rax = 0,
     Rcx = 1,
     Rdx = 2,
-    Rsp = 4,
     Rsi = 6,
     Rdi = 7,
     R8 = 8,
@@ -92,7 +91,6 @@ pub(super) mod v {
     pub const ZERO_EXTEND: Vex = Vex(1, 2, 0, 0x35);
     pub const SIGN_EXTEND: Vex = Vex(1, 2, 0, 0x25);
     pub const UPPER_HALF: Vex = Vex(1, 3, 0, 0x39);
-    pub const INSERT_HALF: Vex = Vex(1, 3, 0, 0x38);
     pub const PERMUTE_64: Vex = Vex(1, 3, 1, 0x00);
     pub const UNPACK_LOW: Vex = Vex(1, 1, 0, 0x62);
     pub const UNPACK_HIGH: Vex = Vex(1, 1, 0, 0x6a);
@@ -101,7 +99,6 @@ pub(super) mod v {
     pub const PERMUTE_32: Vex = Vex(1, 2, 0, 0x36);
     /// By constants: opcode and the register field that selects the operation.
     pub const LEFT_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 6);
-    pub const RIGHT_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 2);
     pub const RIGHT_SIGNED_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 4);
     pub const RIGHT_64: (Vex, u8) = (Vex(1, 1, 0, 0x73), 2);
 }
@@ -167,9 +164,6 @@ impl Assembler {
                 let b = base as u8 & 7;
                 let short = i8::try_from(disp).is_ok();
                 self.byte(if short { 0x40 } else { 0x80 } | reg | b);
-                if base == Gpr::Rsp {
-                    self.byte(0x24);
-                }
                 if short { self.byte(disp as u8) } else { self.word(disp) }
             }
             Rm::Mem(Mem::Constant(k)) => {
@@ -292,10 +286,6 @@ impl Assembler {
         self.general(&[0x33], false, d as u8, Rm::Reg(a as u8), 0);
     }
 
-    pub fn and_words(&mut self, d: Gpr, a: Gpr) {
-        self.general(&[0x23], false, d as u8, Rm::Reg(a as u8), 0);
-    }
-
     pub fn shift_left_word(&mut self, d: Gpr, by: u8) {
         self.general(&[0xc1], false, 4, Rm::Reg(d as u8), 1);
         self.byte(by);
@@ -338,6 +328,11 @@ impl Assembler {
         self.byte(0x58 | a as u8);
     }
 
+    /// Whether the lowest byte is zero.
+    pub fn test_byte(&mut self, a: Gpr) {
+        self.code.extend([0x84, 0xc0 | (a as u8) << 3 | a as u8]);
+    }
+
     pub fn call(&mut self, a: Gpr) {
         self.code.extend([0xff, 0xd0 | a as u8]);
     }
@@ -362,10 +357,6 @@ impl Assembler {
         self.code.extend([0x0f, 0x80 | condition as u8]);
         self.jumps.push((self.code.len(), to));
         self.word(0);
-    }
-
-    pub fn len(&self) -> usize {
-        self.code.len()
     }
 
     /// The code with its constants, and where labels lie in it.

@@ -15,6 +15,7 @@
 mod assembler;
 mod registers;
 mod run;
+mod streams;
 mod templates;
 
 use std::collections::HashMap;
@@ -23,7 +24,9 @@ use std::sync::OnceLock;
 
 use assembler::{Assembler, Gpr, If, Label, Mem};
 use registers::Bank;
-pub(crate) use run::{Class, Reg, Run, Step};
+pub(crate) use run::{Access, Class, Form, Reg, Run, Step};
+pub(crate) use streams::{STREAMS, Scratch};
+use streams::{Plan, prepare};
 use templates::{Group, write_predicates};
 
 use super::code::{Inst, RunFn};
@@ -35,7 +38,7 @@ pub(super) const SPILLS: usize = 32;
 /// Registers that hold, where not all lanes are active, which are not, and what is written instead.
 const INACTIVE: u8 = 15;
 const MERGE: u8 = 14;
-/// Predicates that a run may give: they are collected in the 128 bytes below the stack that are a function's own.
+/// Predicates that a run may give.
 const PREDICATES_MAX: usize = 32;
 
 /// Where compiled code finds what it needs.
@@ -49,11 +52,21 @@ mod place {
     pub const DEAD: Mem = warp(offset_of!(Warp, dead));
     pub const BUDGET: Mem = warp(offset_of!(Warp, budget));
     pub const SWITCH_AT: Mem = warp(offset_of!(Warp, switch_at));
+    pub const SCRATCH: Mem = warp(offset_of!(Warp, scratch));
+    const fn scratch(offset: usize) -> Mem {
+        Mem::At(Gpr::Rsi, offset as i32)
+    }
     pub fn spill(k: usize) -> Mem {
-        warp(offset_of!(Warp, spilled) + 32 * k)
+        scratch(offset_of!(Scratch, spilled) + 32 * k)
     }
     pub fn collected(k: usize) -> Mem {
-        Mem::At(Gpr::Rsp, -4 * (k as i32 + 1))
+        scratch(offset_of!(Scratch, collected) + 4 * k)
+    }
+    pub fn index(stream: usize) -> Mem {
+        scratch(offset_of!(Scratch, index) + 32 * stream)
+    }
+    pub fn stream(stream: usize, group: usize) -> Mem {
+        scratch(offset_of!(Scratch, at) + 32 * stream + 8 * group)
     }
 }
 
@@ -78,7 +91,7 @@ impl Item {
 
     fn after(&self) -> usize {
         match self {
-            Item::Run(r) => r.first + r.steps.len(),
+            Item::Run(r) => r.end,
             other => other.first() + 1,
         }
     }
@@ -87,6 +100,8 @@ impl Item {
 /// The compiled parts of a kernel; the code must not run any more when this is dropped.
 pub(crate) struct Compiled {
     _code: memmap2::Mmap,
+    /// What the code has pointers to.
+    _plans: Vec<Box<[Plan]>>,
 }
 
 /// Whether kernels are compiled.
@@ -105,6 +120,9 @@ struct Compiler<'a> {
     exits: HashMap<usize, Label>,
     /// Runs with some lanes inactive: label, run, where it goes on.
     masked: Vec<(Label, &'a Run, Label)>,
+    plans: Vec<Box<[Plan]>>,
+    /// Where runs without streams go.
+    refused: Vec<(Label, usize)>,
 }
 
 /// Compiles the items of a kernel, which are in order, and enters them into its code, which stays where it is. None if
@@ -112,7 +130,7 @@ struct Compiler<'a> {
 pub(crate) fn compile(insts: &mut [Inst], items: &[Item]) -> Option<Compiled> {
     let mut items: Vec<Item> = items.to_vec();
     let code = loop {
-        let mut c = Compiler { asm: Assembler::default(), insts, starts: HashMap::new(), exits: HashMap::new(), masked: Vec::new() };
+        let mut c = Compiler { asm: Assembler::default(), insts, starts: HashMap::new(), exits: HashMap::new(), masked: Vec::new(), plans: Vec::new(), refused: Vec::new() };
         match c.all(&items) {
             Ok(()) => {
                 let starts: Vec<(usize, Label)> = items
@@ -120,9 +138,10 @@ pub(crate) fn compile(insts: &mut [Inst], items: &[Item]) -> Option<Compiled> {
                     .filter(|i| matches!(i, Item::Run(_)))
                     .filter_map(|i| Some((i.first(), *c.starts.get(&i.first())?)))
                     .collect();
+                let plans = c.plans;
                 let (bytes, at) = c.asm.finish();
                 let starts: Vec<(usize, usize)> = starts.into_iter().filter_map(|(k, l)| Some((k, at(l)?))).collect();
-                break (bytes, starts);
+                break (bytes, starts, plans);
             }
             Err(k) => {
                 // A run that needs too much: two instead of it, or none.
@@ -133,7 +152,7 @@ pub(crate) fn compile(insts: &mut [Inst], items: &[Item]) -> Option<Compiled> {
             }
         }
     };
-    let (bytes, starts) = code;
+    let (bytes, starts, plans) = code;
     if starts.is_empty() {
         return None;
     }
@@ -153,7 +172,7 @@ pub(crate) fn compile(insts: &mut [Inst], items: &[Item]) -> Option<Compiled> {
         // SAFETY: a function of this signature was compiled at that place; `Code` drops its memory with the instructions.
         insts[k].f = unsafe { std::mem::transmute::<*const u8, RunFn>(code.as_ptr().add(at)) };
     }
-    Some(Compiled { _code: code })
+    Some(Compiled { _code: code, _plans: plans })
 }
 
 impl<'a> Compiler<'a> {
@@ -193,6 +212,13 @@ impl<'a> Compiler<'a> {
             self.asm.place(label);
             self.body(run, true).ok_or(masked_of[n])?;
             self.asm.jump(back);
+        }
+        for (label, inst) in std::mem::take(&mut self.refused) {
+            // As if it had been called.
+            self.asm.place(label);
+            self.asm.set_long(Gpr::Rsi, self.address(inst));
+            self.asm.set_long(Gpr::Rax, self.insts[inst].f as usize as u64);
+            self.asm.jump_to(Gpr::Rax);
         }
         let mut exits: Vec<(usize, Label)> = self.exits.iter().map(|(k, l)| (*k, *l)).collect();
         exits.sort_unstable_by_key(|(k, _)| *k);
@@ -255,7 +281,13 @@ impl<'a> Compiler<'a> {
 
     fn run(&mut self, run: &'a Run) -> Option<()> {
         let (masked, back) = (self.asm.label(), self.asm.label());
+        if !run.accesses.is_empty() {
+            let refused = self.asm.label();
+            self.prepare(run, refused);
+            self.refused.push((refused, run.first));
+        }
         self.asm.load_long(Gpr::Rdx, place::BASE);
+        self.asm.load_long(Gpr::Rsi, place::SCRATCH);
         self.asm.load_word(Gpr::Rax, place::MASK);
         self.asm.or_word(Gpr::Rax, place::DEAD);
         self.asm.compare_with(Gpr::Rax, -1);
@@ -264,6 +296,21 @@ impl<'a> Compiler<'a> {
         self.asm.place(back);
         self.masked.push((masked, run, back));
         Some(())
+    }
+
+    /// Asks for the streams of a run; to `refused` if there are none.
+    fn prepare(&mut self, run: &Run, refused: Label) {
+        let plans: Box<[Plan]> = run.accesses.iter().map(|a| Plan { inst: &raw const self.insts[a.inst], access: *a }).collect();
+        // Aligns the stack for the call, too.
+        self.asm.push(Gpr::Rdi);
+        self.asm.set_long(Gpr::Rsi, plans.as_ptr() as u64);
+        self.asm.set_long(Gpr::Rdx, plans.len() as u64);
+        self.asm.set_long(Gpr::Rax, prepare as usize as u64);
+        self.asm.call(Gpr::Rax);
+        self.asm.pop(Gpr::Rdi);
+        self.asm.test_byte(Gpr::Rax);
+        self.asm.jump_if(If::Equal, refused);
+        self.plans.push(plans);
     }
 
     /// The steps of a run for the four groups of lanes.
@@ -281,10 +328,11 @@ impl<'a> Compiler<'a> {
         for number in 0..4 {
             let past = self.asm.label();
             let bank = Bank::new(if masked { MERGE as usize } else { 16 }, number);
-            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates };
+            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates, accesses: &run.accesses };
             if masked {
                 g.enter(past);
             }
+            g.take_streams();
             for (s, u) in run.steps.iter().zip(&uses) {
                 g.step(s, u)?;
             }

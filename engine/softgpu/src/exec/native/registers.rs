@@ -8,6 +8,8 @@ use super::assembler::{Assembler, Gpr, Mem, Rm, Ymm, v};
 use super::run::{Class, Reg};
 use super::{SPILLS, place};
 
+/// Read again, nobody has looked when.
+pub(super) const SOMETIMES: usize = NEVER - 1;
 /// Not read again.
 pub(super) const NEVER: usize = usize::MAX;
 
@@ -57,6 +59,7 @@ impl Bank {
             Class::Word => 32 * self.group,
             Class::Long => 64 * self.group + 32 * half,
             Class::Predicate => 0,
+            Class::Index => return place::index(r.slot as usize),
         };
         Mem::At(Gpr::Rdx, (r.slot as usize + skip) as i32)
     }

@@ -11,6 +11,8 @@ pub(crate) enum Class {
     Predicate,
     Word,
     Long,
+    /// Which words of a stream lanes get; the slot is the number of the stream.
+    Index,
 }
 
 /// A register: its number in the function, and where it lies in the frame.
@@ -21,7 +23,34 @@ pub(crate) struct Reg {
     pub class: Class,
 }
 
-/// One instruction of a run.
+/// What the address register of a load holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An address of 32 bits.
+    Narrow,
+    /// An address of 64 bits.
+    Wide,
+    /// An index ([`flag::INDEXED`](crate::exec::code::flag::INDEXED)).
+    Index,
+    SignedIndex,
+}
+
+/// The loads of a run through one address register.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access {
+    /// One of these loads.
+    pub inst: usize,
+    pub form: Form,
+    pub space: u8,
+    /// Words for each lane, as many streams, and the first of these.
+    pub words: usize,
+    pub first: usize,
+    /// The lowest immediate, and how far the highest lies above it.
+    pub lowest: u64,
+    pub span: u64,
+}
+
+/// One instruction of a run; one word of a load of several.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
     pub shape: Shape,
@@ -32,10 +61,12 @@ pub(crate) struct Step {
     /// Only lanes where it holds (or does not hold) get the results.
     pub guard: Option<(Reg, bool)>,
     pub imm: u64,
+    /// Of a load: its access, and which of the words.
+    pub load: (usize, usize),
 }
 
 impl Step {
-    fn results(&self) -> impl Iterator<Item = Reg> {
+    pub fn results(&self) -> impl Iterator<Item = Reg> {
         [self.d, self.e].into_iter().flatten()
     }
 }
@@ -44,14 +75,17 @@ impl Step {
 pub(crate) struct Run {
     /// Its first instruction in the code.
     pub first: usize,
+    /// The one after it.
+    pub end: usize,
     pub steps: Vec<Step>,
+    pub accesses: Vec<Access>,
     /// Numbers of the registers that are read after it.
     pub live: HashSet<u32>,
 }
 
 /// What is known of a register at a step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Use {
+pub(crate) struct Use {
     /// The next step that reads it.
     pub next: usize,
     /// A result: it is what the register holds after the run, where somebody reads it.
@@ -60,7 +94,7 @@ pub(super) struct Use {
 
 /// The uses of one step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Uses {
+pub(crate) struct Uses {
     pub d: Use,
     pub e: Use,
     pub sources: [usize; 3],
@@ -110,7 +144,7 @@ impl Run {
     /// Two runs in place of one.
     pub fn split(&self) -> Option<(Run, Run)> {
         let at = self.steps.len() / 2;
-        if at == 0 {
+        if at == 0 || !self.accesses.is_empty() {
             return None;
         }
         let (a, b) = self.steps.split_at(at);
@@ -126,7 +160,8 @@ impl Run {
                 live.extend(s.results().map(|r| r.number));
             }
         }
-        let first = Run { first: self.first, steps: a.to_vec(), live };
-        Some((first, Run { first: self.first + at, steps: b.to_vec(), live: self.live.clone() }))
+        let middle = self.first + at;
+        let first = Run { end: middle, steps: a.to_vec(), live, ..self.clone() };
+        Some((first, Run { first: middle, steps: b.to_vec(), ..self.clone() }))
     }
 }

@@ -4,14 +4,16 @@
 //! the result is one of the operands' bit patterns in either tier, not always the same one if both are.
 
 use super::assembler::{Assembler, Gpr, If, Label, Mem, Rm, Vex, Ymm, v};
-use super::registers::{Bank, NEVER};
-use super::run::{Class, Reg, Step, Use, Uses};
+use super::registers::{Bank, NEVER, SOMETIMES};
+use super::run::{Access, Class, Reg, Step, Use, Uses};
 use super::{INACTIVE, MERGE, place};
 use crate::exec::approx;
 use crate::exec::shape::{Float, Integer, Long, Order, Shape};
 
 const SIGN: u32 = 0x8000_0000;
 const ONE: u32 = 0x3f80_0000;
+/// What holds the addresses of the first streams.
+const STREAM_REGISTERS: [Gpr; 4] = [Gpr::R8, Gpr::R9, Gpr::R10, Gpr::R11];
 
 /// The compilation of one group of lanes.
 pub(super) struct Group<'a> {
@@ -22,6 +24,7 @@ pub(super) struct Group<'a> {
     pub masked: bool,
     /// The predicates that are read after the run, which are collected beside the register file.
     pub predicates: &'a [Reg],
+    pub accesses: &'a [Access],
 }
 
 impl Group<'_> {
@@ -58,7 +61,11 @@ impl Group<'_> {
                 let r = self.logic(s, u)?;
                 self.finish(s, u, d, 0, r);
             }
-            Shape::Load | Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf => return None,
+            Shape::Load => {
+                let r = self.load(s);
+                self.finish(s, u, d, 0, r);
+            }
+            Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf => return None,
         }
         self.bank.settle();
         Some(())
@@ -478,7 +485,7 @@ impl Group<'_> {
 
     fn logic(&mut self, s: &Step, u: &Uses) -> Option<Ymm> {
         let ones = self.asm.all(!0);
-        let mut read = |g: &mut Self, k: usize| -> Option<Ymm> {
+        let read = |g: &mut Self, k: usize| -> Option<Ymm> {
             let a = g.source(s, u, k, 0)?;
             Some(if s.imm >> (8 + k) & 1 != 0 { g.op2(v::XOR, a, ones) } else { a })
         };
@@ -491,6 +498,31 @@ impl Group<'_> {
             }
             _ => self.op2(v::OR, a, Rm::Reg(a)),
         })
+    }
+
+    /// Eight words of a stream.
+    fn load(&mut self, s: &Step) -> Ymm {
+        let access = self.accesses[s.load.0];
+        let stream = access.first + s.load.1;
+        let index = Reg { number: u32::MAX - stream as u32, slot: stream as u32, class: Class::Index };
+        let index = self.bank.read(self.asm, index, 0, SOMETIMES);
+        let from = match STREAM_REGISTERS.get(stream) {
+            Some(r) => *r,
+            None => {
+                self.asm.load_long(Gpr::Rax, place::stream(stream, self.number));
+                Gpr::Rax
+            }
+        };
+        let at = Mem::At(from, s.imm.wrapping_sub(access.lowest) as i32);
+        self.op2(v::PERMUTE_32, index, Rm::Mem(at))
+    }
+
+    /// Takes the addresses of the first streams into registers.
+    pub fn take_streams(&mut self) {
+        let count = self.accesses.iter().map(|a| a.words).sum();
+        for (stream, r) in STREAM_REGISTERS.iter().enumerate().take(count) {
+            self.asm.load_long(*r, place::stream(stream, self.number));
+        }
     }
 
     fn finish(&mut self, s: &Step, u: &Uses, d: Reg, half: usize, r: Ymm) {
