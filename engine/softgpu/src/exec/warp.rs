@@ -391,6 +391,19 @@ impl Warp {
 
     /// Makes the best ready group the running one; null (and `stop`) if there is none.
     pub fn pick(&mut self) -> *const Inst {
+        match self.groups[..] {
+            [] => {
+                self.mask = 0;
+                self.stop = Stop::Done;
+                return std::ptr::null();
+            }
+            [Group { wait: Wait::Barrier(..), .. }] => {
+                self.mask = 0;
+                self.stop = Stop::Blocked;
+                return std::ptr::null();
+            }
+            _ => {}
+        }
         if self.groups.iter().any(|g| matches!(g.wait, Wait::Sync(_) | Wait::WarpBarrier(_))) {
             self.release_synchronised();
         }

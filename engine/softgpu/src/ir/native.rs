@@ -7,7 +7,7 @@ use super::allocate::{Frame, Liveness};
 use super::inst::{Class, Field, Flow, Lowered, Meaning, V};
 use crate::exec::code::flag;
 use crate::exec::mem::space;
-use crate::exec::native::{self, Access, Form, Item, Reg, Run, STREAMS, Step};
+use crate::exec::native::{self, Access, Form, Item, Reg, Run, STREAMS, Step, Store};
 use crate::exec::shape::Shape;
 
 /// Steps of one run: bounds the time that compiling it takes.
@@ -68,6 +68,9 @@ impl Cutter<'_> {
         let i = &self.code[k];
         let steps = self.computation(i).map(|s| vec![s]).or_else(|| self.load(k));
         let Some(steps) = steps else {
+            if self.store(k).is_some() {
+                return;
+            }
             self.close();
             self.items.extend(self.jump(i, self.base + k));
             return;
@@ -76,8 +79,10 @@ impl Cutter<'_> {
             self.close();
         }
         let at = self.base + k;
-        let new = || Run { first: at, end: at, steps: Vec::new(), accesses: Vec::new(), live: HashSet::new() };
-        let run = self.open.get_or_insert_with(new);
+        if self.open.as_ref().is_some_and(|r| !r.stores.is_empty()) {
+            self.close();
+        }
+        let run = self.open.get_or_insert_with(|| Run::new(at));
         self.written.extend(steps.iter().flat_map(Step::results).map(|r| r.number));
         run.steps.extend(steps);
         run.end = at + 1;
@@ -101,62 +106,25 @@ impl Cutter<'_> {
         })
     }
 
+    /// Puts a store of a word behind the open run, if its address is known before that.
+    fn store(&mut self, k: usize) -> Option<()> {
+        let i = &self.code[k];
+        if !i.side.is_empty() || self.open.is_none() {
+            return None;
+        }
+        let access = self.access(k, true, 1)?;
+        let value = self.field(i.b)?;
+        let run = self.open.as_mut()?;
+        run.stores.push(Store { inst: self.base + k, value, access, imm: i.imm });
+        run.end = self.base + k + 1;
+        Some(())
+    }
+
     /// The steps of a load of words whose addresses are known before the run; closes the run that makes them.
     fn load(&mut self, k: usize) -> Option<Vec<Step>> {
         let i = &self.code[k];
-        let Meaning::Access { store: false, size: 4, wide: false, space } = i.meaning else { return None };
-        let a = i.a.reg()?;
-        if i.guard.is_some() || !matches!(space, space::GLOBAL | space::SHARED | space::GENERIC) {
-            return None;
-        }
-        let form = match (i.flags & flag::INDEXED != 0, i.flags & flag::INDEX_SIGNED != 0, i.flags & flag::A64 != 0) {
-            (true, false, _) => Form::Index,
-            (true, true, _) => Form::SignedIndex,
-            (false, _, true) => Form::Wide,
-            (false, _, false) => Form::Narrow,
-        };
         let results: Vec<Option<V>> = if i.side.is_empty() { vec![Some(i.d.reg()?)] } else { i.side.clone() };
-        let words = results.len();
-        if !matches!(words, 1 | 2 | 4) {
-            return None;
-        }
-        let same = |x: &Access, code: &[Lowered], base: usize| {
-            let other = &code[x.inst - base];
-            let (low, high) = ((x.lowest as i64).min(i.imm as i64), ((x.lowest + x.span) as i64).max(i.imm as i64));
-            other.a == i.a && other.c == i.c && other.flags == i.flags && x.space == space && x.words == words
-                && (i.imm.wrapping_sub(x.lowest)).is_multiple_of(4 * words as u64)
-                && high.wrapping_sub(low) as u64 <= SPAN_MAX
-                && (words == 1 || x.span == 0 && x.lowest == i.imm || space == space::SHARED)
-        };
-        let known_before = |c: &Self| !c.written.contains(&a.0) && i.c.reg().is_none_or(|v| !c.written.contains(&v.0));
-        if !known_before(self) {
-            self.close();
-        }
-        let at = self.base + k;
-        let base = self.base;
-        let find = |c: &Self| c.open.as_ref().and_then(|r| r.accesses.iter().position(|x| same(x, c.code, base)));
-        let used = |c: &Self| c.open.as_ref().map_or(0, |r| r.accesses.iter().map(|x| x.words).sum::<usize>());
-        let mut found = find(self);
-        if found.is_none() && used(self) + words > STREAMS {
-            self.close();
-            found = None;
-        }
-        let first = used(self);
-        let new = || Run { first: at, end: at, steps: Vec::new(), accesses: Vec::new(), live: HashSet::new() };
-        let run = self.open.get_or_insert_with(new);
-        let access = match found {
-            Some(n) => {
-                let x = &mut run.accesses[n];
-                let high = ((x.lowest.wrapping_add(x.span)) as i64).max(i.imm as i64);
-                let low = (x.lowest as i64).min(i.imm as i64);
-                (x.lowest, x.span) = (low as u64, high.wrapping_sub(low) as u64);
-                n
-            }
-            None => {
-                run.accesses.push(Access { inst: at, form, space, words, first, lowest: i.imm, span: 0 });
-                run.accesses.len() - 1
-            }
-        };
+        let access = self.access(k, false, results.len())?;
         let steps = results.into_iter().enumerate().filter_map(|(word, v)| {
             Some(Step {
                 shape: Shape::Load,
@@ -169,6 +137,68 @@ impl Cutter<'_> {
             })
         });
         Some(steps.collect())
+    }
+
+    /// The number of an access of words in the open run. Loads open one; stores belong to the one before them.
+    fn access(&mut self, k: usize, store: bool, words: usize) -> Option<usize> {
+        let i = &self.code[k];
+        let Meaning::Access { store: stores, size: 4, wide: false, space } = i.meaning else { return None };
+        let a = i.a.reg()?;
+        if stores != store || i.guard.is_some() || !matches!(space, space::GLOBAL | space::SHARED | space::GENERIC) {
+            return None;
+        }
+        let form = match (i.flags & flag::INDEXED != 0, i.flags & flag::INDEX_SIGNED != 0, i.flags & flag::A64 != 0) {
+            (true, false, _) => Form::Index,
+            (true, true, _) => Form::SignedIndex,
+            (false, _, true) => Form::Wide,
+            (false, _, false) => Form::Narrow,
+        };
+        if !matches!(words, 1 | 2 | 4) {
+            return None;
+        }
+        let same = |x: &Access, code: &[Lowered], base: usize| {
+            let other = &code[x.inst - base];
+            let (low, high) = ((x.lowest as i64).min(i.imm as i64), ((x.lowest + x.span) as i64).max(i.imm as i64));
+            other.a == i.a && other.c == i.c && other.flags == i.flags && x.store == store && x.space == space && x.words == words
+                && (i.imm.wrapping_sub(x.lowest)).is_multiple_of(4 * words as u64)
+                && high.wrapping_sub(low) as u64 <= SPAN_MAX
+                && (words == 1 || x.span == 0 && x.lowest == i.imm || space == space::SHARED)
+        };
+        let known_before = |c: &Self| !c.written.contains(&a.0) && i.c.reg().is_none_or(|v| !c.written.contains(&v.0));
+        let sealed = self.open.as_ref().is_some_and(|r| !r.stores.is_empty());
+        if !known_before(self) || (sealed && !store) {
+            if store {
+                return None;
+            }
+            self.close();
+        }
+        let at = self.base + k;
+        let base = self.base;
+        let find = |c: &Self| c.open.as_ref().and_then(|r| r.accesses.iter().position(|x| same(x, c.code, base)));
+        let used = |c: &Self| c.open.as_ref().map_or(0, Run::streams);
+        let mut found = find(self);
+        if found.is_none() && used(self) + words > STREAMS {
+            if store {
+                return None;
+            }
+            self.close();
+            found = None;
+        }
+        let first = used(self);
+        let run = self.open.get_or_insert_with(|| Run::new(at));
+        Some(match found {
+            Some(n) => {
+                let x = &mut run.accesses[n];
+                let high = ((x.lowest.wrapping_add(x.span)) as i64).max(i.imm as i64);
+                let low = (x.lowest as i64).min(i.imm as i64);
+                (x.lowest, x.span) = (low as u64, high.wrapping_sub(low) as u64);
+                n
+            }
+            None => {
+                run.accesses.push(Access { inst: at, store, form, space, words, first, lowest: i.imm, span: 0 });
+                run.accesses.len() - 1
+            }
+        })
     }
 
     fn jump(&self, i: &Lowered, at: usize) -> Option<Item> {
@@ -191,7 +221,7 @@ impl Cutter<'_> {
         for item in self.items[first..].iter_mut().rev() {
             let Item::Run(run) = item else { continue };
             while k > run.first - self.base {
-                if k == run.end - self.base {
+                if k == run.middle() - self.base {
                     run.live.clone_from(&after);
                 }
                 k -= 1;

@@ -96,6 +96,7 @@ pub(super) mod v {
     pub const UNPACK_HIGH: Vex = Vex(1, 1, 0, 0x6a);
     pub const PERMUTE_HALVES: Vex = Vex(1, 3, 0, 0x46);
     pub const BROADCAST_32: Vex = Vex(1, 2, 0, 0x58);
+    pub const BROADCAST_PS: Vex = Vex(1, 2, 0, 0x18);
     pub const PERMUTE_32: Vex = Vex(1, 2, 0, 0x36);
     /// By constants: opcode and the register field that selects the operation.
     pub const LEFT_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 6);
@@ -109,6 +110,7 @@ pub(super) enum If {
     Equal = 4,
     NotEqual = 5,
     AboveOrEqual = 3,
+    Negative = 8,
 }
 
 #[derive(Default)]
@@ -328,9 +330,9 @@ impl Assembler {
         self.byte(0x58 | a as u8);
     }
 
-    /// Whether the lowest byte is zero.
-    pub fn test_byte(&mut self, a: Gpr) {
-        self.code.extend([0x84, 0xc0 | (a as u8) << 3 | a as u8]);
+    /// Sets the flags for the sign of a word.
+    pub fn test_word(&mut self, a: Gpr) {
+        self.code.extend([0x85, 0xc0 | (a as u8) << 3 | a as u8]);
     }
 
     pub fn call(&mut self, a: Gpr) {

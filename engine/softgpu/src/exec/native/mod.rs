@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 
 use assembler::{Assembler, Gpr, If, Label, Mem};
 use registers::Bank;
-pub(crate) use run::{Access, Class, Form, Reg, Run, Step};
+pub(crate) use run::{Access, Class, Form, Reg, Run, Step, Store};
 pub(crate) use streams::{STREAMS, Scratch};
 use streams::{Plan, prepare};
 use templates::{Group, write_predicates};
@@ -38,6 +38,8 @@ pub(super) const SPILLS: usize = 32;
 /// Registers that hold, where not all lanes are active, which are not, and what is written instead.
 const INACTIVE: u8 = 15;
 const MERGE: u8 = 14;
+/// Load accesses of runs that are compiled for each way in which their words may lie.
+const VARIANTS_OF_MAX: usize = 2;
 /// Predicates that a run may give.
 const PREDICATES_MAX: usize = 32;
 
@@ -62,6 +64,7 @@ mod place {
     pub fn collected(k: usize) -> Mem {
         scratch(offset_of!(Scratch, collected) + 4 * k)
     }
+    pub const IRREGULAR: Mem = scratch(offset_of!(Scratch, irregular));
     pub fn index(stream: usize) -> Mem {
         scratch(offset_of!(Scratch, index) + 32 * stream)
     }
@@ -210,7 +213,7 @@ impl<'a> Compiler<'a> {
         }
         for (n, (label, run, back)) in std::mem::take(&mut self.masked).into_iter().enumerate() {
             self.asm.place(label);
-            self.body(run, true).ok_or(masked_of[n])?;
+            self.body(run, true, None).ok_or(masked_of[n])?;
             self.asm.jump(back);
         }
         for (label, inst) in std::mem::take(&mut self.refused) {
@@ -281,6 +284,7 @@ impl<'a> Compiler<'a> {
 
     fn run(&mut self, run: &'a Run) -> Option<()> {
         let (masked, back) = (self.asm.label(), self.asm.label());
+        let stores = (!run.stores.is_empty()).then(|| self.exit(run.middle()));
         if !run.accesses.is_empty() {
             let refused = self.asm.label();
             self.prepare(run, refused);
@@ -288,13 +292,34 @@ impl<'a> Compiler<'a> {
         }
         self.asm.load_long(Gpr::Rdx, place::BASE);
         self.asm.load_long(Gpr::Rsi, place::SCRATCH);
-        self.asm.load_word(Gpr::Rax, place::MASK);
-        self.asm.or_word(Gpr::Rax, place::DEAD);
-        self.asm.compare_with(Gpr::Rax, -1);
+        self.asm.load_word(Gpr::Rcx, place::MASK);
+        if stores.is_none() {
+            self.asm.or_word(Gpr::Rcx, place::DEAD);
+        }
+        self.asm.compare_with(Gpr::Rcx, -1);
         self.asm.jump_if(If::NotEqual, masked);
-        self.body(run, false)?;
+        let loads = run.load_accesses();
+        if (1..=VARIANTS_OF_MAX).contains(&loads) {
+            // By how the words lie that each access reads.
+            let variants: Vec<(u32, Label)> = (1..1 << loads).map(|equal| (equal, self.asm.label())).collect();
+            for (equal, l) in &variants {
+                self.asm.compare_with(Gpr::Rax, *equal as i8);
+                self.asm.jump_if(If::Equal, *l);
+            }
+            self.body(run, false, Some(0))?;
+            for (equal, l) in variants {
+                self.asm.jump(back);
+                self.asm.place(l);
+                self.body(run, false, Some(equal))?;
+            }
+        } else {
+            self.body(run, false, None)?;
+        }
         self.asm.place(back);
-        self.masked.push((masked, run, back));
+        if let Some(interpreted) = stores {
+            self.stores(run, interpreted);
+        }
+        self.masked.push((masked, run, stores.unwrap_or(back)));
         Some(())
     }
 
@@ -308,13 +333,28 @@ impl<'a> Compiler<'a> {
         self.asm.set_long(Gpr::Rax, prepare as usize as u64);
         self.asm.call(Gpr::Rax);
         self.asm.pop(Gpr::Rdi);
-        self.asm.test_byte(Gpr::Rax);
-        self.asm.jump_if(If::Equal, refused);
+        self.asm.test_word(Gpr::Rax);
+        self.asm.jump_if(If::Negative, refused);
         self.plans.push(plans);
     }
 
+    /// The stores of a run, behind all loads of all lanes; left to the interpreter if they are irregular.
+    fn stores(&mut self, run: &Run, interpreted: Label) {
+        self.asm.test_bits(place::IRREGULAR, !0);
+        self.asm.jump_if(If::NotEqual, interpreted);
+        for s in &run.stores {
+            let access = &run.accesses[s.access];
+            for group in 0..4 {
+                self.asm.load_long(Gpr::Rax, place::stream(access.first, group));
+                let from = Mem::At(Gpr::Rdx, s.value.slot as i32 + 32 * group as i32);
+                self.asm.op1(assembler::v::LOAD, 0, assembler::Rm::Mem(from));
+                self.asm.store(Mem::At(Gpr::Rax, s.imm.wrapping_sub(access.lowest) as i32), 0);
+            }
+        }
+    }
+
     /// The steps of a run for the four groups of lanes.
-    fn body(&mut self, run: &Run, masked: bool) -> Option<()> {
+    fn body(&mut self, run: &Run, masked: bool, equal: Option<u32>) -> Option<()> {
         let uses = run.uses();
         let predicates = run.predicates();
         if predicates.len() > PREDICATES_MAX {
@@ -328,7 +368,7 @@ impl<'a> Compiler<'a> {
         for number in 0..4 {
             let past = self.asm.label();
             let bank = Bank::new(if masked { MERGE as usize } else { 16 }, number);
-            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates, accesses: &run.accesses };
+            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates, accesses: &run.accesses, equal };
             if masked {
                 g.enter(past);
             }

@@ -37,6 +37,8 @@ pub(super) struct Bank {
     locked: u16,
     /// Values that left without being in the register file.
     spilled: [Option<Part>; SPILLS],
+    /// Values that lie in memory which is not the register file's.
+    elsewhere: Vec<(Part, Mem)>,
     /// The group of lanes.
     group: usize,
     /// There was no place for a value: the code is not to be used.
@@ -50,7 +52,7 @@ pub(super) fn lane_bits(group: usize) -> [u32; 8] {
 
 impl Bank {
     pub fn new(count: usize, group: usize) -> Bank {
-        Bank { held: [None; 16], count, locked: 0, spilled: [None; SPILLS], group, overflow: false }
+        Bank { held: [None; 16], count, locked: 0, spilled: [None; SPILLS], elsewhere: Vec::new(), group, overflow: false }
     }
 
     /// Where eight lanes lie in the register file.
@@ -115,9 +117,8 @@ impl Bank {
             return y;
         }
         let y = self.take(asm);
-        let spilled = self.spilled.iter().position(|p| *p == Some(part));
-        match (spilled, r.class) {
-            (Some(k), _) => asm.op1(v::LOAD, y, Rm::Mem(place::spill(k))),
+        match (self.aside(part), r.class) {
+            (Some(at), _) => asm.op1(v::LOAD, y, Rm::Mem(at)),
             (None, Class::Predicate) => {
                 let bits = Rm::Mem(asm.constant(lane_bits(self.group)));
                 asm.op1(v::BROADCAST_32, y, Rm::Mem(self.slot(r, 0)));
@@ -130,17 +131,20 @@ impl Bank {
         y
     }
 
+    /// Where a value lies that is not in the register file.
+    fn aside(&self, part: Part) -> Option<Mem> {
+        let spilled = self.spilled.iter().position(|p| *p == Some(part)).map(place::spill);
+        spilled.or_else(|| self.elsewhere.iter().find(|(p, _)| *p == part).map(|(_, at)| *at))
+    }
+
     /// The value in a register, or where it lies in memory if it is wanted only once.
     pub fn operand(&mut self, asm: &mut Assembler, r: Reg, half: usize, next: usize) -> Rm {
         let part = Part { number: r.number, half };
         if self.find(part).is_some() || r.class == Class::Predicate {
             return Rm::Reg(self.read(asm, r, half, next));
         }
-        if let Some(k) = self.spilled.iter().position(|p| *p == Some(part)) {
-            return Rm::Mem(place::spill(k));
-        }
         let free = (0..self.count).any(|y| self.held[y].is_none() && self.locked >> y & 1 == 0);
-        if next == NEVER || !free { Rm::Mem(self.slot(r, half)) } else { Rm::Reg(self.read(asm, r, half, next)) }
+        if next == NEVER || !free { Rm::Mem(self.aside(part).unwrap_or(self.slot(r, half))) } else { Rm::Reg(self.read(asm, r, half, next)) }
     }
 
     /// The register that holds a value which nothing reads after this step, to be overwritten.
@@ -154,13 +158,25 @@ impl Bank {
     /// From here on a taken register holds this value.
     pub fn bind(&mut self, r: Reg, half: usize, y: Ymm, next: usize, filed: bool) {
         let part = Part { number: r.number, half };
+        self.forget(part);
+        self.held[y as usize] = Some(Held { part, next, filed });
+    }
+
+    /// From here on this value is what lies there, which stays until the run ends.
+    pub fn bind_memory(&mut self, r: Reg, at: Mem) {
+        let part = Part { number: r.number, half: 0 };
+        self.forget(part);
+        self.elsewhere.push((part, at));
+    }
+
+    fn forget(&mut self, part: Part) {
         for h in &mut self.held {
             h.take_if(|h| h.part == part);
         }
         for p in &mut self.spilled {
             p.take_if(|p| *p == part);
         }
-        self.held[y as usize] = Some(Held { part, next, filed });
+        self.elsewhere.retain(|(p, _)| *p != part);
     }
 
     /// Ends a step: registers that nothing reads any more are free.

@@ -40,6 +40,7 @@ pub(crate) enum Form {
 pub(crate) struct Access {
     /// One of these loads.
     pub inst: usize,
+    pub store: bool,
     pub form: Form,
     pub space: u8,
     /// Words for each lane, as many streams, and the first of these.
@@ -71,6 +72,15 @@ impl Step {
     }
 }
 
+/// A store of words behind the steps of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Store {
+    pub inst: usize,
+    pub value: Reg,
+    pub access: usize,
+    pub imm: u64,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// Its first instruction in the code.
@@ -78,8 +88,10 @@ pub(crate) struct Run {
     /// The one after it.
     pub end: usize,
     pub steps: Vec<Step>,
+    /// Those of loads come first.
     pub accesses: Vec<Access>,
-    /// Numbers of the registers that are read after it.
+    pub stores: Vec<Store>,
+    /// Numbers of the registers that are read after the steps.
     pub live: HashSet<u32>,
 }
 
@@ -102,6 +114,23 @@ pub(crate) struct Uses {
 }
 
 impl Run {
+    pub fn new(first: usize) -> Run {
+        Run { first, end: first, steps: Vec::new(), accesses: Vec::new(), stores: Vec::new(), live: HashSet::new() }
+    }
+
+    /// Where the steps end.
+    pub fn middle(&self) -> usize {
+        self.stores.first().map_or(self.end, |s| s.inst)
+    }
+
+    pub fn streams(&self) -> usize {
+        self.accesses.iter().map(|a| a.words).sum()
+    }
+
+    pub fn load_accesses(&self) -> usize {
+        self.accesses.iter().filter(|a| !a.store).count()
+    }
+
     /// By step.
     pub fn uses(&self) -> Vec<Uses> {
         let mut next: HashMap<u32, usize> = HashMap::new();

@@ -28,6 +28,8 @@ pub(crate) struct Scratch {
     /// By stream and group: where its words begin.
     pub at: [[*const u8; 4]; STREAMS],
     pub collected: [u32; PREDICATES_MAX],
+    /// Not zero: the stores of the run are left to the interpreter.
+    pub irregular: u32,
     pub rows: [[u32; 32]; STREAMS],
 }
 
@@ -38,6 +40,7 @@ impl Scratch {
             spilled: [[0; 8]; SPILLS],
             at: [[std::ptr::null(); 4]; STREAMS],
             collected: [0; PREDICATES_MAX],
+            irregular: 0,
             rows: [[0; 32]; STREAMS],
         })
     }
@@ -53,14 +56,17 @@ pub(super) struct Plan {
     pub access: Access,
 }
 
-/// Fills in the streams of a run; false if there are none.
+/// Fills in the streams of a run. By access a bit that says whether the lanes of each half of the warp share a word;
+/// negative if there are no streams.
 ///
 /// # Safety
 /// The warp runs the code that the plans belong to, and is about to execute their run.
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count: usize) -> bool {
+pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count: usize) -> i32 {
     // SAFETY: caller; the plans are those of the run.
     unsafe {
+        let mut shared = 0;
+        (*w.scratch).irregular = 0;
         for k in 0..count {
             let p = &*plans.add(k);
             macro_rules! by_space {
@@ -78,17 +84,27 @@ pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count:
                 Form::Index => by_space!(Indexed<false>),
                 Form::SignedIndex => by_space!(Indexed<true>),
             };
-            if !found {
-                return false;
+            match found {
+                Lie::Equal => shared |= 1 << k,
+                Lie::Ascending => {}
+                Lie::Unknown if p.access.store => (*w.scratch).irregular = 1,
+                Lie::Unknown => return -1,
             }
         }
-        true
+        shared
     }
 }
 
+/// How the words of a group of lanes lie.
+enum Lie {
+    Equal,
+    Ascending,
+    Unknown,
+}
+
 #[inline(always)]
-unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> bool {
-    let Access { words, first, lowest, span, .. } = p.access;
+unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
+    let Access { words, first, lowest, span, store, .. } = p.access;
     // SAFETY: as prepare; addresses are checked against their window.
     unsafe {
         let i = &*p.inst;
@@ -101,25 +117,30 @@ unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> bool {
                 let a = a.wrapping_sub(i.imm).wrapping_add(lowest);
                 if size_of::<P::R>() == 4 && matches!(p.access.form, Form::Narrow) { u64::from(a as u32) } else { a }
             });
-            let Some(win) = window::<KIND>(w, i, from[0], false) else { return false };
+            let Some(win) = window::<KIND>(w, i, from[0], store) else { return Lie::Unknown };
             // Shared memory goes on a little.
             let beyond = if KIND == space::SHARED { 0 } else { READ - 4 };
             let len = span + if equal { bytes + beyond } else { 16 * bytes };
             if let (Some(low), Some(high)) = (win.at(from[0], len, bytes), win.at(from[1], len, bytes)) {
                 if equal {
+                    if store {
+                        return Lie::Unknown;
+                    }
                     for n in 0..words {
                         let (low, high) = (low.add(4 * n).cast_const(), high.add(4 * n).cast_const());
                         s.at[first + n] = [low, low, high, high];
                         s.index[first + n] = [0; 8];
                     }
-                    return true;
+                    return Lie::Equal;
                 }
-                look_ahead::<KIND>(w, i, from[0], 32 * bytes);
+                if !store {
+                    look_ahead::<KIND>(w, i, from[0], 32 * bytes);
+                }
                 if words == 1 {
                     let (low, high) = (low.cast_const(), high.cast_const());
                     s.at[first] = [low, low.add(32), high, high.add(32)];
                     s.index[first] = ASCENDING;
-                    return true;
+                    return Lie::Ascending;
                 }
                 if span == 0 {
                     for (half, from) in [low, high].into_iter().enumerate() {
@@ -127,11 +148,11 @@ unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> bool {
                         words_of_half(words, to, |l| from.add(l * bytes as usize));
                     }
                     rows(w, p);
-                    return true;
+                    return Lie::Ascending;
                 }
             }
         }
-        span == 0 && collect::<P, KIND>(w, p)
+        if span == 0 && !store && collect::<P, KIND>(w, p) { Lie::Ascending } else { Lie::Unknown }
     }
 }
 

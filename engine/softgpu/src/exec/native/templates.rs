@@ -25,6 +25,8 @@ pub(super) struct Group<'a> {
     /// The predicates that are read after the run, which are collected beside the register file.
     pub predicates: &'a [Reg],
     pub accesses: &'a [Access],
+    /// By load access: all lanes of a group get one word (else consecutive words), where the code is for that.
+    pub equal: Option<u32>,
 }
 
 impl Group<'_> {
@@ -61,10 +63,7 @@ impl Group<'_> {
                 let r = self.logic(s, u)?;
                 self.finish(s, u, d, 0, r);
             }
-            Shape::Load => {
-                let r = self.load(s);
-                self.finish(s, u, d, 0, r);
-            }
+            Shape::Load => self.load(s, u, d),
             Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf => return None,
         }
         self.bank.settle();
@@ -501,9 +500,25 @@ impl Group<'_> {
     }
 
     /// Eight words of a stream.
-    fn load(&mut self, s: &Step) -> Ymm {
+    fn load(&mut self, s: &Step, u: &Uses, d: Reg) {
         let access = self.accesses[s.load.0];
         let stream = access.first + s.load.1;
+        let disp = s.imm.wrapping_sub(access.lowest) as i32;
+        if let (Some(equal), Some(from)) = (self.equal, STREAM_REGISTERS.get(stream)) {
+            let at = Mem::At(*from, disp);
+            if equal >> s.load.0 & 1 != 0 {
+                let r = self.bank.take(self.asm);
+                self.asm.op1(v::BROADCAST_PS, r, Rm::Mem(at));
+                self.finish(s, u, d, 0, r);
+            } else if u.d.stays {
+                let r = self.bank.take(self.asm);
+                self.asm.op1(v::LOAD, r, Rm::Mem(at));
+                self.finish(s, u, d, 0, r);
+            } else {
+                self.bank.bind_memory(d, at);
+            }
+            return;
+        }
         let index = Reg { number: u32::MAX - stream as u32, slot: stream as u32, class: Class::Index };
         let index = self.bank.read(self.asm, index, 0, SOMETIMES);
         let from = match STREAM_REGISTERS.get(stream) {
@@ -513,13 +528,13 @@ impl Group<'_> {
                 Gpr::Rax
             }
         };
-        let at = Mem::At(from, s.imm.wrapping_sub(access.lowest) as i32);
-        self.op2(v::PERMUTE_32, index, Rm::Mem(at))
+        let r = self.op2(v::PERMUTE_32, index, Rm::Mem(Mem::At(from, disp)));
+        self.finish(s, u, d, 0, r);
     }
 
     /// Takes the addresses of the first streams into registers.
     pub fn take_streams(&mut self) {
-        let count = self.accesses.iter().map(|a| a.words).sum();
+        let count = self.accesses.iter().filter(|a| !a.store).map(|a| a.words).sum();
         for (stream, r) in STREAM_REGISTERS.iter().enumerate().take(count) {
             self.asm.load_long(*r, place::stream(stream, self.number));
         }
