@@ -231,7 +231,7 @@ pub(super) struct Halves {
 /// Patterns of [`Classify`].
 const IRREGULAR: u32 = 0;
 const EQUAL: u32 = 1;
-const CONSECUTIVE: u32 = 2;
+pub(super) const CONSECUTIVE: u32 = 2;
 
 /// Reads the addresses of a full warp, if they are regular.
 ///
@@ -286,10 +286,16 @@ const STEP_SMALL: u64 = 512;
 /// of kernels over their grid go further at once than the processor follows.
 #[inline(always)]
 pub(super) fn look_ahead<const KIND: u8>(w: &mut Warp, i: &Inst, first: u64, bytes: u64) {
+    look_ahead_of::<KIND>(w, range_slot(i), first, bytes);
+}
+
+/// As [`look_ahead`], the last access remembered in `slot`.
+#[inline(always)]
+pub(super) fn look_ahead_of<const KIND: u8>(w: &mut Warp, slot: usize, first: u64, bytes: u64) {
     #[cfg(target_arch = "x86_64")]
     if KIND == space::GLOBAL {
         use std::arch::x86_64::*;
-        let recent = &mut w.recent[range_slot(i)];
+        let recent = &mut w.recent[slot];
         let step = first.wrapping_sub(*recent);
         *recent = first;
         if step.wrapping_add(STEP_SMALL) > 2 * STEP_SMALL {

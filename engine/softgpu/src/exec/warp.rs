@@ -14,7 +14,7 @@ use super::{FaultKind, MemoryRange};
 /// Backward branches a group may take before it yields.
 pub(super) const BACK_EDGE_BUDGET: u32 = 512;
 /// Allocations a warp remembers.
-pub(super) const RANGES: usize = 8;
+pub(crate) const RANGES: usize = 16;
 /// Where the chain of calls from instruction to instruction goes on: not at every 64th. So its depth is bounded even
 /// where the compiler does not make jumps of those calls.
 const CHAIN: usize = 63 * size_of::<Inst>();

@@ -7,7 +7,7 @@ use super::allocate::{Frame, Liveness};
 use super::inst::{Class, Field, Flow, Lowered, Meaning, V};
 use crate::exec::code::flag;
 use crate::exec::mem::space;
-use crate::exec::native::{self, Access, Form, Item, Reg, Run, STREAMS, Step, Store};
+use crate::exec::native::{self, RANGES, Access, Form, Item, Reg, Run, STREAMS, Step, Store};
 use crate::exec::shape::Shape;
 
 /// Steps of one run: bounds the time that compiling it takes.
@@ -24,13 +24,15 @@ struct Cutter<'a> {
     label_at: &'a [u32],
     items: Vec<Item>,
     open: Option<Run>,
+    /// Accesses so far.
+    accesses: usize,
     /// Registers that the open run writes.
     written: HashSet<u32>,
 }
 
 /// The items of a function whose code begins at `base`; `label_at`: where labels lie.
 pub(super) fn items(code: &[Lowered], classes: &[Class], frame: &Frame, live: &Liveness, base: usize, label_at: &[u32]) -> Vec<Item> {
-    let mut c = Cutter { code, classes, frame, base, label_at, items: Vec::new(), open: None, written: HashSet::new() };
+    let mut c = Cutter { code, classes, frame, base, label_at, items: Vec::new(), open: None, accesses: 0, written: HashSet::new() };
     for (block, (start, end)) in live.blocks.iter().enumerate() {
         let first = c.items.len();
         for k in *start..*end {
@@ -185,6 +187,8 @@ impl Cutter<'_> {
             found = None;
         }
         let first = used(self);
+        let slot = self.accesses % RANGES;
+        self.accesses += usize::from(found.is_none());
         let run = self.open.get_or_insert_with(|| Run::new(at));
         Some(match found {
             Some(n) => {
@@ -195,7 +199,7 @@ impl Cutter<'_> {
                 n
             }
             None => {
-                run.accesses.push(Access { inst: at, store, form, space, words, first, lowest: i.imm, span: 0 });
+                run.accesses.push(Access { inst: at, store, slot, form, space, words, first, lowest: i.imm, span: 0 });
                 run.accesses.len() - 1
             }
         })

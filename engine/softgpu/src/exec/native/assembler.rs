@@ -96,6 +96,7 @@ pub(super) mod v {
     pub const UNPACK_HIGH: Vex = Vex(1, 1, 0, 0x6a);
     pub const PERMUTE_HALVES: Vex = Vex(1, 3, 0, 0x46);
     pub const BROADCAST_32: Vex = Vex(1, 2, 0, 0x58);
+    pub const BROADCAST_64: Vex = Vex(1, 2, 0, 0x59);
     pub const BROADCAST_PS: Vex = Vex(1, 2, 0, 0x18);
     pub const PERMUTE_32: Vex = Vex(1, 2, 0, 0x36);
     /// By constants: opcode and the register field that selects the operation.
@@ -110,6 +111,9 @@ pub(super) enum If {
     Equal = 4,
     NotEqual = 5,
     AboveOrEqual = 3,
+    Below = 2,
+    Above = 7,
+    Greater = 15,
     Negative = 8,
 }
 
@@ -256,6 +260,86 @@ impl Assembler {
 
     pub fn load_long(&mut self, d: Gpr, from: Mem) {
         self.general(&[0x8b], true, d as u8, Rm::Mem(from), 0);
+    }
+
+    pub fn load_word_signed(&mut self, d: Gpr, from: Mem) {
+        self.general(&[0x63], true, d as u8, Rm::Mem(from), 0);
+    }
+
+    pub fn store_long(&mut self, to: Mem, a: Gpr) {
+        self.general(&[0x89], true, a as u8, Rm::Mem(to), 0);
+    }
+
+    pub fn move_long(&mut self, d: Gpr, a: Gpr) {
+        self.general(&[0x8b], true, d as u8, Rm::Reg(a as u8), 0);
+    }
+
+    pub fn add_long(&mut self, d: Gpr, with: Mem) {
+        self.general(&[0x03], true, d as u8, Rm::Mem(with), 0);
+    }
+
+    pub fn add_to_word(&mut self, d: Gpr, value: i32) {
+        self.general(&[0x81], false, 0, Rm::Reg(d as u8), 4);
+        self.word(value);
+    }
+
+    pub fn add_to_long(&mut self, d: Gpr, value: i32) {
+        self.general(&[0x81], true, 0, Rm::Reg(d as u8), 4);
+        self.word(value);
+    }
+
+    pub fn subtract_from_long(&mut self, d: Gpr, value: i32) {
+        self.general(&[0x81], true, 5, Rm::Reg(d as u8), 4);
+        self.word(value);
+    }
+
+    pub fn subtract_longs(&mut self, d: Gpr, a: Gpr) {
+        self.general(&[0x2b], true, d as u8, Rm::Reg(a as u8), 0);
+    }
+
+    pub fn compare_longs(&mut self, a: Gpr, b: Gpr) {
+        self.general(&[0x3b], true, a as u8, Rm::Reg(b as u8), 0);
+    }
+
+    pub fn compare_long_with(&mut self, a: Gpr, value: i32) {
+        self.general(&[0x81], true, 7, Rm::Reg(a as u8), 4);
+        self.word(value);
+    }
+
+    pub fn compare_word_with(&mut self, a: Gpr, value: i32) {
+        self.general(&[0x81], false, 7, Rm::Reg(a as u8), 4);
+        self.word(value);
+    }
+
+    pub fn compare_byte_with(&mut self, a: Mem, value: u8) {
+        self.general(&[0x80], false, 7, Rm::Mem(a), 1);
+        self.byte(value);
+    }
+
+    /// Whether the word has any of the bits.
+    pub fn test_with(&mut self, a: Gpr, bits: i32) {
+        self.general(&[0xf7], false, 0, Rm::Reg(a as u8), 4);
+        self.word(bits);
+    }
+
+    pub fn shift_left_long(&mut self, d: Gpr, by: u8) {
+        self.general(&[0xc1], true, 4, Rm::Reg(d as u8), 1);
+        self.byte(by);
+    }
+
+    /// d = a + 2 b
+    pub fn twice_added(&mut self, d: Gpr, a: Gpr, b: Gpr) {
+        let (d, a, b) = (d as u8, a as u8, b as u8);
+        self.byte(0x48 | (d >> 3) << 2 | (b >> 3) << 1 | a >> 3);
+        self.byte(0x8d);
+        self.byte(0x44 | (d & 7) << 3);
+        self.byte(0x40 | (b & 7) << 3 | a & 7);
+        self.byte(0);
+    }
+
+    /// Asks for the memory there.
+    pub fn prefetch(&mut self, a: Gpr, skip: i32) {
+        self.general(&[0x0f, 0x18], false, 1, Rm::Mem(Mem::At(a, skip)), 0);
     }
 
     pub fn store_word(&mut self, to: Mem, a: Gpr) {

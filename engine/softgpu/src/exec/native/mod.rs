@@ -15,6 +15,7 @@
 mod assembler;
 mod registers;
 mod run;
+mod straight;
 mod streams;
 mod templates;
 
@@ -27,10 +28,12 @@ use registers::Bank;
 pub(crate) use run::{Access, Class, Form, Reg, Run, Step, Store};
 pub(crate) use streams::{STREAMS, Scratch};
 use streams::{Plan, prepare};
-use templates::{Group, write_predicates};
+use templates::{Group, Words, write_predicates};
 
 use super::code::{Inst, RunFn};
 use super::lane::has_avx2;
+use super::MemoryRange;
+pub(crate) use super::warp::RANGES;
 use super::warp::Warp;
 
 /// Values that a run may put aside for want of registers.
@@ -54,6 +57,14 @@ mod place {
     pub const DEAD: Mem = warp(offset_of!(Warp, dead));
     pub const BUDGET: Mem = warp(offset_of!(Warp, budget));
     pub const SWITCH_AT: Mem = warp(offset_of!(Warp, switch_at));
+    pub const SHARED: Mem = warp(offset_of!(Warp, shared));
+    pub const SHARED_SIZE: Mem = warp(offset_of!(Warp, shared_size));
+    pub fn range(slot: usize, field: usize) -> Mem {
+        warp(offset_of!(Warp, ranges) + size_of::<MemoryRange>() * slot + field)
+    }
+    pub fn recent(slot: usize) -> Mem {
+        warp(offset_of!(Warp, recent) + 8 * slot)
+    }
     pub const SCRATCH: Mem = warp(offset_of!(Warp, scratch));
     const fn scratch(offset: usize) -> Mem {
         Mem::At(Gpr::Rsi, offset as i32)
@@ -213,7 +224,7 @@ impl<'a> Compiler<'a> {
         }
         for (n, (label, run, back)) in std::mem::take(&mut self.masked).into_iter().enumerate() {
             self.asm.place(label);
-            self.body(run, true, None).ok_or(masked_of[n])?;
+            self.body(run, true, Words::AsStreams).ok_or(masked_of[n])?;
             self.asm.jump(back);
         }
         for (label, inst) in std::mem::take(&mut self.refused) {
@@ -285,13 +296,27 @@ impl<'a> Compiler<'a> {
     fn run(&mut self, run: &'a Run) -> Option<()> {
         let (masked, back) = (self.asm.label(), self.asm.label());
         let stores = (!run.stores.is_empty()).then(|| self.exit(run.middle()));
+        self.asm.load_long(Gpr::Rdx, place::BASE);
+        self.asm.load_long(Gpr::Rsi, place::SCRATCH);
+        let done = self.asm.label();
         if !run.accesses.is_empty() {
+            if self.may_be_straight(run) {
+                let other = self.asm.label();
+                self.asm.load_word(Gpr::Rax, place::MASK);
+                self.asm.compare_with(Gpr::Rax, -1);
+                self.asm.jump_if(If::NotEqual, other);
+                self.straight(run, other);
+                self.body(run, false, Words::Straight)?;
+                self.straight_stores(run);
+                self.asm.jump(done);
+                self.asm.place(other);
+            }
             let refused = self.asm.label();
             self.prepare(run, refused);
             self.refused.push((refused, run.first));
+            self.asm.load_long(Gpr::Rdx, place::BASE);
+            self.asm.load_long(Gpr::Rsi, place::SCRATCH);
         }
-        self.asm.load_long(Gpr::Rdx, place::BASE);
-        self.asm.load_long(Gpr::Rsi, place::SCRATCH);
         self.asm.load_word(Gpr::Rcx, place::MASK);
         if stores.is_none() {
             self.asm.or_word(Gpr::Rcx, place::DEAD);
@@ -306,20 +331,21 @@ impl<'a> Compiler<'a> {
                 self.asm.compare_with(Gpr::Rax, *equal as i8);
                 self.asm.jump_if(If::Equal, *l);
             }
-            self.body(run, false, Some(0))?;
+            self.body(run, false, Words::Equal(0))?;
             for (equal, l) in variants {
                 self.asm.jump(back);
                 self.asm.place(l);
-                self.body(run, false, Some(equal))?;
+                self.body(run, false, Words::Equal(equal))?;
             }
         } else {
-            self.body(run, false, None)?;
+            self.body(run, false, Words::AsStreams)?;
         }
         self.asm.place(back);
         if let Some(interpreted) = stores {
             self.stores(run, interpreted);
         }
-        self.masked.push((masked, run, stores.unwrap_or(back)));
+        self.asm.place(done);
+        self.masked.push((masked, run, stores.unwrap_or(done)));
         Some(())
     }
 
@@ -330,12 +356,25 @@ impl<'a> Compiler<'a> {
         self.asm.push(Gpr::Rdi);
         self.asm.set_long(Gpr::Rsi, plans.as_ptr() as u64);
         self.asm.set_long(Gpr::Rdx, plans.len() as u64);
-        self.asm.set_long(Gpr::Rax, prepare as usize as u64);
+        self.asm.set_long(Gpr::Rax, prepare as *const () as u64);
         self.asm.call(Gpr::Rax);
         self.asm.pop(Gpr::Rdi);
         self.asm.test_word(Gpr::Rax);
         self.asm.jump_if(If::Negative, refused);
         self.plans.push(plans);
+    }
+
+    /// The stores of a run whose addresses are in registers.
+    fn straight_stores(&mut self, run: &Run) {
+        for s in &run.stores {
+            let access = &run.accesses[s.access];
+            for group in 0..4 {
+                let from = Mem::At(Gpr::Rdx, s.value.slot as i32 + 32 * group);
+                let to = Mem::At(straight::REGISTERS[s.access], s.imm.wrapping_sub(access.lowest) as i32 + 32 * group);
+                self.asm.op1(assembler::v::LOAD, 0, assembler::Rm::Mem(from));
+                self.asm.store(to, 0);
+            }
+        }
     }
 
     /// The stores of a run, behind all loads of all lanes; left to the interpreter if they are irregular.
@@ -354,7 +393,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The steps of a run for the four groups of lanes.
-    fn body(&mut self, run: &Run, masked: bool, equal: Option<u32>) -> Option<()> {
+    fn body(&mut self, run: &Run, masked: bool, words: Words) -> Option<()> {
         let uses = run.uses();
         let predicates = run.predicates();
         if predicates.len() > PREDICATES_MAX {
@@ -368,7 +407,7 @@ impl<'a> Compiler<'a> {
         for number in 0..4 {
             let past = self.asm.label();
             let bank = Bank::new(if masked { MERGE as usize } else { 16 }, number);
-            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates, accesses: &run.accesses, equal };
+            let mut g = Group { asm: &mut self.asm, bank, number, masked, predicates: &predicates, accesses: &run.accesses, words };
             if masked {
                 g.enter(past);
             }

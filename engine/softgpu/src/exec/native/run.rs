@@ -41,6 +41,8 @@ pub(crate) struct Access {
     /// One of these loads.
     pub inst: usize,
     pub store: bool,
+    /// Where the warp remembers what it accessed.
+    pub slot: usize,
     pub form: Form,
     pub space: u8,
     /// Words for each lane, as many streams, and the first of these.

@@ -10,10 +10,10 @@
 
 use super::run::{Access, Form};
 use super::{PREDICATES_MAX, SPILLS};
-use crate::exec::access::{Halves, Indexed, Place, Plain, all_inside, addresses, halves_of, look_ahead, words_of_half};
+use crate::exec::access::{Halves, Indexed, Place, Plain, all_inside, addresses, halves_of, look_ahead_of, words_of_half};
 use crate::exec::code::{Inst, flag};
 use crate::exec::lane::{Elem, Lanes};
-use crate::exec::mem::{self, space, window};
+use crate::exec::mem::{self, space, window_of};
 use crate::exec::warp::Warp;
 
 /// Streams of one run.
@@ -117,7 +117,7 @@ unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
                 let a = a.wrapping_sub(i.imm).wrapping_add(lowest);
                 if size_of::<P::R>() == 4 && matches!(p.access.form, Form::Narrow) { u64::from(a as u32) } else { a }
             });
-            let Some(win) = window::<KIND>(w, i, from[0], store) else { return Lie::Unknown };
+            let Some(win) = window_of::<KIND>(w, p.access.slot, from[0], store) else { return Lie::Unknown };
             // Shared memory goes on a little.
             let beyond = if KIND == space::SHARED { 0 } else { READ - 4 };
             let len = span + if equal { bytes + beyond } else { 16 * bytes };
@@ -134,7 +134,7 @@ unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
                     return Lie::Equal;
                 }
                 if !store {
-                    look_ahead::<KIND>(w, i, from[0], 32 * bytes);
+                    look_ahead_of::<KIND>(w, p.access.slot, from[0], 32 * bytes);
                 }
                 if words == 1 {
                     let (low, high) = (low.cast_const(), high.cast_const());
@@ -178,7 +178,7 @@ unsafe fn collect<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> bool {
         let s = &mut *w.scratch;
         let bytes = words as u64 * 4;
         let lead = mem::address(w, i, w.leader());
-        let Some(win) = window::<KIND>(w, i, lead, false) else { return false };
+        let Some(win) = window_of::<KIND>(w, p.access.slot, lead, false) else { return false };
         if w.mask == !0 {
             let all = addresses::<P>(w, i);
             if !all_inside(&all, &win, bytes) {

@@ -6,14 +6,25 @@
 use super::assembler::{Assembler, Gpr, If, Label, Mem, Rm, Vex, Ymm, v};
 use super::registers::{Bank, NEVER, SOMETIMES};
 use super::run::{Access, Class, Reg, Step, Use, Uses};
-use super::{INACTIVE, MERGE, place};
+use super::{INACTIVE, MERGE, place, straight};
 use crate::exec::approx;
 use crate::exec::shape::{Float, Integer, Long, Order, Shape};
 
 const SIGN: u32 = 0x8000_0000;
 const ONE: u32 = 0x3f80_0000;
 /// What holds the addresses of the first streams.
-const STREAM_REGISTERS: [Gpr; 4] = [Gpr::R8, Gpr::R9, Gpr::R10, Gpr::R11];
+const STREAM_REGISTERS: [Gpr; 4] = straight::REGISTERS;
+
+/// How the words lie that loads read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// As streams say.
+    AsStreams,
+    /// By access: whether all lanes of a group get one word, else consecutive ones.
+    Equal(u32),
+    /// Consecutive for all lanes of the warp.
+    Straight,
+}
 
 /// The compilation of one group of lanes.
 pub(super) struct Group<'a> {
@@ -25,8 +36,7 @@ pub(super) struct Group<'a> {
     /// The predicates that are read after the run, which are collected beside the register file.
     pub predicates: &'a [Reg],
     pub accesses: &'a [Access],
-    /// By load access: all lanes of a group get one word (else consecutive words), where the code is for that.
-    pub equal: Option<u32>,
+    pub words: Words,
 }
 
 impl Group<'_> {
@@ -504,9 +514,14 @@ impl Group<'_> {
         let access = self.accesses[s.load.0];
         let stream = access.first + s.load.1;
         let disp = s.imm.wrapping_sub(access.lowest) as i32;
-        if let (Some(equal), Some(from)) = (self.equal, STREAM_REGISTERS.get(stream)) {
-            let at = Mem::At(*from, disp);
-            if equal >> s.load.0 & 1 != 0 {
+        let (equal, skip) = match self.words {
+            Words::AsStreams => (None, 0),
+            Words::Equal(bits) => (Some(bits >> s.load.0 & 1 != 0), 0),
+            Words::Straight => (Some(false), 32 * self.number as i32),
+        };
+        if let (Some(equal), Some(from)) = (equal, STREAM_REGISTERS.get(stream)) {
+            let at = Mem::At(*from, disp + skip);
+            if equal {
                 let r = self.bank.take(self.asm);
                 self.asm.op1(v::BROADCAST_PS, r, Rm::Mem(at));
                 self.finish(s, u, d, 0, r);
@@ -534,6 +549,9 @@ impl Group<'_> {
 
     /// Takes the addresses of the first streams into registers.
     pub fn take_streams(&mut self) {
+        if self.words == Words::Straight {
+            return;
+        }
         let count = self.accesses.iter().filter(|a| !a.store).map(|a| a.words).sum();
         for (stream, r) in STREAM_REGISTERS.iter().enumerate().take(count) {
             self.asm.load_long(*r, place::stream(stream, self.number));
