@@ -9,7 +9,6 @@ use std::marker::PhantomData;
 use super::code::{Inst, NONE, OpFn, flag};
 use super::lane::{CHUNK, Elem, Lanes, Op, has_avx2, lane64, load, next, pick, pred, store};
 use super::mem::{Access, Window, address, range_slot, resolve, space, window};
-use super::passing;
 use super::warp::Warp;
 
 /// Half a warp, for which addresses are looked at together.
@@ -427,7 +426,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-pub(super) unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -503,7 +502,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-pub(super) unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -758,15 +757,14 @@ pub(crate) fn fast(store: bool, size: u32, wide_value: bool, wide_address: bool,
             }
         };
     }
-    let words = |op| passing::word_access(op, store, wide_address, kind);
     Some(match (store, size, wide_value) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => words(by_space!(Load, u32)),
+        (false, 4, false) => by_space!(Load, u32),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => words(by_space!(Store, u32)),
+        (true, 4, false) => by_space!(Store, u32),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })
@@ -802,21 +800,14 @@ pub(crate) fn indexed(store: bool, size: u32, wide: bool, signed: bool, exact: b
             }
         };
     }
-    let words = |op| match (kind, signed, exact) {
-        (space::GLOBAL, false, false) => passing::indexed_access::<Indexed<false>, false>(op, store),
-        (space::GLOBAL, false, true) => passing::indexed_access::<Indexed<false>, true>(op, store),
-        (space::GLOBAL, true, false) => passing::indexed_access::<Indexed<true>, false>(op, store),
-        (space::GLOBAL, true, true) => passing::indexed_access::<Indexed<true>, true>(op, store),
-        _ => op,
-    };
     Some(match (store, size, wide) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => words(by_space!(Load, u32)),
+        (false, 4, false) => by_space!(Load, u32),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => words(by_space!(Store, u32)),
+        (true, 4, false) => by_space!(Store, u32),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })

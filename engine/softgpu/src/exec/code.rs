@@ -13,27 +13,11 @@ use super::warp::Warp;
 #[allow(improper_ctypes_definitions)]
 pub(crate) type RunFn = unsafe extern "C-unwind" fn(&mut Warp, i: *const Inst) -> *const Inst;
 
-/// What a form of an operation does with its result ([`super::passing`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Give {
-    /// Writes its register.
-    Store,
-    /// Writes its register and passes the result to the next instruction.
-    Both,
-    /// Passes it only: nothing else reads that register.
-    Pass,
-}
-
-/// The form of an operation that takes some operands from the instruction before (bit 0: a, 1: b, 2: c), if it exists.
-pub(crate) type PassingFn = fn(taken: u32, give: Give) -> Option<RunFn>;
-
 /// An operation as instruction selection chooses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpFn {
     /// Reads and writes registers.
     pub run: RunFn,
-    /// Its other forms.
-    pub passing: Option<PassingFn>,
     /// What it computes, if it can be compiled.
     pub shape: Option<Shape>,
 }
@@ -68,8 +52,6 @@ pub(crate) mod flag {
     pub const INDEX_SIGNED: u32 = 1 << 11;
     /// Register c says how the addresses of an access without index lie (the prologue has looked).
     pub const PATTERN: u32 = 1 << 16;
-    /// `f` takes operands from the instruction before: it may only be called by that one.
-    pub const TAKES: u32 = 1 << 17;
     /// Where the exponent of that power lies; four bits.
     pub const INDEX_SHIFT: u32 = 12;
 }
@@ -78,7 +60,7 @@ pub(crate) mod flag {
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub(crate) struct Inst {
-    /// Entry point, `guarded` for predicated instructions.
+    /// Entry point: `g`, `guarded` for predicated instructions, or what the native tier compiled from here on.
     pub f: RunFn,
     pub d: u32,
     pub a: u32,
@@ -89,7 +71,7 @@ pub(crate) struct Inst {
     pub guard: u32,
     /// Branch target (instruction index) or index into [`Code::side`].
     pub x: u32,
-    /// The operation proper, when `f` is `guarded` or does the following instructions as well.
+    /// The operation proper, of this instruction alone.
     pub g: RunFn,
     pub s: ScalarFn,
     pub e: u32,

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 
 use super::code::{Inst, OpFn, ScalarFn, flag};
 use super::lane::*;
-use super::passing;
 use super::shape::{self, Integer, Long, Shape};
 use super::warp::Warp;
 use crate::ptx::Type;
@@ -430,7 +429,7 @@ pub(crate) fn copy(wide: bool) -> OpFn {
     }
 }
 pub(crate) fn select(wide: bool) -> OpFn {
-    let form = if wide { pick::<Select<u64>>() } else { passing::select(pick::<Select<u32>>()) };
+    let form = if wide { pick::<Select<u64>>() } else { pick::<Select<u32>>() };
     form.shaped(Some(Shape::Select))
 }
 pub(crate) fn funnel(left: bool, wrap: bool) -> OpFn {
@@ -529,14 +528,12 @@ pub(crate) fn binary(op: &str, ty: Type) -> Option<OpFn> {
         },
         _ => return None,
     };
-    let form = form.shaped(shape::integer(op, ty.size(), ty.is_signed()));
-    Some(if ty.size() == 4 { passing::integer(form, op, ty.is_signed()) } else { form })
+    Some(form.shaped(shape::integer(op, ty.size(), ty.is_signed())))
 }
 
 /// mad.lo, mad.wide.
 pub(crate) fn ternary(op: &str, ty: Type) -> Option<OpFn> {
     let form = match op {
-        "mad.lo" if ty.size() == 4 => passing::integer(pick::<Op3<MadLo<u32>>>(), op, ty.is_signed()),
         "mad.lo" => by_width!(ty, Op3, MadLo),
         "mad.wide" => match ty {
             Type::U16 => pick::<Op3<MadWide<u16>>>(),
@@ -590,8 +587,7 @@ pub(crate) fn compare(op: &str, ty: Type, combine: bool) -> Option<OpFn> {
         "ge" | "hs" => form!(by_sign, Ge),
         _ => return None,
     };
-    let form = if combine { form } else { form.shaped(shape::compare_integer(op, ty.size(), ty.is_signed())) };
-    Some(if ty.size() == 4 && !combine { passing::compare_integer(form, op, ty.is_signed()) } else { form })
+    Some(if combine { form } else { form.shaped(shape::compare_integer(op, ty.size(), ty.is_signed())) })
 }
 
 /// Sign- or zero-extends the low `bits` bits.

@@ -321,9 +321,9 @@ pub(crate) fn has_avx2() -> bool {
 pub(super) fn pick<O: Op>() -> OpFn {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
-        return OpFn { run: entry_avx2::<O>, passing: None, shape: None };
+        return OpFn { run: entry_avx2::<O>, shape: None };
     }
-    OpFn { run: entry_base::<O>, passing: None, shape: None }
+    OpFn { run: entry_base::<O>, shape: None }
 }
 
 /// The instruction after `i`.

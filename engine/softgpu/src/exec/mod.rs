@@ -19,7 +19,6 @@ pub(crate) mod code;
 pub(crate) mod control;
 pub(crate) mod convert;
 pub(crate) mod float;
-pub(crate) mod fused;
 mod grid;
 mod heap;
 pub(crate) mod int;
@@ -32,11 +31,6 @@ mod memory_map;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod native;
 pub(crate) mod packed;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod passing;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "passing_none.rs"]
-pub(crate) mod passing;
 mod pool;
 pub(crate) mod races;
 pub(crate) mod system;

@@ -20,6 +20,8 @@ pub(crate) enum Shape {
     Select,
     /// Logic of predicates, as the immediate says.
     Predicates,
+    /// d = the block's index in the direction that the immediate says.
+    BlockIndex,
     /// A load of words for each lane.
     Load,
     /// A shuffle of the whole warp by a constant.
@@ -47,6 +49,7 @@ pub(crate) enum Float {
     Reciprocal,
     ReciprocalSqrt,
     Exp2,
+    Log2,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,7 @@ pub(crate) fn float(name: &str, flush: bool) -> Option<Shape> {
         "rcp" => Float::Reciprocal,
         "rsqrt" => Float::ReciprocalSqrt,
         "ex2" => Float::Exp2,
+        "lg2" => Float::Log2,
         _ => return None,
     };
     Some(Shape::Float { op, flush })

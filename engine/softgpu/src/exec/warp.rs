@@ -6,7 +6,7 @@
 //! which spin on a lock held by other lanes of the warp let those proceed.
 
 use super::block::BlockShared;
-use super::code::{Inst, NONE, flag};
+use super::code::{Inst, NONE};
 use super::grid::LaunchState;
 use super::lane::Lanes;
 use super::{FaultKind, MemoryRange};
@@ -290,25 +290,10 @@ impl Warp {
         }
         while !ip.is_null() {
             // SAFETY: every instruction returns a valid successor or null.
-            ip = unsafe { if (*ip).flags & flag::TAKES == 0 { ((*ip).f)(self, ip) } else { self.alone(ip) } };
+            ip = unsafe { ((*ip).f)(self, ip) };
         }
         self.back_edges += u64::from(BACK_EDGE_BUDGET - self.budget);
         self.stop
-    }
-
-    /// Executes an instruction that takes operands from the one before, after the warp stopped between them: from the
-    /// registers, where the first wrote its result before it stopped.
-    ///
-    /// # Safety
-    /// As [`RunFn`](super::code::RunFn).
-    #[cold]
-    unsafe fn alone(&mut self, ip: *const Inst) -> *const Inst {
-        // The next may take from this one.
-        let chain = std::mem::take(&mut self.chain);
-        // SAFETY: caller.
-        let next = unsafe { ((*ip).g)(self, ip) };
-        self.chain = chain;
-        next
     }
 
     /// Executes one instruction and counts it, if the PTX has it.
@@ -331,7 +316,7 @@ impl Warp {
                 };
                 self.instructions += u64::from((self.mask & holds).count_ones());
             }
-            // Joined and compiled instructions one by one.
+            // Not what was compiled from here on.
             let f = if (*ip).guard == NONE { (*ip).g } else { super::lane::guarded().run };
             f(self, ip)
         }

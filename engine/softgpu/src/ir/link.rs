@@ -3,7 +3,7 @@
 use super::allocate::{Frame, allocate, liveness};
 use super::function::LoweredFunction;
 use super::inst::{Class, Field, Flow, Lowered, Patch, V};
-use super::{addresses, copies, fusion, invariant, passing};
+use super::{addresses, copies, invariant, patterns};
 use super::module::KernelBuild;
 use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
 use crate::exec::{control, lane};
@@ -76,8 +76,6 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
     let mut pressure = 0;
     #[cfg(target_arch = "x86_64")]
     let compiled = crate::exec::native::enabled();
-    #[cfg(not(target_arch = "x86_64"))]
-    let compiled = false;
     let mut prologue = Vec::new();
     // The kernel itself comes first.
     let mut known = lowered.first_mut().map(|f| {
@@ -85,15 +83,9 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         let mut known = invariant::hoist(f);
         addresses::fuse(f, &mut known);
         invariant::remove_unused(f, &mut known);
-        fusion::look_ahead(f, &mut known);
-        if !compiled {
-            fusion::join(f);
-        }
+        patterns::look_ahead(f, &mut known);
         known
     });
-    if !compiled {
-        lowered.iter_mut().for_each(passing::pass);
-    }
     #[cfg(target_arch = "x86_64")]
     let mut items = Vec::new();
     for f in &lowered {

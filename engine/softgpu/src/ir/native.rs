@@ -207,6 +207,9 @@ impl Cutter<'_> {
 
     fn jump(&self, i: &Lowered, at: usize) -> Option<Item> {
         match (i.f.shape?, &i.flow) {
+            (Shape::Shuffle, Flow::Next) if i.guard.is_none() => {
+                Some(Item::Shuffle { at, a: self.field(i.a)?, d: self.field(i.d)?, e: self.field(i.e), imm: i.imm })
+            }
             (Shape::Join, Flow::Label(_)) => Some(Item::Join { at }),
             (Shape::Branch, Flow::Branch(l)) => Some(Item::Branch { at, target: self.label_at[l.0 as usize] as usize }),
             (Shape::BranchIf, Flow::BranchIf(l)) => Some(Item::BranchIf {

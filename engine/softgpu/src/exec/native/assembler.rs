@@ -56,6 +56,13 @@ pub(super) mod v {
     pub const FMA_213_PS: Vex = Vex(1, 2, 0, 0xa8);
     pub const FMA_231_PS: Vex = Vex(1, 2, 0, 0xb8);
     pub const FLOAT_OF_INT: Vex = Vex(0, 1, 0, 0x5b);
+    pub const ADD_PD: Vex = Vex(1, 1, 0, 0x58);
+    pub const SUB_PD: Vex = Vex(1, 1, 0, 0x5c);
+    pub const MUL_PD: Vex = Vex(1, 1, 0, 0x59);
+    pub const DIV_PD: Vex = Vex(1, 1, 0, 0x5e);
+    pub const DOUBLE_OF_FLOAT: Vex = Vex(0, 1, 0, 0x5a);
+    pub const FLOAT_OF_DOUBLE: Vex = Vex(1, 1, 0, 0x5a);
+    pub const DOUBLE_OF_INT: Vex = Vex(2, 1, 0, 0xe6);
     pub const LOAD: Vex = Vex(0, 1, 0, 0x10);
     pub const STORE: Vex = Vex(0, 1, 0, 0x11);
     pub const SIGNS_PS: Vex = Vex(0, 1, 0, 0x50);
@@ -90,6 +97,7 @@ pub(super) mod v {
     pub const GREATER_64: Vex = Vex(1, 2, 0, 0x37);
     pub const ZERO_EXTEND: Vex = Vex(1, 2, 0, 0x35);
     pub const SIGN_EXTEND: Vex = Vex(1, 2, 0, 0x25);
+    pub const INSERT_HALF: Vex = Vex(1, 3, 0, 0x38);
     pub const UPPER_HALF: Vex = Vex(1, 3, 0, 0x39);
     pub const PERMUTE_64: Vex = Vex(1, 3, 1, 0x00);
     pub const UNPACK_LOW: Vex = Vex(1, 1, 0, 0x62);
@@ -102,6 +110,7 @@ pub(super) mod v {
     /// By constants: opcode and the register field that selects the operation.
     pub const LEFT_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 6);
     pub const RIGHT_SIGNED_32: (Vex, u8) = (Vex(1, 1, 0, 0x72), 4);
+    pub const LEFT_64: (Vex, u8) = (Vex(1, 1, 0, 0x73), 6);
     pub const RIGHT_64: (Vex, u8) = (Vex(1, 1, 0, 0x73), 2);
 }
 

@@ -33,8 +33,10 @@ use templates::{Group, Words, write_predicates};
 use super::code::{Inst, RunFn};
 use super::lane::has_avx2;
 use super::MemoryRange;
+use super::block::BlockShared;
 pub(crate) use super::warp::RANGES;
 use super::warp::Warp;
+use super::warp_ops::whole_valid;
 
 /// Values that a run may put aside for want of registers.
 pub(super) const SPILLS: usize = 32;
@@ -57,6 +59,11 @@ mod place {
     pub const DEAD: Mem = warp(offset_of!(Warp, dead));
     pub const BUDGET: Mem = warp(offset_of!(Warp, budget));
     pub const SWITCH_AT: Mem = warp(offset_of!(Warp, switch_at));
+    pub const BLOCK: Mem = warp(offset_of!(Warp, block));
+    /// Where rax points to the block.
+    pub fn block_index(k: usize) -> Mem {
+        Mem::At(Gpr::Rax, (offset_of!(BlockShared, index) + 4 * k) as i32)
+    }
     pub const SHARED: Mem = warp(offset_of!(Warp, shared));
     pub const SHARED_SIZE: Mem = warp(offset_of!(Warp, shared_size));
     pub fn range(slot: usize, field: usize) -> Mem {
@@ -88,6 +95,8 @@ mod place {
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
     Run(Run),
+    /// A shuffle of the whole warp by a constant: from a to d, and which lanes found another one to e.
+    Shuffle { at: usize, a: Reg, d: Reg, e: Option<Reg>, imm: u64 },
     /// Falls into a label.
     Join { at: usize },
     Branch { at: usize, target: usize },
@@ -99,7 +108,7 @@ impl Item {
     fn first(&self) -> usize {
         match self {
             Item::Run(r) => r.first,
-            Item::Join { at } | Item::Branch { at, .. } | Item::BranchIf { at, .. } => *at,
+            Item::Shuffle { at, .. } | Item::Join { at } | Item::Branch { at, .. } | Item::BranchIf { at, .. } => *at,
         }
     }
 
@@ -206,6 +215,7 @@ impl<'a> Compiler<'a> {
                     self.run(run).ok_or(k)?;
                     masked_of.extend((before..self.masked.len()).map(|_| k));
                 }
+                Item::Shuffle { at, a, d, e, imm } => self.shuffle(*at, *a, *d, *e, *imm),
                 Item::Join { at } => {
                     let slow = self.exit(*at);
                     self.give_way(at + 1, slow);
@@ -291,6 +301,25 @@ impl<'a> Compiler<'a> {
         self.go(at, target, slow);
         self.asm.place(stay);
         self.give_way(at + 1, slow);
+    }
+
+    /// Left to the interpreter if lanes that live are elsewhere.
+    fn shuffle(&mut self, at: usize, a: Reg, d: Reg, e: Option<Reg>, imm: u64) {
+        let slow = self.exit(at);
+        self.whole(Gpr::Rax, slow);
+        self.asm.load_long(Gpr::Rdx, place::BASE);
+        templates::shuffle(&mut self.asm, a, d, imm);
+        if let Some(e) = e {
+            self.asm.set_word(Mem::At(Gpr::Rdx, e.slot as i32), whole_valid(imm) as i32);
+        }
+    }
+
+    /// To `other` unless every lane that lives is active.
+    fn whole(&mut self, with: Gpr, other: Label) {
+        self.asm.load_word(with, place::MASK);
+        self.asm.or_word(with, place::DEAD);
+        self.asm.compare_with(with, -1);
+        self.asm.jump_if(If::NotEqual, other);
     }
 
     fn run(&mut self, run: &'a Run) -> Option<()> {

@@ -8,6 +8,7 @@ use super::registers::{Bank, NEVER, SOMETIMES};
 use super::run::{Access, Class, Reg, Step, Use, Uses};
 use super::{INACTIVE, MERGE, place, straight};
 use crate::exec::approx;
+use crate::exec::warp_ops::WHOLE;
 use crate::exec::shape::{Float, Integer, Long, Order, Shape};
 
 const SIGN: u32 = 0x8000_0000;
@@ -71,6 +72,12 @@ impl Group<'_> {
             Shape::Select => self.select(s, u, d)?,
             Shape::Predicates => {
                 let r = self.logic(s, u)?;
+                self.finish(s, u, d, 0, r);
+            }
+            Shape::BlockIndex => {
+                self.asm.load_long(Gpr::Rax, place::BLOCK);
+                let r = self.bank.take(self.asm);
+                self.asm.op1(v::BROADCAST_32, r, Rm::Mem(place::block_index(s.imm as usize % 3)));
                 self.finish(s, u, d, 0, r);
             }
             Shape::Load => self.load(s, u, d),
@@ -230,11 +237,12 @@ impl Group<'_> {
                 self.bank.release(root);
                 d
             }
+            Float::Log2 => self.log2(a),
             _ => self.exp2(a),
         }
     }
 
-    /// As `approx::exp2_of_8`.
+    /// As `approx::exp2`.
     fn exp2(&mut self, a: Ymm) -> Ymm {
         let round = self.asm.all(approx::ROUND.to_bits());
         let x = self.constant(approx::EXP2_MAX.to_bits());
@@ -263,6 +271,75 @@ impl Group<'_> {
             self.bank.release(t);
         }
         p
+    }
+
+    /// One double-precision number in all lanes.
+    fn double(&mut self, x: f64) -> Rm {
+        let (low, high) = (x.to_bits() as u32, (x.to_bits() >> 32) as u32);
+        Rm::Mem(self.asm.constant([low, high, low, high, low, high, low, high]))
+    }
+
+    /// As `approx::log2`.
+    fn log2(&mut self, a: Ymm) -> Ymm {
+        let (t, r) = (self.bank.take(self.asm), self.bank.take(self.asm));
+        for half in 0..2 {
+            let (x, m, s) = (self.bank.take(self.asm), self.bank.take(self.asm), self.bank.take(self.asm));
+            if half == 0 {
+                self.asm.op1(v::DOUBLE_OF_FLOAT, x, Rm::Reg(a));
+            } else {
+                self.asm.upper_half(x, a);
+                self.asm.op1(v::DOUBLE_OF_FLOAT, x, Rm::Reg(x));
+            }
+            // The exponent, in the lower words.
+            let low = approx::LOG2_LOW as u32;
+            let low = Rm::Mem(self.asm.constant([low, 0, low, 0, low, 0, low, 0]));
+            self.asm.shift(v::RIGHT_64, t, x, 32);
+            self.asm.op(v::SUB_32, t, t, low);
+            self.asm.shift(v::RIGHT_SIGNED_32, t, t, 20);
+            self.asm.shift(v::LEFT_64, m, t, 52);
+            self.asm.op(v::SUB_64, m, x, Rm::Reg(m));
+            let one = self.double(1.0);
+            self.asm.op(v::ADD_PD, x, m, one);
+            self.asm.op(v::SUB_PD, m, m, one);
+            self.asm.op(v::DIV_PD, s, m, Rm::Reg(x));
+            let z = m;
+            self.asm.op(v::MUL_PD, z, s, Rm::Reg(s));
+            let p = x;
+            let first = self.double(approx::LOG2_SERIES[0]);
+            self.asm.op1(v::LOAD, p, first);
+            for c in &approx::LOG2_SERIES[1..] {
+                let c = self.double(*c);
+                self.asm.op(v::MUL_PD, p, p, Rm::Reg(z));
+                self.asm.op(v::ADD_PD, p, p, c);
+            }
+            let factor = self.double(2.0 * std::f64::consts::LOG2_E);
+            self.asm.op(v::MUL_PD, s, s, factor);
+            self.asm.op(v::MUL_PD, s, s, Rm::Reg(p));
+            let lower = Rm::Mem(self.asm.constant([0, 2, 4, 6, 0, 2, 4, 6]));
+            self.asm.op1(v::LOAD, x, lower);
+            self.asm.op(v::PERMUTE_32, t, x, Rm::Reg(t));
+            self.asm.op1(v::DOUBLE_OF_INT, t, Rm::Reg(t));
+            self.asm.op(v::ADD_PD, t, t, Rm::Reg(s));
+            let to = if half == 0 { r } else { t };
+            self.asm.op1(v::FLOAT_OF_DOUBLE, to, Rm::Reg(t));
+            for y in [x, m, s] {
+                self.bank.release(y);
+            }
+        }
+        self.asm.op_imm(v::INSERT_HALF, r, r, Rm::Reg(t), 1);
+        // Zeros, infinity, and what has no logarithm.
+        let zero = self.asm.all(0);
+        for (compare, with, result) in [
+            (0, zero, f32::NEG_INFINITY.to_bits()),
+            (0, self.asm.all(f32::INFINITY.to_bits()), f32::INFINITY.to_bits()),
+            (0x19, zero, f32::NAN.to_bits()),
+        ] {
+            self.asm.op_imm(v::COMPARE_PS, t, a, with, compare);
+            let result = self.asm.all(result);
+            self.asm.blend(r, r, result, t);
+        }
+        self.bank.release(t);
+        r
     }
 
     fn integer(&mut self, s: &Step, u: &Uses, op: Integer) -> Option<Ymm> {
@@ -650,5 +727,38 @@ pub(super) fn write_predicates(asm: &mut Assembler, predicates: &[Reg], masked: 
             asm.xor_words(Gpr::Rax, Gpr::Rcx);
         }
         asm.store_word(to, Gpr::Rax);
+    }
+}
+
+/// d = what lanes get in a shuffle of the whole warp by a constant.
+pub(super) fn shuffle(asm: &mut Assembler, a: Reg, d: Reg, imm: u64) {
+    let from = &WHOLE[(imm & 3) as usize][(imm >> 8 & 31) as usize];
+    let place = |r: Reg, group: usize| Mem::At(Gpr::Rdx, (r.slot as usize + 32 * group) as i32);
+    // Results first: a may be d.
+    for group in 0..4 {
+        let lanes = &from[group * 8..group * 8 + 8];
+        let result = group as Ymm;
+        let mut sources: Vec<u8> = lanes.iter().map(|l| l / 8).collect();
+        sources.dedup();
+        sources.sort_unstable();
+        sources.dedup();
+        let index: [u32; 8] = std::array::from_fn(|l| u32::from(lanes[l] % 8));
+        let straight = index == [0, 1, 2, 3, 4, 5, 6, 7];
+        if !straight {
+            let index = asm.constant(index);
+            asm.op1(v::LOAD, 4, Rm::Mem(index));
+        }
+        for (n, source) in sources.iter().enumerate() {
+            let to = if n == 0 { result } else { 5 };
+            let at = Rm::Mem(place(a, usize::from(*source)));
+            if straight { asm.op1(v::LOAD, to, at) } else { asm.op(v::PERMUTE_32, to, 4, at) }
+            if n > 0 {
+                let mine = lanes.iter().enumerate().fold(0, |m, (l, from)| m | u8::from(from / 8 == *source) << l);
+                asm.op_imm(v::BLEND_WORDS, result, result, Rm::Reg(to), mine);
+            }
+        }
+    }
+    for group in 0..4 {
+        asm.store(place(d, group), group as Ymm);
     }
 }
