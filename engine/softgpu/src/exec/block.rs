@@ -1,7 +1,7 @@
 //! One thread block: its warps, shared and local memory, and barriers.
 
 use super::grid::LaunchState;
-use super::warp::{Aligned, Stop, Wait, Warp, WarpFault};
+use super::warp::{Aligned, Group, Stop, Wait, Warp, WarpFault};
 use super::FaultKind;
 use super::races::Races;
 
@@ -178,7 +178,8 @@ impl Block {
         let mut yielded = false;
         for k in 0..self.warps.len() {
             let w = &mut self.warps[k];
-            if !w.is_ready() && w.groups.iter().all(|g| matches!(g.wait, Wait::Barrier(..))) {
+            let at_barrier = |g: &Group| matches!(g.wait, Wait::Barrier(..));
+            if w.groups.iter().all(at_barrier) {
                 continue;
             }
             // SAFETY: caller.

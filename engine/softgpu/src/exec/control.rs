@@ -121,7 +121,7 @@ fn exit(w: &mut Warp) -> *const Inst {
     w.dead |= w.mask;
     w.block().live -= w.mask.count_ones();
     w.mask = 0;
-    w.pick()
+    if w.groups.is_empty() { w.done() } else { w.pick() }
 }
 
 /// exit
@@ -147,6 +147,9 @@ unsafe fn copy_local(w: &Warp, from: u32, to: u32, len: u32) {
 pub(super) struct Return;
 impl Op for Return {
     unsafe fn run(w: &mut Warp, _i: &Inst) -> *const Inst {
+        if w.in_kernel() {
+            return exit(w);
+        }
         let Some((function, call, local, pc)) = w.leave() else { return exit(w) };
         let state = w.launch();
         let callee = &state.code.functions[function as usize].returns;

@@ -374,14 +374,22 @@ impl Warp {
         }
     }
 
+    /// Nothing is left to run.
+    pub fn done(&mut self) -> *const Inst {
+        self.mask = 0;
+        self.stop = Stop::Done;
+        std::ptr::null()
+    }
+
+    /// Whether the running group is in no function that was called.
+    pub fn in_kernel(&self) -> bool {
+        self.node == 0
+    }
+
     /// Makes the best ready group the running one; null (and `stop`) if there is none.
     pub fn pick(&mut self) -> *const Inst {
         match self.groups[..] {
-            [] => {
-                self.mask = 0;
-                self.stop = Stop::Done;
-                return std::ptr::null();
-            }
+            [] => return self.done(),
             [Group { wait: Wait::Barrier(..), .. }] => {
                 self.mask = 0;
                 self.stop = Stop::Blocked;

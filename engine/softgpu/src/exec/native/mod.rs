@@ -18,6 +18,8 @@ mod run;
 mod straight;
 mod streams;
 mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -380,7 +382,7 @@ impl<'a> Compiler<'a> {
 
     /// Asks for the streams of a run; to `refused` if there are none.
     fn prepare(&mut self, run: &Run, refused: Label) {
-        let plans: Box<[Plan]> = run.accesses.iter().map(|a| Plan { inst: &raw const self.insts[a.inst], access: *a }).collect();
+        let plans: Box<[Plan]> = run.accesses.iter().map(|a| Plan::new(&self.insts[a.inst], a)).collect();
         // Aligns the stack for the call, too.
         self.asm.push(Gpr::Rdi);
         self.asm.set_long(Gpr::Rsi, plans.as_ptr() as u64);
@@ -393,13 +395,14 @@ impl<'a> Compiler<'a> {
         self.plans.push(plans);
     }
 
-    /// The stores of a run whose addresses are in registers.
+    /// The stores of a run to consecutive words.
     fn straight_stores(&mut self, run: &Run) {
         for s in &run.stores {
             let access = &run.accesses[s.access];
+            self.asm.load_long(Gpr::Rax, place::stream(access.first, 0));
             for group in 0..4 {
                 let from = Mem::At(Gpr::Rdx, s.value.slot as i32 + 32 * group);
-                let to = Mem::At(straight::REGISTERS[s.access], s.imm.wrapping_sub(access.lowest) as i32 + 32 * group);
+                let to = Mem::At(Gpr::Rax, s.imm.wrapping_sub(access.lowest) as i32 + 32 * group);
                 self.asm.op1(assembler::v::LOAD, 0, assembler::Rm::Mem(from));
                 self.asm.store(to, 0);
             }

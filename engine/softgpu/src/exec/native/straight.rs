@@ -1,6 +1,6 @@
 //! The common case of accesses, tested in compiled code: the 32 lanes access consecutive words of one allocation.
 //!
-//! Each access then has one address, in a register, for all lanes. Otherwise the streams are looked for
+//! Each access then has one address for all lanes, those of loads in registers. Otherwise the streams are looked for
 //! ([`super::streams`]), which also remembers the allocation for the next time.
 
 use std::mem::offset_of;
@@ -25,13 +25,15 @@ impl Compiler<'_> {
             let indexed = matches!(a.form, Form::Index | Form::SignedIndex);
             a.words == 1 && a.space != space::GENERIC && (!indexed || i.flags >> flag::INDEX_SHIFT & 15 == 2)
         };
-        run.accesses.len() <= REGISTERS.len() && run.accesses.iter().all(fits)
+        run.load_accesses() <= REGISTERS.len() && run.accesses.iter().all(fits)
     }
 
     /// Takes the addresses into registers, or goes to `other`.
     pub fn straight(&mut self, run: &Run, other: super::Label) {
         let mut looked: Vec<(u32, bool)> = Vec::new();
-        for (k, a) in run.accesses.iter().enumerate() {
+        // Stores first: their addresses leave the register that loads may need.
+        let (loads, stores) = run.accesses.split_at(run.load_accesses());
+        for (k, a) in stores.iter().map(|a| (REGISTERS.len() - 1, a)).chain(loads.iter().enumerate()) {
             let i = &self.insts[a.inst];
             let register = (i.a, a.form == Form::Wide);
             if i.flags & flag::PATTERN != 0 {
@@ -44,7 +46,10 @@ impl Compiler<'_> {
                 looked.push(register);
                 self.consecutive(i.a as i32, a.form, i.flags & flag::PATTERN != 0, other);
             }
-            self.locate(k, a, other);
+            self.locate(REGISTERS[k], a, other);
+            if a.store {
+                self.asm.store_long(place::stream(a.first, 0), REGISTERS[k]);
+            }
         }
     }
 
@@ -85,9 +90,9 @@ impl Compiler<'_> {
 
     /// The host address of what lane 0 accesses with the lowest immediate; to `other` unless all that the warp accesses
     /// lies in the allocation that was remembered.
-    fn locate(&mut self, k: usize, a: &Access, other: super::Label) {
+    fn locate(&mut self, d: Gpr, a: &Access, other: super::Label) {
         let i = &self.insts[a.inst];
-        let (d, at) = (REGISTERS[k], Mem::At(Gpr::Rdx, i.a as i32));
+        let at = Mem::At(Gpr::Rdx, i.a as i32);
         let asm = &mut self.asm;
         match a.form {
             Form::Wide => asm.load_long(d, at),

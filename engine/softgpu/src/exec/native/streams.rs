@@ -50,10 +50,33 @@ const ASCENDING: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 /// Bytes that a permutation reads.
 const READ: u64 = 32;
 
-/// Loads through one address register.
+/// Accesses through one address register.
 pub(super) struct Plan {
-    pub inst: *const Inst,
-    pub access: Access,
+    inst: *const Inst,
+    access: Access,
+    /// Finds the streams.
+    find: unsafe extern "C-unwind" fn(&mut Warp, &Plan) -> Lie,
+}
+
+impl Plan {
+    pub fn new(inst: &Inst, access: &Access) -> Plan {
+        macro_rules! by_space {
+            ($place:ty) => {
+                match access.space {
+                    space::SHARED => stream::<$place, { space::SHARED }>,
+                    space::GLOBAL => stream::<$place, { space::GLOBAL }>,
+                    _ => stream::<$place, { space::GENERIC }>,
+                }
+            };
+        }
+        let find = match access.form {
+            Form::Narrow => by_space!(Plain<u32>),
+            Form::Wide => by_space!(Plain<u64>),
+            Form::Index => by_space!(Indexed<false>),
+            Form::SignedIndex => by_space!(Indexed<true>),
+        };
+        Plan { inst, access: *access, find }
+    }
 }
 
 /// Fills in the streams of a run. By access a bit that says whether the lanes of each half of the warp share a word;
@@ -61,7 +84,6 @@ pub(super) struct Plan {
 ///
 /// # Safety
 /// The warp runs the code that the plans belong to, and is about to execute their run.
-#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count: usize) -> i32 {
     // SAFETY: caller; the plans are those of the run.
     unsafe {
@@ -69,22 +91,7 @@ pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count:
         (*w.scratch).irregular = 0;
         for k in 0..count {
             let p = &*plans.add(k);
-            macro_rules! by_space {
-                ($place:ty) => {
-                    match p.access.space {
-                        space::SHARED => stream::<$place, { space::SHARED }>(w, p),
-                        space::GLOBAL => stream::<$place, { space::GLOBAL }>(w, p),
-                        _ => stream::<$place, { space::GENERIC }>(w, p),
-                    }
-                };
-            }
-            let found = match p.access.form {
-                Form::Narrow => by_space!(Plain<u32>),
-                Form::Wide => by_space!(Plain<u64>),
-                Form::Index => by_space!(Indexed<false>),
-                Form::SignedIndex => by_space!(Indexed<true>),
-            };
-            match found {
+            match (p.find)(w, p) {
                 Lie::Equal => shared |= 1 << k,
                 Lie::Ascending => {}
                 Lie::Unknown if p.access.store => (*w.scratch).irregular = 1,
@@ -96,14 +103,19 @@ pub(super) unsafe extern "C" fn prepare(w: &mut Warp, plans: *const Plan, count:
 }
 
 /// How the words of a group of lanes lie.
+#[derive(Clone, Copy)]
+#[repr(u32)]
 enum Lie {
     Equal,
     Ascending,
     Unknown,
 }
 
-#[inline(always)]
-unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
+/// # Safety
+/// As [`prepare`]; the plan is of this form and space.
+#[allow(improper_ctypes_definitions)]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+unsafe extern "C-unwind" fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
     let Access { words, first, lowest, span, store, .. } = p.access;
     // SAFETY: as prepare; addresses are checked against their window.
     unsafe {
@@ -143,16 +155,27 @@ unsafe fn stream<P: Place, const KIND: u8>(w: &mut Warp, p: &Plan) -> Lie {
                     return Lie::Ascending;
                 }
                 if span == 0 {
-                    for (half, from) in [low, high].into_iter().enumerate() {
-                        let to = std::array::from_fn(|n| s.rows[first + if n < words { n } else { 0 }].as_mut_ptr().add(16 * half));
-                        words_of_half(words, to, |l| from.add(l * bytes as usize));
-                    }
-                    rows(w, p);
+                    separate(w, p, [low, high]);
                     return Lie::Ascending;
                 }
             }
         }
         if span == 0 && !store && collect::<P, KIND>(w, p) { Lie::Ascending } else { Lie::Unknown }
+    }
+}
+
+/// Sorts the words of each lane, which follow each other, into rows.
+#[inline(never)]
+unsafe fn separate(w: &mut Warp, p: &Plan, halves: [*mut u8; 2]) {
+    let Access { words, first, .. } = p.access;
+    // SAFETY: as prepare; sixteen lanes' words lie at either address.
+    unsafe {
+        let s = &mut *w.scratch;
+        for (half, from) in halves.into_iter().enumerate() {
+            let to = std::array::from_fn(|n| s.rows[first + if n < words { n } else { 0 }].as_mut_ptr().add(16 * half));
+            words_of_half(words, to, |l| from.add(l * words * 4));
+        }
+        rows(w, p);
     }
 }
 
