@@ -9,7 +9,6 @@ use std::marker::PhantomData;
 use super::code::{Inst, NONE, OpFn, flag};
 use super::lane::{CHUNK, Elem, Lanes, Op, has_avx2, lane64, load, next, pick, pred, store};
 use super::mem::{Access, Window, address, range_slot, resolve, space, window};
-use super::passing;
 use super::warp::Warp;
 
 /// Half a warp, for which addresses are looked at together.
@@ -231,7 +230,7 @@ pub(super) struct Halves {
 /// Patterns of [`Classify`].
 const IRREGULAR: u32 = 0;
 const EQUAL: u32 = 1;
-const CONSECUTIVE: u32 = 2;
+pub(super) const CONSECUTIVE: u32 = 2;
 
 /// Reads the addresses of a full warp, if they are regular.
 ///
@@ -248,7 +247,7 @@ pub(super) unsafe fn halves<M: Mem, P: Place, const AVX2: bool>(w: &Warp, i: &In
 /// # Safety
 /// As [`halves`].
 #[inline(always)]
-unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -> Option<Halves> {
+pub(super) unsafe fn halves_of<P: Place, const AVX2: bool>(w: &Warp, i: &Inst, size: u64) -> Option<Halves> {
     // SAFETY: a is a slot of the class of P::R.
     unsafe {
         if i.flags & flag::PATTERN != 0 {
@@ -286,10 +285,16 @@ const STEP_SMALL: u64 = 512;
 /// of kernels over their grid go further at once than the processor follows.
 #[inline(always)]
 pub(super) fn look_ahead<const KIND: u8>(w: &mut Warp, i: &Inst, first: u64, bytes: u64) {
+    look_ahead_of::<KIND>(w, range_slot(i), first, bytes);
+}
+
+/// As [`look_ahead`], the last access remembered in `slot`.
+#[inline(always)]
+pub(super) fn look_ahead_of<const KIND: u8>(w: &mut Warp, slot: usize, first: u64, bytes: u64) {
     #[cfg(target_arch = "x86_64")]
     if KIND == space::GLOBAL {
         use std::arch::x86_64::*;
-        let recent = &mut w.recent[range_slot(i)];
+        let recent = &mut w.recent[slot];
         let step = first.wrapping_sub(*recent);
         *recent = first;
         if step.wrapping_add(STEP_SMALL) > 2 * STEP_SMALL {
@@ -421,7 +426,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-pub(super) unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+unsafe fn load_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -497,7 +502,7 @@ impl<M: Mem, P: Place, const KIND: u8, const EXACT: bool, const AVX2: bool> Op f
 }
 
 #[inline(never)]
-pub(super) unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
+unsafe fn store_irregular<M: Mem, P: Place, const KIND: u8>(w: &mut Warp, i: &Inst) -> *const Inst {
     // SAFETY: as Load.
     unsafe {
         let lead = address(w, i, w.leader());
@@ -677,7 +682,7 @@ pub(super) unsafe fn load_words<const AVX2: bool>(w: &mut Warp, i: &Inst, k: Acc
 /// # Safety
 /// The words are readable, sixteen lanes writable.
 #[inline(always)]
-unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
+pub(super) unsafe fn words_of_half(count: usize, to: [*mut u32; 4], from: impl Fn(usize) -> *mut u8) {
     // SAFETY: caller.
     unsafe {
         if count == 4 {
@@ -752,15 +757,14 @@ pub(crate) fn fast(store: bool, size: u32, wide_value: bool, wide_address: bool,
             }
         };
     }
-    let words = |op| passing::word_access(op, store, wide_address, kind);
     Some(match (store, size, wide_value) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => words(by_space!(Load, u32)),
+        (false, 4, false) => by_space!(Load, u32),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => words(by_space!(Store, u32)),
+        (true, 4, false) => by_space!(Store, u32),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })
@@ -796,21 +800,14 @@ pub(crate) fn indexed(store: bool, size: u32, wide: bool, signed: bool, exact: b
             }
         };
     }
-    let words = |op| match (kind, signed, exact) {
-        (space::GLOBAL, false, false) => passing::indexed_access::<Indexed<false>, false>(op, store),
-        (space::GLOBAL, false, true) => passing::indexed_access::<Indexed<false>, true>(op, store),
-        (space::GLOBAL, true, false) => passing::indexed_access::<Indexed<true>, false>(op, store),
-        (space::GLOBAL, true, true) => passing::indexed_access::<Indexed<true>, true>(op, store),
-        _ => op,
-    };
     Some(match (store, size, wide) {
         (false, 1, false) => by_space!(Load, u8),
         (false, 2, false) => by_space!(Load, u16),
-        (false, 4, false) => words(by_space!(Load, u32)),
+        (false, 4, false) => by_space!(Load, u32),
         (false, 8, true) => by_space!(Load, u64),
         (true, 1, false) => by_space!(Store, u8),
         (true, 2, false) => by_space!(Store, u16),
-        (true, 4, false) => words(by_space!(Store, u32)),
+        (true, 4, false) => by_space!(Store, u32),
         (true, 8, true) => by_space!(Store, u64),
         _ => return None,
     })

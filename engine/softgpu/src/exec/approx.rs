@@ -4,12 +4,17 @@
 //! (ex2: 2^-22.5 relative; lg2: 2^-22 absolute near 1, 2^-22.6 elsewhere).
 
 /// Adding it rounds to an integer, which then stands in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// Beyond it either way 2^x is infinite or zero.
-const EXP2_MAX: f32 = 160.0;
+pub(super) const EXP2_MAX: f32 = 160.0;
 /// Powers of ln 2 over factorials, from the seventh: 2^f for |f| <= 1/2 within 2^-27.
-const EXP2_SERIES: [f32; 8] =
+pub(super) const EXP2_SERIES: [f32; 8] =
     [1.525_273_4e-5, 1.540_353_1e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
+
+/// Upper half of the square root of a half.
+pub(super) const LOG2_LOW: i32 = 0x3fe6_a09e;
+/// The series of the inverse hyperbolic tangent, from the thirteenth power.
+pub(super) const LOG2_SERIES: [f64; 7] = [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0];
 
 /// 2^x.
 #[inline(always)]
@@ -30,53 +35,20 @@ pub(super) fn exp2(x: f32) -> f32 {
     p * power(half) * power(n.wrapping_sub(half))
 }
 
-/// [`exp2`] of eight numbers, the same bits.
-///
-/// # Safety
-/// The processor has AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) unsafe fn exp2_of_8(x: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
-    use std::arch::x86_64::*;
-    // SAFETY: caller.
-    unsafe {
-        let x = _mm256_min_ps(_mm256_set1_ps(EXP2_MAX), x);
-        let x = _mm256_max_ps(_mm256_set1_ps(-EXP2_MAX), x);
-        let shifted = _mm256_add_ps(x, _mm256_set1_ps(ROUND));
-        let f = _mm256_sub_ps(x, _mm256_sub_ps(shifted, _mm256_set1_ps(ROUND)));
-        let n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(ROUND.to_bits() as i32));
-        let mut p = _mm256_set1_ps(EXP2_SERIES[0]);
-        for c in &EXP2_SERIES[1..] {
-            p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(*c));
-        }
-        let half = _mm256_srai_epi32::<1>(n);
-        let rest = _mm256_sub_epi32(n, half);
-        let bias = _mm256_set1_epi32(127);
-        let first = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(half, bias)));
-        let second = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(rest, bias)));
-        _mm256_mul_ps(_mm256_mul_ps(p, first), second)
-    }
-}
-
 /// The logarithm of x to base 2.
 #[inline(always)]
 pub(super) fn log2(x: f32) -> f32 {
-    // Upper half of the square root of a half.
-    const LOW: i32 = 0x3fe6_a09e;
     // Every single-precision subnormal is normal here.
     let bits = f64::from(x).to_bits();
-    let exponent = ((bits >> 32) as i32).wrapping_sub(LOW) >> 20;
+    let exponent = ((bits >> 32) as i32).wrapping_sub(LOG2_LOW) >> 20;
     let m = f64::from_bits(bits.wrapping_sub((exponent as u32 as u64) << 52));
     // log(m) = 2 artanh((m - 1) / (m + 1)); the quotient is at most 0.1716.
     let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
-    let p = 1.0 / 13.0;
-    let p = p * z + 1.0 / 11.0;
-    let p = p * z + 1.0 / 9.0;
-    let p = p * z + 1.0 / 7.0;
-    let p = p * z + 1.0 / 5.0;
-    let p = p * z + 1.0 / 3.0;
-    let p = p * z + 1.0;
+    let mut p = LOG2_SERIES[0];
+    for c in &LOG2_SERIES[1..] {
+        p = p * z + c;
+    }
     let r = f64::from(exponent) + 2.0 * std::f64::consts::LOG2_E * s * p;
     let r = if x == 0.0 { f64::NEG_INFINITY } else { r };
     let r = if x == f32::INFINITY { f64::INFINITY } else { r };
@@ -106,30 +78,6 @@ mod tests {
             if !x.is_nan() {
                 let (got, wanted) = (exp2(x), f64::from(x).exp2() as f32);
                 assert!(ulps(got, wanted) <= 1, "{x}: {got} {wanted}");
-            }
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn powers_of_eight_are_the_same_bits() {
-        use std::arch::x86_64::*;
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn eight(x: [f32; 8]) -> [f32; 8] {
-            let mut r = [0.0; 8];
-            // SAFETY: as the caller; arrays of 32 bytes.
-            unsafe { _mm256_storeu_ps(r.as_mut_ptr(), exp2_of_8(_mm256_loadu_ps(x.as_ptr()))) };
-            r
-        }
-        if !super::super::lane::has_avx2() {
-            return;
-        }
-        for bits in (0..=u32::MAX - 8 * 9973).step_by(8 * 9973) {
-            let x: [f32; 8] = std::array::from_fn(|k| f32::from_bits(bits + k as u32 * 9973));
-            // SAFETY: just asked for.
-            let got = unsafe { eight(x) };
-            for (x, got) in x.into_iter().zip(got) {
-                assert!(exp2(x).to_bits() == got.to_bits() || x.is_nan() && got.is_nan(), "{x}");
             }
         }
     }

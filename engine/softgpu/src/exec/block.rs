@@ -1,7 +1,7 @@
 //! One thread block: its warps, shared and local memory, and barriers.
 
 use super::grid::LaunchState;
-use super::warp::{Aligned, Stop, Wait, Warp, WarpFault};
+use super::warp::{Aligned, Group, Stop, Wait, Warp, WarpFault};
 use super::FaultKind;
 use super::races::Races;
 
@@ -50,6 +50,9 @@ pub(super) struct Block {
     warps: Vec<Warp>,
     /// Held for the warps, which have pointers into both.
     _memory: [Aligned; 2],
+    /// The same.
+    #[cfg(target_arch = "x86_64")]
+    _scratch: Option<Box<super::native::Scratch>>,
     done: u32,
     pub back_edges: u64,
     /// Passes since the block started.
@@ -72,10 +75,16 @@ impl Block {
             active: 0,
             races: state.code.races.then(|| Box::new(Races::new(state.shared_size, warp_count))),
         });
+        #[cfg(target_arch = "x86_64")]
+        let mut scratch = state.code.native.as_ref().map(|_| super::native::Scratch::new());
         let mut warps = Vec::with_capacity(warp_count as usize);
         for k in 0..warp_count {
             let mut w = Warp::new(state, k);
             w.shared = shared_memory.ptr();
+            #[cfg(target_arch = "x86_64")]
+            if let Some(scratch) = &mut scratch {
+                w.scratch = &raw mut **scratch;
+            }
             // SAFETY: warp k's part of the local memory allocated above.
             w.local = unsafe { local_memory.ptr().add(k as usize * 32 * state.local_stride as usize) };
             w.block = &raw mut *shared;
@@ -90,7 +99,16 @@ impl Block {
             unsafe { w.prologue() };
             warps.push(w);
         }
-        Block { shared, warps, _memory: [shared_memory, local_memory], done: 0, back_edges: 0, passes: 0 }
+        Block {
+            shared,
+            warps,
+            _memory: [shared_memory, local_memory],
+            #[cfg(target_arch = "x86_64")]
+            _scratch: scratch,
+            done: 0,
+            back_edges: 0,
+            passes: 0,
+        }
     }
 
     /// Makes this the block with linear index `linear`, ready to run from its start.
@@ -160,7 +178,8 @@ impl Block {
         let mut yielded = false;
         for k in 0..self.warps.len() {
             let w = &mut self.warps[k];
-            if !w.is_ready() && w.groups.iter().all(|g| matches!(g.wait, Wait::Barrier(..))) {
+            let at_barrier = |g: &Group| matches!(g.wait, Wait::Barrier(..));
+            if w.groups.iter().all(at_barrier) {
                 continue;
             }
             // SAFETY: caller.

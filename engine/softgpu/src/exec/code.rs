@@ -1,5 +1,6 @@
 //! Decoded instructions and what surrounds them.
 
+use super::shape::Shape;
 use super::warp::Warp;
 
 /// Executes one instruction for the active lanes of a warp; returns the next one, or null when the warp must stop
@@ -7,29 +8,25 @@ use super::warp::Warp;
 ///
 /// # Safety
 /// `i` points into the code of the launch that `Warp` belongs to, and its operands were allocated for that code.
-pub(crate) type RunFn = unsafe fn(&mut Warp, i: *const Inst) -> *const Inst;
-
-/// What a form of an operation does with its result ([`super::passing`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Give {
-    /// Writes its register.
-    Store,
-    /// Writes its register and passes the result to the next instruction.
-    Both,
-    /// Passes it only: nothing else reads that register.
-    Pass,
-}
-
-/// The form of an operation that takes some operands from the instruction before (bit 0: a, 1: b, 2: c), if it exists.
-pub(crate) type PassingFn = fn(taken: u32, give: Give) -> Option<RunFn>;
+///
+/// C's calling convention, because compiled code ([`super::native`]) follows it; no foreign code is called.
+#[allow(improper_ctypes_definitions)]
+pub(crate) type RunFn = unsafe extern "C-unwind" fn(&mut Warp, i: *const Inst) -> *const Inst;
 
 /// An operation as instruction selection chooses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpFn {
     /// Reads and writes registers.
     pub run: RunFn,
-    /// Its other forms.
-    pub passing: Option<PassingFn>,
+    /// What it computes, if it can be compiled.
+    pub shape: Option<Shape>,
+}
+
+impl OpFn {
+    /// Says what the operation computes.
+    pub fn shaped(self, shape: Option<Shape>) -> OpFn {
+        OpFn { shape, ..self }
+    }
 }
 
 /// One lane of a rare operation: operands a, b, c, e as raw bits, and the immediate.
@@ -55,8 +52,6 @@ pub(crate) mod flag {
     pub const INDEX_SIGNED: u32 = 1 << 11;
     /// Register c says how the addresses of an access without index lie (the prologue has looked).
     pub const PATTERN: u32 = 1 << 16;
-    /// `f` takes operands from the instruction before: it may only be called by that one.
-    pub const TAKES: u32 = 1 << 17;
     /// Where the exponent of that power lies; four bits.
     pub const INDEX_SHIFT: u32 = 12;
 }
@@ -65,7 +60,7 @@ pub(crate) mod flag {
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub(crate) struct Inst {
-    /// Entry point, `guarded` for predicated instructions.
+    /// Entry point: `g`, `guarded` for predicated instructions, or what the native tier compiled from here on.
     pub f: RunFn,
     pub d: u32,
     pub a: u32,
@@ -76,7 +71,7 @@ pub(crate) struct Inst {
     pub guard: u32,
     /// Branch target (instruction index) or index into [`Code::side`].
     pub x: u32,
-    /// The operation proper, when `f` is `guarded` or does the following instructions as well.
+    /// The operation proper, of this instruction alone.
     pub g: RunFn,
     pub s: ScalarFn,
     pub e: u32,
@@ -152,6 +147,9 @@ pub(crate) struct Code {
     pub dynamic_shared_at: u32,
     /// The race checker's notes are in the code.
     pub races: bool,
+    /// Parts of it compiled to the processor's own instructions, which `insts` refer to.
+    #[cfg(target_arch = "x86_64")]
+    pub native: Option<super::native::Compiled>,
     /// Shared variables: name, offset, size; for the race checker's reports.
     pub shared_names: Vec<(String, u32, u32)>,
 }

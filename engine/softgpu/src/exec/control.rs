@@ -2,6 +2,7 @@
 
 use super::FaultKind;
 use super::code::{Inst, NONE};
+use super::shape::Shape;
 use super::lane::{Lanes, Op, lane32, lane64, next, pred};
 use super::warp::{Wait, Warp};
 
@@ -120,7 +121,7 @@ fn exit(w: &mut Warp) -> *const Inst {
     w.dead |= w.mask;
     w.block().live -= w.mask.count_ones();
     w.mask = 0;
-    w.pick()
+    if w.groups.is_empty() { w.done() } else { w.pick() }
 }
 
 /// exit
@@ -146,6 +147,9 @@ unsafe fn copy_local(w: &Warp, from: u32, to: u32, len: u32) {
 pub(super) struct Return;
 impl Op for Return {
     unsafe fn run(w: &mut Warp, _i: &Inst) -> *const Inst {
+        if w.in_kernel() {
+            return exit(w);
+        }
         let Some((function, call, local, pc)) = w.leave() else { return exit(w) };
         let state = w.launch();
         let callee = &state.code.functions[function as usize].returns;
@@ -323,9 +327,9 @@ pub(crate) fn op(name: &str) -> super::code::OpFn {
     use super::lane::pick;
     match name {
         "prologue.end" => pick::<PrologueEnd>(),
-        "join" => pick::<Join>(),
-        "bra" => pick::<Branch>(),
-        "bra.if" => pick::<BranchIf>(),
+        "join" => pick::<Join>().shaped(Some(Shape::Join)),
+        "bra" => pick::<Branch>().shaped(Some(Shape::Branch)),
+        "bra.if" => pick::<BranchIf>().shaped(Some(Shape::BranchIf)),
         "brx" => pick::<BranchIndexed>(),
         "exit" => pick::<Exit>(),
         "ret" => pick::<Return>(),

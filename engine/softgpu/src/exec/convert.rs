@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 
 use super::code::{OpFn, ScalarFn};
+use super::shape::{Integer, Long, Shape};
 use super::float::{Round, flush, from_half, ftz, narrow, saturate, to_half};
 use super::lane::*;
 use crate::ptx::Type;
@@ -144,13 +145,13 @@ impl Cvt {
                 (S16, 4) => pick::<Op1<As<i16, u32>>>(),
                 (U16, 8) => pick::<Op1<As<u16, u64>>>(),
                 (S16, 8) => pick::<Op1<As<i16, u64>>>(),
-                (U32, 8) => pick::<Op1<As<u32, u64>>>(),
-                (S32, 8) => pick::<Op1<As<i32, u64>>>(),
+                (U32, 8) => pick::<Op1<As<u32, u64>>>().shaped(Some(Shape::Long(Long::Extend { signed: false }))),
+                (S32, 8) => pick::<Op1<As<i32, u64>>>().shaped(Some(Shape::Long(Long::Extend { signed: true }))),
                 (U32 | S32, 1) => pick::<Op1<As<u32, u8>>>(),
                 (U32 | S32, 2) => pick::<Op1<As<u32, u16>>>(),
                 (U64 | S64, 1) => pick::<Op1<As<u64, u8>>>(),
                 (U64 | S64, 2) => pick::<Op1<As<u64, u16>>>(),
-                (U64 | S64, 4) => pick::<Op1<As<u64, u32>>>(),
+                (U64 | S64, 4) => pick::<Op1<As<u64, u32>>>().shaped(Some(Shape::Integer(Integer::Low))),
                 (U16 | S16, 1) => pick::<Op1<As<u16, u8>>>(),
                 (U32 | S32, 4) => super::int::copy(false),
                 (U64 | S64, 8) => super::int::copy(true),
@@ -168,7 +169,7 @@ impl Cvt {
         }
         Some(match (s, d, self.round) {
             (U32, F32, Rn) => pick::<Op1<As<u32, f32>>>(),
-            (S32, F32, Rn) => pick::<Op1<As<i32, f32>>>(),
+            (S32, F32, Rn) => pick::<Op1<As<i32, f32>>>().shaped(Some(Shape::Integer(Integer::ToFloat))),
             (U64, F32, Rn) => pick::<Op1<As<u64, f32>>>(),
             (S64, F32, Rn) => pick::<Op1<As<i64, f32>>>(),
             (U16, F32, Rn) => pick::<Op1<As<u16, f32>>>(),

@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use super::approx;
 use super::code::{OpFn, ScalarFn};
 use super::lane::*;
-use super::passing;
+use super::shape;
 use crate::ptx::Type;
 
 /// Rounding of an operation.
@@ -208,7 +208,7 @@ pub(crate) fn compare(op: &str, ty: Type, flush: bool, combine: bool) -> Option<
         "nan" => form!(Nan),
         _ => return None,
     };
-    Some(if ty == Type::F32 && !combine { passing::compare_float(form, op, flush) } else { form })
+    Some(if ty == Type::F32 && !combine { form.shaped(shape::compare_float(op, flush)) } else { form })
 }
 
 /// Round-to-nearest or approximate operation on f32 or f64 in vector form.
@@ -249,7 +249,7 @@ pub(crate) fn vector(op: &str, ty: Type, flush: bool) -> Option<OpFn> {
         (Type::F64, "rcp") => pick::<Op1<Rcp64>>(),
         _ => return None,
     };
-    Some(if ty == Type::F32 { passing::float(form, op, flush) } else { form })
+    Some(if ty == Type::F32 { form.shaped(shape::float(op, flush)) } else { form })
 }
 
 /// div.approx: the divisor's reciprocal is taken for zero where it would be subnormal.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::code::{Inst, OpFn, ScalarFn, flag};
 use super::lane::*;
-use super::passing;
+use super::shape::{self, Integer, Long, Shape};
 use super::warp::Warp;
 use crate::ptx::Type;
 
@@ -385,11 +385,15 @@ impl F1 for Low32 {
 
 /// 64 bits from two halves.
 pub(crate) fn pack64() -> OpFn {
-    pick::<Op2<Pack64>>()
+    pick::<Op2<Pack64>>().shaped(Some(Shape::Long(Long::Pack)))
 }
 /// Upper or lower half of 64 bits.
 pub(crate) fn half64(high: bool) -> OpFn {
-    if high { pick::<Op1<High32>>() } else { pick::<Op1<Low32>>() }
+    if high {
+        pick::<Op1<High32>>().shaped(Some(Shape::Integer(Integer::High)))
+    } else {
+        pick::<Op1<Low32>>().shaped(Some(Shape::Integer(Integer::Low)))
+    }
 }
 
 /// Up to four elements of imm bits, the first lowest.
@@ -406,7 +410,7 @@ pub(crate) fn lop3() -> OpFn {
     pick::<Lop3>()
 }
 pub(crate) fn pred_logic() -> OpFn {
-    pick::<PredLogic>()
+    pick::<PredLogic>().shaped(Some(Shape::Predicates))
 }
 pub(crate) fn pred_set() -> OpFn {
     pick::<PredSet>()
@@ -418,10 +422,15 @@ pub(crate) fn carry() -> OpFn {
     pick::<Carry>()
 }
 pub(crate) fn copy(wide: bool) -> OpFn {
-    if wide { pick::<Op1<Copy<u64>>>() } else { pick::<Op1<Copy<u32>>>() }
+    if wide {
+        pick::<Op1<Copy<u64>>>().shaped(Some(Shape::Long(Long::Copy)))
+    } else {
+        pick::<Op1<Copy<u32>>>().shaped(Some(Shape::Integer(Integer::Copy)))
+    }
 }
 pub(crate) fn select(wide: bool) -> OpFn {
-    if wide { pick::<Select<u64>>() } else { passing::select(pick::<Select<u32>>()) }
+    let form = if wide { pick::<Select<u64>>() } else { pick::<Select<u32>>() };
+    form.shaped(Some(Shape::Select))
 }
 pub(crate) fn funnel(left: bool, wrap: bool) -> OpFn {
     match (left, wrap) {
@@ -519,13 +528,12 @@ pub(crate) fn binary(op: &str, ty: Type) -> Option<OpFn> {
         },
         _ => return None,
     };
-    Some(if ty.size() == 4 { passing::integer(form, op, ty.is_signed()) } else { form })
+    Some(form.shaped(shape::integer(op, ty.size(), ty.is_signed())))
 }
 
 /// mad.lo, mad.wide.
 pub(crate) fn ternary(op: &str, ty: Type) -> Option<OpFn> {
-    Some(match op {
-        "mad.lo" if ty.size() == 4 => passing::integer(pick::<Op3<MadLo<u32>>>(), op, ty.is_signed()),
+    let form = match op {
         "mad.lo" => by_width!(ty, Op3, MadLo),
         "mad.wide" => match ty {
             Type::U16 => pick::<Op3<MadWide<u16>>>(),
@@ -535,12 +543,13 @@ pub(crate) fn ternary(op: &str, ty: Type) -> Option<OpFn> {
             _ => return None,
         },
         _ => return None,
-    })
+    };
+    Some(form.shaped(shape::integer(op, ty.size(), ty.is_signed())))
 }
 
 /// One operand.
 pub(crate) fn unary(op: &str, ty: Type) -> Option<OpFn> {
-    Some(match op {
+    let form = match op {
         "not" => by_width!(ty, Op1, Not),
         "neg" | "abs" => match (ty.size(), op == "neg") {
             (2, true) => pick::<Op1<Neg<i16>>>(),
@@ -558,7 +567,8 @@ pub(crate) fn unary(op: &str, ty: Type) -> Option<OpFn> {
         "brev" if ty.size() == 4 => pick::<Op1<Brev<u32>>>(),
         "brev" if ty.size() == 8 => pick::<Op1<Brev<u64>>>(),
         _ => return None,
-    })
+    };
+    Some(if ty.size() == 4 { form.shaped(shape::integer(op, 4, ty.is_signed())) } else { form })
 }
 
 /// Integer comparison; `combine` for the form with a boolean operand.
@@ -577,7 +587,7 @@ pub(crate) fn compare(op: &str, ty: Type, combine: bool) -> Option<OpFn> {
         "ge" | "hs" => form!(by_sign, Ge),
         _ => return None,
     };
-    Some(if ty.size() == 4 && !combine { passing::compare_integer(form, op, ty.is_signed()) } else { form })
+    Some(if combine { form } else { form.shaped(shape::compare_integer(op, ty.size(), ty.is_signed())) })
 }
 
 /// Sign- or zero-extends the low `bits` bits.

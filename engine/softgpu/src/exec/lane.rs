@@ -268,7 +268,7 @@ pub(super) trait Op {
 
 /// # Safety
 /// As [`RunFn`](super::code::RunFn).
-unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
+unsafe extern "C-unwind" fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: caller.
     unsafe {
         let n = O::run(w, &*i);
@@ -283,7 +283,7 @@ unsafe fn entry_base<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
 /// As [`RunFn`](super::code::RunFn); the processor has the features ([`pick`] asks).
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-unsafe fn entry_avx2<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
+unsafe extern "C-unwind" fn entry_avx2<O: Op>(w: &mut Warp, i: *const Inst) -> *const Inst {
     // SAFETY: caller.
     unsafe {
         let n = O::run(w, &*i);
@@ -321,9 +321,9 @@ pub(crate) fn has_avx2() -> bool {
 pub(super) fn pick<O: Op>() -> OpFn {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
-        return OpFn { run: entry_avx2::<O>, passing: None };
+        return OpFn { run: entry_avx2::<O>, shape: None };
     }
-    OpFn { run: entry_base::<O>, passing: None }
+    OpFn { run: entry_base::<O>, shape: None }
 }
 
 /// The instruction after `i`.

@@ -215,6 +215,12 @@ impl Window {
 /// The memory that `addr` lies in, when lanes may share it (not local memory).
 #[inline(always)]
 pub(super) fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: bool) -> Option<Window> {
+    window_of::<KIND>(w, range_slot(i), addr, write)
+}
+
+/// As [`window`], the allocation remembered in `slot`.
+#[inline(always)]
+pub(super) fn window_of<const KIND: u8>(w: &mut Warp, slot: usize, addr: u64, write: bool) -> Option<Window> {
     let shared = |w: &Warp, first| Window { first, len: u64::from(w.shared_size), host: w.shared };
     match KIND {
         space::SHARED => Some(shared(w, 0)),
@@ -226,7 +232,6 @@ pub(super) fn window<const KIND: u8>(w: &mut Warp, i: &Inst, addr: u64, write: b
                     _ => {}
                 }
             }
-            let slot = range_slot(i);
             let mut r = w.ranges[slot];
             if addr.wrapping_sub(r.start) >= r.end - r.start {
                 r = w.launch().args.memory.find(addr)?;

@@ -19,7 +19,6 @@ pub(crate) mod code;
 pub(crate) mod control;
 pub(crate) mod convert;
 pub(crate) mod float;
-pub(crate) mod fused;
 mod grid;
 mod heap;
 pub(crate) mod int;
@@ -29,17 +28,15 @@ pub(crate) mod matrix;
 pub(crate) mod matrix_bits;
 pub(crate) mod mem;
 mod memory_map;
-pub(crate) mod packed;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod passing;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "passing_none.rs"]
-pub(crate) mod passing;
+pub(crate) mod native;
+pub(crate) mod packed;
 mod pool;
 pub(crate) mod races;
 pub(crate) mod system;
 pub mod texture;
 pub(crate) mod texture_ops;
+pub(crate) mod shape;
 mod turns;
 pub(crate) mod video;
 mod warp;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::code::{Inst, OpFn, flag};
 use super::lane::{CHUNK, Lanes, Op, for_chunks, next, pick, set_lane, set_pred};
 use super::mem::{resolve, space};
+use super::shape::Shape;
 use super::warp::Warp;
 use super::FaultKind;
 
@@ -434,10 +435,11 @@ impl Op for CallBuiltin {
 
 /// Operation that reads special register `number`, and its immediate.
 pub(crate) fn read_register(number: u64) -> (OpFn, u64) {
+    let block_index = pick::<ReadBlockIndex>().shaped(Some(Shape::BlockIndex));
     match REGISTERS[number as usize % REGISTERS.len()] {
-        "ctaid.x" => (pick::<ReadBlockIndex>(), 0),
-        "ctaid.y" => (pick::<ReadBlockIndex>(), 1),
-        "ctaid.z" => (pick::<ReadBlockIndex>(), 2),
+        "ctaid.x" => (block_index, 0),
+        "ctaid.y" => (block_index, 1),
+        "ctaid.z" => (block_index, 2),
         _ => (pick::<ReadRegister>(), number),
     }
 }

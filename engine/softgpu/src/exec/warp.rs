@@ -6,7 +6,7 @@
 //! which spin on a lock held by other lanes of the warp let those proceed.
 
 use super::block::BlockShared;
-use super::code::{Inst, NONE, flag};
+use super::code::{Inst, NONE};
 use super::grid::LaunchState;
 use super::lane::Lanes;
 use super::{FaultKind, MemoryRange};
@@ -14,7 +14,7 @@ use super::{FaultKind, MemoryRange};
 /// Backward branches a group may take before it yields.
 pub(super) const BACK_EDGE_BUDGET: u32 = 512;
 /// Allocations a warp remembers.
-pub(super) const RANGES: usize = 8;
+pub(crate) const RANGES: usize = 16;
 /// Where the chain of calls from instruction to instruction goes on: not at every 64th. So its depth is bounded even
 /// where the compiler does not make jumps of those calls.
 const CHAIN: usize = 63 * size_of::<Inst>();
@@ -138,6 +138,9 @@ pub(crate) struct Warp {
     pub shared_size: u32,
     /// The allocations that recent accesses hit, by instruction.
     pub ranges: [MemoryRange; RANGES],
+    /// Of the block, for compiled code.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) scratch: *mut super::native::Scratch,
     /// Where recent regular accesses to global memory began, by instruction.
     pub recent: [u64; RANGES],
     pub(super) state: *const LaunchState<'static>,
@@ -177,6 +180,8 @@ impl Warp {
             shared_size: state.shared_size,
             ranges: [MemoryRange { start: 0, end: 0, writable: false }; RANGES],
             recent: [0; RANGES],
+            #[cfg(target_arch = "x86_64")]
+            scratch: std::ptr::null_mut(),
             state: std::ptr::from_ref(state).cast(),
             block: std::ptr::null_mut(),
             tid: [[0; 32]; 3],
@@ -285,25 +290,10 @@ impl Warp {
         }
         while !ip.is_null() {
             // SAFETY: every instruction returns a valid successor or null.
-            ip = unsafe { if (*ip).flags & flag::TAKES == 0 { ((*ip).f)(self, ip) } else { self.alone(ip) } };
+            ip = unsafe { ((*ip).f)(self, ip) };
         }
         self.back_edges += u64::from(BACK_EDGE_BUDGET - self.budget);
         self.stop
-    }
-
-    /// Executes an instruction that takes operands from the one before, after the warp stopped between them: from the
-    /// registers, where the first wrote its result before it stopped.
-    ///
-    /// # Safety
-    /// As [`RunFn`](super::code::RunFn).
-    #[cold]
-    unsafe fn alone(&mut self, ip: *const Inst) -> *const Inst {
-        // The next may take from this one.
-        let chain = std::mem::take(&mut self.chain);
-        // SAFETY: caller.
-        let next = unsafe { ((*ip).g)(self, ip) };
-        self.chain = chain;
-        next
     }
 
     /// Executes one instruction and counts it, if the PTX has it.
@@ -326,8 +316,8 @@ impl Warp {
                 };
                 self.instructions += u64::from((self.mask & holds).count_ones());
             }
-            // Joined instructions one by one.
-            let f = if (*ip).guard == NONE { (*ip).g } else { (*ip).f };
+            // Not what was compiled from here on.
+            let f = if (*ip).guard == NONE { (*ip).g } else { super::lane::guarded().run };
             f(self, ip)
         }
     }
@@ -384,8 +374,29 @@ impl Warp {
         }
     }
 
+    /// Nothing is left to run.
+    pub fn done(&mut self) -> *const Inst {
+        self.mask = 0;
+        self.stop = Stop::Done;
+        std::ptr::null()
+    }
+
+    /// Whether the running group is in no function that was called.
+    pub fn in_kernel(&self) -> bool {
+        self.node == 0
+    }
+
     /// Makes the best ready group the running one; null (and `stop`) if there is none.
     pub fn pick(&mut self) -> *const Inst {
+        match self.groups[..] {
+            [] => return self.done(),
+            [Group { wait: Wait::Barrier(..), .. }] => {
+                self.mask = 0;
+                self.stop = Stop::Blocked;
+                return std::ptr::null();
+            }
+            _ => {}
+        }
         if self.groups.iter().any(|g| matches!(g.wait, Wait::Sync(_) | Wait::WarpBarrier(_))) {
             self.release_synchronised();
         }

@@ -3,6 +3,7 @@
 use super::code::{Inst, NONE, OpFn, flag};
 use super::float::{max32, min32};
 use super::lane::{Lanes, Op, has_avx2, lane32, lane64, mask_of_32, next, pick, pred, set_lane, set_pred};
+use super::shape::Shape;
 use super::warp::{Wait, Warp};
 
 /// Member mask of every active lane together; register x, NONE for the forms without `.sync`.
@@ -117,7 +118,7 @@ impl<const AVX2: bool> Op for ShuffleWhole<AVX2> {
                     set_lane(w, i.d, false, l, u64::from(r[l]));
                 }
             }
-            set_pred(w, i.e, whole_valid(i));
+            set_pred(w, i.e, whole_valid(i.imm));
             next(i)
         }
     }
@@ -125,9 +126,9 @@ impl<const AVX2: bool> Op for ShuffleWhole<AVX2> {
 
 /// The lanes that such a shuffle finds another lane for.
 #[inline(always)]
-pub(super) fn whole_valid(i: &Inst) -> u32 {
-    let b = i.imm >> 8 & 31;
-    match i.imm & 3 {
+pub(super) fn whole_valid(imm: u64) -> u32 {
+    let b = imm >> 8 & 31;
+    match imm & 3 {
         0 => !0u32 << b,
         1 => !0u32 >> b,
         _ => !0,
@@ -157,7 +158,7 @@ pub(crate) fn shuffle_whole(mode: u64, b: u64, c: u64) -> Option<(OpFn, u64)> {
     // Segments of 32 lanes, and the clamp that compilers write.
     let usual = if mode == 0 { 0 } else { 31 };
     let op = if has_avx2() { pick::<ShuffleWhole<true>>() } else { pick::<ShuffleWhole<false>>() };
-    (mode < 4 && c & 0x1f1f == usual).then(|| (super::passing::shuffle(op), mode | (b & 31) << 8))
+    (mode < 4 && c & 0x1f1f == usual).then(|| (op.shaped(Some(Shape::Shuffle)), mode | (b & 31) << 8))
 }
 
 /// a[from[l] % 32] for each lane l.

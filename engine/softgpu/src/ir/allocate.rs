@@ -14,6 +14,35 @@ pub(super) struct Frame {
     pub pressure: u32,
 }
 
+/// What is read later, by basic block.
+pub(super) struct Liveness {
+    /// Start and end of each block.
+    pub blocks: Vec<(usize, usize)>,
+    words: usize,
+    live_in: Vec<u64>,
+    live_out: Vec<u64>,
+}
+
+fn bits(set: &[u64]) -> impl Iterator<Item = usize> {
+    set.iter().enumerate().flat_map(|(w, bits)| {
+        let mut bits = *bits;
+        std::iter::from_fn(move || {
+            (bits != 0).then(|| {
+                let k = w * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                k
+            })
+        })
+    })
+}
+
+impl Liveness {
+    /// Numbers of the registers that are read after a block.
+    pub fn after(&self, block: usize) -> impl Iterator<Item = u32> {
+        bits(&self.live_out[block * self.words..(block + 1) * self.words]).map(|v| v as u32)
+    }
+}
+
 /// Start and end of every basic block.
 fn blocks(code: &[Lowered]) -> Vec<(usize, usize)> {
     let mut list = Vec::new();
@@ -34,8 +63,8 @@ fn blocks(code: &[Lowered]) -> Vec<(usize, usize)> {
     list
 }
 
-/// Assigns slots. `fixed` registers (constants) get slots of their own that nothing else uses.
-pub(super) fn allocate(code: &[Lowered], classes: &[Class], temporary: &[bool], fixed: &[V], labels: usize) -> Frame {
+/// Finds out what is live where.
+pub(super) fn liveness(code: &[Lowered], classes: &[Class], temporary: &[bool], labels: usize) -> Liveness {
     let n = classes.len();
     let words = n.div_ceil(64);
     let blocks = blocks(code);
@@ -108,6 +137,14 @@ pub(super) fn allocate(code: &[Lowered], classes: &[Class], temporary: &[bool], 
             }
         }
     }
+    Liveness { blocks, words, live_in, live_out }
+}
+
+/// Assigns slots. `fixed` registers (constants) get slots of their own that nothing else uses.
+pub(super) fn allocate(code: &[Lowered], classes: &[Class], fixed: &[V], live: &Liveness) -> Frame {
+    let n = classes.len();
+    let Liveness { blocks, words, live_in, live_out } = live;
+    let words = *words;
     // Intervals without holes.
     let mut first = vec![usize::MAX; n];
     let mut last = vec![0usize; n];
@@ -116,14 +153,8 @@ pub(super) fn allocate(code: &[Lowered], classes: &[Class], temporary: &[bool], 
         last[v] = last[v].max(at);
     };
     for (b, (start, end)) in blocks.iter().enumerate() {
-        for (at, set) in [(*start, &live_in), (*end, &live_out)] {
-            for w in 0..words {
-                let mut bits = set[b * words + w];
-                while bits != 0 {
-                    touch(w * 64 + bits.trailing_zeros() as usize, at);
-                    bits &= bits - 1;
-                }
-            }
+        for (at, set) in [(*start, live_in), (*end, live_out)] {
+            bits(&set[b * words..(b + 1) * words]).for_each(|v| touch(v, at));
         }
         for (k, i) in code[*start..*end].iter().enumerate() {
             i.for_registers(|v, _| touch(v.0 as usize, start + k));

@@ -430,8 +430,7 @@ impl Lowerer<'_, '_> {
                 self.emit3(f, t, &v);
                 return self.convert(d, t, Cvt { dst: ty, src: ty, round: CvtRound::None, sat: true, ftz, relu: false, register_bits: 32 });
             }
-            let fma = name == "fma" && ty == Type::F32;
-            self.emit3_meaning(f, d, &v, if fma { Meaning::Fma32 { ftz } } else { Meaning::Pure });
+            self.emit3(f, d, &v);
             return Ok(());
         }
         let half = matches!(ty, Type::F16 | Type::F16x2 | Type::Bf16 | Type::Bf16x2);

@@ -1,6 +1,6 @@
 //! Instructions over virtual registers.
 
-use crate::exec::code::{Inst, NONE, OpFn, RunFn, ScalarFn};
+use crate::exec::code::{Inst, NONE, OpFn, ScalarFn};
 
 /// A virtual register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,8 +83,6 @@ pub(super) enum Meaning {
     MulWide { signed: bool },
     /// As `Pure`: 64-bit d = a * b + c, a and b of 32 bits.
     MadWide { signed: bool },
-    /// As `Pure`: single-precision d = a * b + c, rounded to nearest.
-    Fma32 { ftz: bool },
     /// Load to d or the side list, or store, at [a + imm]; bytes of an element, whether registers have 64 bits.
     Access { store: bool, size: u32, wide: bool, space: u8 },
 }
@@ -126,9 +124,6 @@ pub(super) struct Lowered {
     /// Instructions of the PTX before it that need not be executed any more.
     pub carried: u32,
     pub meaning: Meaning,
-    /// Does this instruction and following ones together, or takes operands from the one before or passes its result
-    /// to the next.
-    pub joined: Option<RunFn>,
 }
 
 impl Lowered {
@@ -155,7 +150,6 @@ impl Lowered {
             counted: false,
             carried: 0,
             meaning: Meaning::Opaque,
-            joined: None,
         }
     }
 
@@ -218,7 +212,7 @@ impl Lowered {
             Field::Reg(v) => slot(v),
         };
         Inst {
-            f: if self.guard.is_some() { guarded.run } else { self.joined.unwrap_or(self.f.run) },
+            f: if self.guard.is_some() { guarded.run } else { self.f.run },
             d: field(self.d),
             a: field(self.a),
             b: field(self.b),

@@ -1,9 +1,9 @@
 //! Joins the functions of one kernel into executable code.
 
-use super::allocate::{Frame, allocate};
+use super::allocate::{Frame, allocate, liveness};
 use super::function::LoweredFunction;
 use super::inst::{Class, Field, Flow, Lowered, Patch, V};
-use super::{addresses, copies, fusion, invariant, passing};
+use super::{addresses, copies, invariant, patterns};
 use super::module::KernelBuild;
 use crate::exec::code::{Code, ConstSlot, FunctionInfo, NONE, ScalarFn};
 use crate::exec::{control, lane};
@@ -65,6 +65,8 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         calls: build.calls,
         local_bytes: 0,
         dynamic_stack: build.dynamic_stack || build.has_indirect || lowered.iter().any(|f| f.uses_alloca),
+        #[cfg(target_arch = "x86_64")]
+        native: None,
         has_alloca: build.dynamic_stack || lowered.iter().any(|f| f.uses_alloca),
         static_shared_bytes,
         dynamic_shared_at,
@@ -72,6 +74,8 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         shared_names: build.shared_names,
     };
     let mut pressure = 0;
+    #[cfg(target_arch = "x86_64")]
+    let compiled = crate::exec::native::enabled();
     let mut prologue = Vec::new();
     // The kernel itself comes first.
     let mut known = lowered.first_mut().map(|f| {
@@ -79,11 +83,11 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         let mut known = invariant::hoist(f);
         addresses::fuse(f, &mut known);
         invariant::remove_unused(f, &mut known);
-        fusion::look_ahead(f, &mut known);
-        fusion::join(f);
+        patterns::look_ahead(f, &mut known);
         known
     });
-    lowered.iter_mut().for_each(passing::pass);
+    #[cfg(target_arch = "x86_64")]
+    let mut items = Vec::new();
     for f in &lowered {
         let known = known.take();
         let moved = known.as_ref().map_or(&[][..], |k| &k.prologue[..]);
@@ -91,7 +95,8 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
         for i in moved {
             i.for_registers(|v, def| fixed.extend(def.then_some(v)));
         }
-        let frame: Frame = allocate(&f.code, &f.classes, &f.temporary, &fixed, f.labels);
+        let live = liveness(&f.code, &f.classes, &f.temporary, f.labels);
+        let frame: Frame = allocate(&f.code, &f.classes, &fixed, &live);
         pressure = pressure.max(frame.pressure);
         let base = code.insts.len() as u32;
         let mut label_at = vec![0u32; f.labels];
@@ -100,6 +105,10 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
                 // Branches go past the join, having made its test themselves.
                 label_at[l.0 as usize] = base + k as u32 + 1;
             }
+        }
+        #[cfg(target_arch = "x86_64")]
+        if compiled {
+            items.extend(super::native::items(&f.code, &f.classes, &frame, &live, base as usize, &label_at));
         }
         let slot = |v: V| frame.slots[v.0 as usize];
         for i in &f.code {
@@ -157,6 +166,11 @@ pub(super) fn link(build: KernelBuild<'_>, mut lowered: Vec<LoweredFunction>, ta
             code.dynamic_stack = true;
             code.local_bytes = code.functions.iter().fold(0u32, |sum, f| sum.saturating_add(f.local_bytes.next_multiple_of(16) + 32));
         }
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        // The instructions stay where they are from here on.
+        code.native = crate::exec::native::compile(&mut code.insts, &items);
     }
     (code, pressure.clamp(8, 255))
 }

@@ -92,16 +92,27 @@ fn coverage() {
     assert!(ELSEWHERE.iter().all(|(e, _)| ringway_softgpu::ir::OPCODES.iter().any(|(k, _)| k == e)));
 }
 
-/// The forms for processors without AVX2 give the same results.
-#[test]
-fn without_avx2() {
-    if std::env::var_os("RINGWAY_SOFTGPU_BASELINE").is_some() {
+/// The cases in a process of their own, with a variable that is read once per process.
+fn cases_with(variable: &str, value: &str) {
+    if std::env::var_os(variable).is_some() {
         return;
     }
     let status = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["cases::", "--test-threads", "2"])
-        .env("RINGWAY_SOFTGPU_BASELINE", "1")
+        .env(variable, value)
         .output()
         .unwrap();
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+}
+
+/// The forms for processors without AVX2 give the same results.
+#[test]
+fn without_avx2() {
+    cases_with("RINGWAY_SOFTGPU_BASELINE", "1");
+}
+
+/// So does the interpreter alone.
+#[test]
+fn without_the_native_tier() {
+    cases_with("RINGWAY_SOFTGPU_NATIVE", "0");
 }
