@@ -22,8 +22,8 @@ pub(crate) enum Shape {
     Predicates,
     /// d = the block's index in the direction that the immediate says.
     BlockIndex,
-    /// A load of words for each lane.
-    Load,
+    /// A load or store whose order among those of other threads does not matter.
+    Access,
     /// A shuffle of the whole warp by a constant.
     Shuffle,
     /// Falls into a label.

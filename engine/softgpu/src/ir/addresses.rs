@@ -82,7 +82,7 @@ impl Fuser<'_> {
         let i = &mut self.f.code[k];
         if i.side.is_empty() {
             let Some(op) = access::indexed(store, size, wide, term.signed, 1 << term.shift == size, space) else { return };
-            i.f = op;
+            i.f = op.shaped(i.f.shape);
         }
         i.a = term.index.into();
         i.c = base.into();

@@ -6,6 +6,7 @@ use super::operand::{Place, Result, class_of};
 use crate::exec::atomic::{self, AtomicOp};
 use crate::exec::code::{ConstValue, flag};
 use crate::exec::mem::{self, Access, space};
+use crate::exec::shape::Shape;
 use crate::exec::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, access, atomic128, int};
 use crate::ptx::{Operand, Space, Type};
 
@@ -226,6 +227,9 @@ impl Lowerer<'_, '_> {
             return self.invalid(format!("{ty} does not fit a register of type {first}"));
         }
         let signed = ty.is_signed() && !store && size < first.size();
+        // The others are seen by threads that run at the same time: once, and in order.
+        let weak = op.one_of(&["volatile", "relaxed", "acquire", "release", "mmio"]).is_none();
+        let shape = weak.then_some(Shape::Access);
         if let [(Some(v), _)] = registers[..] {
             let fast = match (kind, base) {
                 (space::PARAM, None) if !store && !signed => {
@@ -239,7 +243,7 @@ impl Lowerer<'_, '_> {
                 _ => None,
             };
             if let Some(f) = fast {
-                let mut i = Lowered::new(f);
+                let mut i = Lowered::new(f.shaped(shape));
                 i.meaning = match base {
                     Some(_) => Meaning::Access { store, size, wide, space: kind },
                     None => Meaning::Pure,
@@ -252,7 +256,7 @@ impl Lowerer<'_, '_> {
                 return Ok(());
             }
         }
-        let mut i = Lowered::new(mem::op(if store { "store" } else { "load" }));
+        let mut i = Lowered::new(mem::op(if store { "store" } else { "load" }).shaped(shape));
         i.meaning = Meaning::Access { store, size, wide, space: kind };
         i.a = base.map_or(Field::None, Field::Reg);
         i.imm = offset;

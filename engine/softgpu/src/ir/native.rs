@@ -93,7 +93,7 @@ impl Cutter<'_> {
     /// An instruction as a step that computes, if it has a template.
     fn computation(&self, i: &Lowered) -> Option<Step> {
         let shape = i.f.shape?;
-        let computes = !matches!(shape, Shape::Load | Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf);
+        let computes = !matches!(shape, Shape::Access | Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf);
         if !computes || i.flow != Flow::Next || !i.side.is_empty() || (i.e != Field::None && !i.e_def) {
             return None;
         }
@@ -129,7 +129,7 @@ impl Cutter<'_> {
         let access = self.access(k, false, results.len())?;
         let steps = results.into_iter().enumerate().filter_map(|(word, v)| {
             Some(Step {
-                shape: Shape::Load,
+                shape: Shape::Access,
                 d: Some(self.reg(v?)),
                 e: None,
                 sources: [None; 3],
@@ -146,7 +146,7 @@ impl Cutter<'_> {
         let i = &self.code[k];
         let Meaning::Access { store: stores, size: 4, wide: false, space } = i.meaning else { return None };
         let a = i.a.reg()?;
-        if stores != store || i.guard.is_some() || !matches!(space, space::GLOBAL | space::SHARED | space::GENERIC) {
+        if i.f.shape != Some(Shape::Access) || stores != store || i.guard.is_some() || !matches!(space, space::GLOBAL | space::SHARED | space::GENERIC) {
             return None;
         }
         let form = match (i.flags & flag::INDEXED != 0, i.flags & flag::INDEX_SIGNED != 0, i.flags & flag::A64 != 0) {

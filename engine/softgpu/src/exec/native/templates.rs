@@ -80,7 +80,7 @@ impl Group<'_> {
                 self.asm.op1(v::BROADCAST_32, r, Rm::Mem(place::block_index(s.imm as usize % 3)));
                 self.finish(s, u, d, 0, r);
             }
-            Shape::Load => self.load(s, u, d),
+            Shape::Access => self.load(s, u, d),
             Shape::Shuffle | Shape::Join | Shape::Branch | Shape::BranchIf => return None,
         }
         self.bank.settle();

@@ -175,7 +175,8 @@ impl Writer<'_> {
         self.line(&text);
         if self.faults && self.random.chance(20) {
             let lane = self.random.below(90);
-            self.line(&format!("setp.eq.u32 %q, %t, {lane}; @%q mov.u32 %i, {};", 100_000 + self.random.below(1000)));
+            let far = 100_000 + self.random.below(1000);
+            self.line(&format!("setp.eq.u32 %q, %t, {lane}; @%q mov.u32 %i, {far};"));
         }
     }
 
@@ -187,7 +188,8 @@ impl Writer<'_> {
             self.line("shl.b32 %i, %i, 2; add.u32 %i, %i, %sb;");
             ("shared", "%i")
         } else {
-            self.line(self.random.of(&["mul.wide.u32 %a, %i, 4; add.s64 %a, %a, %pi;", "mad.wide.s32 %a, %i, 4, %pi;"]));
+            let text = self.random.of(&["mul.wide.u32 %a, %i, 4; add.s64 %a, %a, %pi;", "mad.wide.s32 %a, %i, 4, %pi;"]);
+            self.line(text);
             ("global", "%a")
         };
         for _ in 0..=self.random.below(3) {
@@ -214,7 +216,8 @@ impl Writer<'_> {
     fn shuffle(&mut self) {
         let (d, a, p) = (self.reg("r"), self.reg("r"), self.reg("p"));
         let (mode, clamp) = [("up", 0), ("down", 31), ("bfly", 31), ("idx", 31)][self.random.below(4) as usize];
-        self.line(&format!("shfl.sync.{mode}.b32 {d}|{p}, {a}, {}, {clamp}, -1;", self.random.below(32)));
+        let by = self.random.below(32);
+        self.line(&format!("shfl.sync.{mode}.b32 {d}|{p}, {a}, {by}, {clamp}, -1;"));
     }
 
     fn body(&mut self, depth: u32) {
@@ -296,8 +299,8 @@ fn program(random: &mut Random) -> String {
 }
 
 /// Memory after the launch, and how it ended.
-fn run(kernel: &Kernel, input: &[u32], block: u32, counting: bool) -> (Vec<u32>, Vec<u32>, Option<String>) {
-    let mut memory = vec![0u64; IN_WORDS + THREADS_MAX * GIVEN.div_ceil(2)];
+fn run(memory: &mut [u64], kernel: &Kernel, input: &[u32], block: u32, counting: bool) -> (Vec<u32>, Vec<u32>, Option<String>) {
+    memory.fill(0);
     let start = memory.as_mut_ptr() as u64;
     let out = start + 8 * IN_WORDS as u64;
     let end = start + 8 * memory.len() as u64;
@@ -325,9 +328,7 @@ fn run(kernel: &Kernel, input: &[u32], block: u32, counting: bool) -> (Vec<u32>,
     };
     let outcome = if counting { count_instructions(&arguments) } else { launch(&arguments) };
     let fault = outcome.err().map(|f| {
-        // Addresses relative to the memory, which lies elsewhere each time.
-        let address = f.address.map(|a| a.wrapping_sub(start));
-        format!("{:?} line {} block {:?} thread {:?} address {address:x?}", f.kind, f.ptx_line, f.block, f.thread)
+        format!("{:?} line {} block {:?} thread {:?} address {:x?}: {}", f.kind, f.ptx_line, f.block, f.thread, f.address, f.message)
     });
     let words: Vec<u32> = memory.iter().flat_map(|v| [*v as u32, (*v >> 32) as u32]).collect();
     let (input, output) = words.split_at(2 * IN_WORDS);
@@ -341,6 +342,7 @@ fn both_tiers_do_the_same() {
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut faults = 0;
+    let mut memory = vec![0u64; IN_WORDS + THREADS_MAX * GIVEN.div_ceil(2)];
     for round in 0..600 {
         let text = program(&mut random);
         let compiled = compile_text(&text, &CompileOptions::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
@@ -349,8 +351,8 @@ fn both_tiers_do_the_same() {
         let mut input: Vec<u32> = (0..IN_WORDS).map(|_| if random.chance(50) { random.next() as u32 } else { random.below(200) as u32 }).collect();
         input.extend((0..IN_WORDS).map(|_| float(&mut random)));
         for block in [32, 20, 96, 45] {
-            let native = run(kernel, &input, block, false);
-            let interpreted = run(kernel, &input, block, true);
+            let native = run(&mut memory, kernel, &input, block, false);
+            let interpreted = run(&mut memory, kernel, &input, block, true);
             assert_eq!(native.2, interpreted.2, "round {round}, block {block}\n{text}");
             faults += u32::from(native.2.is_some());
             assert_eq!(native.0, interpreted.0, "round {round}, block {block}, memory\n{text}");
