@@ -350,7 +350,9 @@ fn both_tiers_do_the_same() {
         assert!(kernel.code.native.is_some());
         let mut input: Vec<u32> = (0..IN_WORDS).map(|_| if random.chance(50) { random.next() as u32 } else { random.below(200) as u32 }).collect();
         input.extend((0..IN_WORDS).map(|_| float(&mut random)));
-        for block in [32, 20, 96, 45] {
+        // What a shuffle reads from a lane that does not exist is anything.
+        let blocks = if text.contains("shfl") { &[32, 96][..] } else { &[32, 20, 96, 45] };
+        for block in blocks.iter().copied() {
             let native = run(&mut memory, kernel, &input, block, false);
             let interpreted = run(&mut memory, kernel, &input, block, true);
             assert_eq!(native.2, interpreted.2, "round {round}, block {block}\n{text}");
