@@ -457,15 +457,15 @@ def add(kernel):
             notes.append(f"{client.name} {by_rdma(program)['checks']}")
         return "checks: " + ", ".join(notes)
 
-    @test(f"{title} every client over rdma, lo", 3000, full=True)
+    @test(f"{title} every client over rdma, lo", 5400, full=True)
     def every_client_over_lo(t):
-        return every_client(t, InMachine(guest, t, "rdma"), 900)
+        return every_client(t, InMachine(guest, t, "rdma"), 2400)
 
-    @test(f"{title} every client over rdma, veth", 3000, full=True)
+    @test(f"{title} every client over rdma, veth", 5400, full=True)
     def every_client_over_veth(t):
         place = Across(guest, t, "rdma")
         try:
-            return every_client(t, place, 900)
+            return every_client(t, place, 2400)
         finally:
             place.close()
 
