@@ -544,12 +544,19 @@ impl Group<'_> {
 
     /// Binds a comparison's result and its complement.
     fn truth(&mut self, s: &Step, u: &Uses, d: Reg, r: Ymm) {
-        if let Some(e) = s.e {
-            let ones = self.asm.all(!0);
-            let not = self.op2(v::XOR, r, ones);
+        // A result may be the guard, which both results are read under: that one comes last.
+        let guards = s.e.zip(s.guard).is_some_and(|(e, (g, _))| e.number == g.number);
+        let ones = self.asm.all(!0);
+        let complement = s.e.map(|e| (e, self.op2(v::XOR, r, ones)));
+        if guards {
+            self.finish(s, u, d, 0, r);
+        }
+        if let Some((e, not)) = complement {
             self.result(s, u.e, e, 0, not, u.guard);
         }
-        self.finish(s, u, d, 0, r);
+        if !guards {
+            self.finish(s, u, d, 0, r);
+        }
     }
 
     fn select(&mut self, s: &Step, u: &Uses, d: Reg) -> Option<()> {
