@@ -51,6 +51,17 @@ class Serving:
         self.server.stop()
 
 
+def went_on(program):
+    """Waits for steady.py, whose link was broken: its steps, and what was said of the link."""
+    code, errors = program.wait(120), program.errors()
+    require(code == 0, f"the program ended with {code}: {last_line(errors)}")
+    broke = re.search(r"^ringway: .*link.*broke.*$", errors, re.M)
+    require(broke, f"nobody said that the link broke: {errors[-400:]}")
+    steps = json.loads(last_line(program.output()))["steps"]
+    require(steps > 3, f"the program made {steps} steps")
+    return steps, broke.group(0)
+
+
 def add(guest, title, across, full):
     """The tests of one kernel; `across` lays the wire, `full`: only with --full."""
 
@@ -152,13 +163,7 @@ def add(guest, title, across, full):
             guest.run(t, ["sh", "-c", "ip addr add 10.99.0.1/32 dev lo && ip addr add 10.99.0.2/32 dev lo && ip link delete a0"], limit_s=60)
             left = guest.run(t, ["ibv_devices"])
             require("rxe0" not in left and "rxe1" not in left, f"devices that are still there: {left!r}")
-            code = program.wait(120)
-            errors = program.errors()
-            require(code == 0, f"the program ended with {code}: {last_line(errors)}")
-            broke = re.search(r"^ringway: .*link.*broke.*$", errors, re.M)
-            require(broke, f"nobody said what became of the link: {errors[-400:]}")
-            steps = json.loads(last_line(program.output()))["steps"]
-            require(steps > 3, f"the program made {steps} steps")
+            steps, broke = went_on(program)
         finally:
             place.server.stop()
-        return f"{steps} steps; {broke.group(0)}"
+        return f"{steps} steps; {broke}"
