@@ -282,16 +282,17 @@ impl Links {
         if self.suspended.load(Ordering::Acquire) || self.health.is_down() {
             return false;
         }
-        let how = {
+        let (how, link) = {
             let mut state = self.lock();
-            let Some(how) = self.link().condition().how() else {
+            let link = self.link();
+            let Some(how) = link.condition().how() else {
                 // Replaced meanwhile.
                 return false;
             };
             if state.suspension.is_some() {
                 return false;
             }
-            match state.patience.filter(|_| how.may_resume()) {
+            let suspended = match state.patience.filter(|_| how.may_resume()) {
                 None => {
                     self.health.fail(how.cause());
                     None
@@ -312,8 +313,12 @@ impl Links {
                     self.suspended.store(true, Ordering::SeqCst);
                     Some(words)
                 }
-            }
+            };
+            (suspended, link)
         };
+        if how.is_some() {
+            link.tell_broken();
+        }
         if let (Some(how), Some(watcher)) = (how, self.watcher.get()) {
             watcher(&LinkEvent::Broke { how });
         }
