@@ -282,17 +282,16 @@ impl Links {
         if self.suspended.load(Ordering::Acquire) || self.health.is_down() {
             return false;
         }
-        let (how, link) = {
+        let how = {
             let mut state = self.lock();
-            let link = self.link();
-            let Some(how) = link.condition().how() else {
+            let Some(how) = self.link().condition().how() else {
                 // Replaced meanwhile.
                 return false;
             };
             if state.suspension.is_some() {
                 return false;
             }
-            let suspended = match state.patience.filter(|_| how.may_resume()) {
+            match state.patience.filter(|_| how.may_resume()) {
                 None => {
                     self.health.fail(how.cause());
                     None
@@ -313,12 +312,8 @@ impl Links {
                     self.suspended.store(true, Ordering::SeqCst);
                     Some(words)
                 }
-            };
-            (suspended, link)
+            }
         };
-        if how.is_some() {
-            link.tell_broken();
-        }
         if let (Some(how), Some(watcher)) = (how, self.watcher.get()) {
             watcher(&LinkEvent::Broke { how });
         }
