@@ -282,16 +282,19 @@ impl Links {
         if self.suspended.load(Ordering::Acquire) || self.health.is_down() {
             return false;
         }
-        let how = {
+        let (how, told) = {
             let mut state = self.lock();
-            let Some(how) = self.link().condition().how() else {
+            let link = self.link();
+            let Some(how) = link.condition().how() else {
                 // Replaced meanwhile.
                 return false;
             };
             if state.suspension.is_some() {
                 return false;
             }
-            match state.patience.filter(|_| how.may_resume()) {
+            // A peer that ended its stream knows; a reset would look to it like a break.
+            let tells = how != Break::EndOfStream;
+            let suspended = match state.patience.filter(|_| how.may_resume()) {
                 None => {
                     self.health.fail(how.cause());
                     None
@@ -312,8 +315,12 @@ impl Links {
                     self.suspended.store(true, Ordering::SeqCst);
                     Some(words)
                 }
-            }
+            };
+            (suspended, tells.then_some(link))
         };
+        if let (Some(_), Some(link)) = (&how, told) {
+            link.tell_broken();
+        }
         if let (Some(how), Some(watcher)) = (how, self.watcher.get()) {
             watcher(&LinkEvent::Broke { how });
         }

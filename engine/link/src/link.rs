@@ -204,6 +204,10 @@ pub(crate) trait Link: Send + Sync {
     /// from now on goes out by this link. Does nothing where there are no transfers.
     fn break_off(&self, _why: String) {}
 
+    /// This end has found the link broken, and the lane waits for another: lets the peer know, where it might not notice by
+    /// itself.
+    fn tell_broken(&self) {}
+
     /// Whether and how the link ended. The link itself sets it, as soon as it knows.
     fn condition(&self) -> &Condition;
 }

@@ -1016,11 +1016,15 @@ impl Link for RdmaLink {
         self.broke(why);
         // Who is sending has looked before whether the link stands; the next one will know.
         drop(lock(&self.sender));
+        self.tell_broken();
+        self.wakers.wake_all();
+    }
+
+    fn tell_broken(&self) {
         if let Some(beside) = &*lock(&self.beside) {
-            // The peer's end of the lane's queue pair may be well, and idle.
+            // The peer's end of the queue pair may be well, and idle; or its device is gone without a word.
             reset_now(&beside.socket);
         }
-        self.wakers.wake_all();
     }
 
     fn retire(&self) -> u64 {
