@@ -130,11 +130,11 @@ class InGuest:
 class InMachine:
     """A place in the virtual machine: `ringway run` with its own server at the loopback address."""
 
-    def __init__(self, guest, t, link, environment=None):
-        self.guest, self.t, self.link, self.name, self.environment = guest, t, link, link, environment or {}
+    def __init__(self, guest, t, link, environment=None, options=()):
+        self.guest, self.t, self.link, self.name, self.environment, self.options = guest, t, link, link, environment or {}, options
 
     def start(self, words, env=None, options=(), label="program"):
-        return self.guest.start(self.t, [RINGWAY, "run", "--driver", "softgpu", "--link", self.link, *options, "--", *words],
+        return self.guest.start(self.t, [RINGWAY, "run", "--driver", "softgpu", "--link", self.link, *self.options, *options, "--", *words],
                                 env={**self.environment, **(env or {})}, label=label)
 
 
@@ -395,8 +395,9 @@ def add(kernel):
 
     @test(f"{title} copies past the ring", 400, full=kernel != MAIN)
     def past_the_ring(t):
-        """Pinned memory is copied by the adapters: the bytes are right, and the ring had none of them."""
-        checks, counts, _ = copies(t, InMachine(guest, t, "rdma"), "--largest", "34", "--rounds", "2")
+        """Pinned memory is copied by the adapters, from and to two GPUs: the bytes are right, and the ring had none of them."""
+        two = InMachine(guest, t, "rdma", {"RINGWAY_SOFTGPU_DEVICES": "2"}, options=["-n", "2"])
+        checks, counts, _ = copies(t, two, "--largest", "34", "--rounds", "2")
         up, past = counts["bytes_up"], counts["bytes_up_past_ring"]
         # what is short, and what is beyond the number under way
         require(past > 0.95 * up, f"{past} of {up} bytes to the device went past the ring")

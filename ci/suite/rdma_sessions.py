@@ -152,8 +152,7 @@ def add(guest, title, across, full):
             server.stop()
         return f"{summary['checks']} checks, another session went on"
 
-    # Fails at times: an idle end whose device goes without an event does not notice.
-    @test(f"{title} a device goes", 240, full=True)
+    @test(f"{title} a device goes", 240, full=full)
     def device_goes(t):
         """The network interface of the server's RDMA device is removed under a running program, and the device with it: the session lets
         go of it and continues by another way to the same address."""

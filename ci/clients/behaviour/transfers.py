@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 from checks import Checks  # noqa: E402
-from driver import FILL, Device, call, launch, result_of  # noqa: E402
+from driver import FILL, Device, call, device_count, launch, result_of  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 GUARD = 4096
@@ -165,6 +165,63 @@ def freed(c, device, rounds):
         kept.unregister()
 
 
+def destroyed(c, device, rounds):
+    """A context is destroyed with copies under way; what they had been given is the program's again, and the other context works on."""
+    size = 8 * MIB
+    kept = device.upload(noise(size, 300))
+    for round_ in range(rounds):
+        context, stream = ctypes.c_void_p(), ctypes.c_void_p()
+        call("cuCtxCreate_v2", ctypes.byref(context), 0, device.ordinal)
+        call("cuStreamCreate", ctypes.byref(stream), 1)
+        target = device.alloc(size)
+        up, down = Pinned(size), Pinned(size)
+        up.bytes[:] = noise(size, 301 + round_)
+        call("cuMemcpyHtoDAsync_v2", target, up.bytes.ctypes.data, size, stream)
+        call("cuMemcpyDtoHAsync_v2", down.bytes.ctypes.data, target, size, stream)
+        call("cuCtxDestroy_v2", context)
+        device.use()
+        registered = result_of("cuMemHostRegister_v2", down.bytes.ctypes.data, size, 0)
+        c.true(f"pinned memory goes with its context, round {round_}", registered == 0, f"registered again: {registered}")
+        call("cuMemHostUnregister", down.bytes.ctypes.data)
+        # all of it or a part: CUDA waits for the work of a context that it destroys, or drops it
+        after = down.bytes.copy()
+        unseen = device.download(kept, size, np.uint8)
+        c.true(f"destroyed under copies, the other context's memory, round {round_}", np.array_equal(unseen, noise(size, 300)))
+        c.true(f"destroyed under copies, nothing comes later, round {round_}", np.array_equal(down.bytes, after))
+        c.true(f"destroyed under copies, only what was copied came, round {round_}", not (down.bytes[down.bytes != up.bytes] != 0).any())
+    device.free(kept)
+
+
+def several(c, first, rounds):
+    """Copies of all devices at once, each in its own pinned memory and in memory that they share."""
+    devices = [first] + [Device(ordinal) for ordinal in range(1, device_count())]
+    size = 2 * MIB + 40
+    shared = first.pinned(size)
+    shared[:] = noise(size, 400)
+    jobs = []
+    for device in devices:
+        device.use()
+        jobs.append((device, device.stream(), device.alloc(2 * size), device.pinned(size), device.pinned(2 * size)))
+    for round_ in range(rounds):
+        for number, (device, stream, target, up, down) in enumerate(jobs):
+            device.use()
+            up[:] = noise(size, 401 + 10 * round_ + number)
+            call("cuMemcpyHtoDAsync_v2", target, up.ctypes.data, size, stream)
+            call("cuMemcpyHtoDAsync_v2", target + size, shared.ctypes.data, size, stream)
+            call("cuMemcpyDtoHAsync_v2", down.ctypes.data, target, 2 * size, stream)
+        for number, (device, stream, _, up, down) in enumerate(jobs):
+            device.use()
+            call("cuStreamSynchronize", stream)
+            c.true(f"device {number} of {len(devices)}, round {round_}", np.array_equal(down[:size], up) and np.array_equal(down[size:], shared))
+    for device, _, target, up, down in jobs:
+        device.use()
+        device.free(target)
+        device.free_pinned(up)
+        device.free_pinned(down)
+    first.use()
+    first.free_pinned(shared)
+
+
 def refused(c, device):
     """What CUDA rejects is rejected, and nothing is copied."""
     host, target = device.pinned(256 * KIB), device.alloc(128 * KIB)
@@ -190,6 +247,8 @@ def main():
     ordered(c, device, options.rounds)
     many(c, device, options.rounds * 100)
     freed(c, device, options.rounds)
+    destroyed(c, device, options.rounds)
+    several(c, device, options.rounds)
     sizes(c, device, options.largest * MIB)
     c.finish()
 

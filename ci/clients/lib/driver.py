@@ -30,6 +30,8 @@ _SIGNATURES = {
     "cuDeviceTotalMem_v2": [c_void_p, c_int],
     "cuDevicePrimaryCtxRetain": [c_void_p, c_int],
     "cuDevicePrimaryCtxRelease_v2": [c_int],
+    "cuCtxCreate_v2": [c_void_p, c_uint, c_int],
+    "cuCtxDestroy_v2": [c_void_p],
     "cuCtxSetCurrent": [c_void_p],
     "cuCtxSynchronize": [],
     "cuMemGetInfo_v2": [c_void_p, c_void_p],

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING`.
 const EVENT_FLAGS: u32 = 1 | 2;
 
-/// Pinned memory of the driver. It serves copies of every context, and goes with the one that it was allocated in.
+/// Pinned memory of the driver. It serves copies of the context that it was allocated in, and goes with it.
 #[derive(Debug)]
 struct Staging {
     context: u64,
@@ -84,7 +84,7 @@ impl Downloads {
         let size = bytes.next_power_of_two().max(STAGING_MIN);
         {
             let mut state = self.state.lock();
-            if let Some(index) = state.staging.iter().position(|kept| kept.bytes == size) {
+            if let Some(index) = state.staging.iter().position(|kept| kept.bytes == size && kept.context == context) {
                 state.staging_bytes -= size;
                 return Ok(state.staging.swap_remove(index));
             }
@@ -147,7 +147,19 @@ impl Downloads {
         self.state.lock().events.push((context, event));
     }
 
-    /// The events and the staging memory of a context that is being destroyed are forgotten with it.
+    /// A context (the driver's handle) is about to be destroyed: returns when its copies are delivered, or have failed with it. Its
+    /// events and its staging memory, which go with it, are in nobody's hands then. For a waiter thread.
+    pub fn end_context(&self, driver: &Driver, context: u64) {
+        let of_context = |download: &&Arc<Download>| download.context == context;
+        let under_way: Vec<_> = self.state.lock().under_way.iter().filter(of_context).cloned().collect();
+        for download in under_way {
+            // Who waits for the copy gets its result.
+            let _ = self.send(driver, &download);
+        }
+        self.forget_context(context);
+    }
+
+    /// The events and the staging memory of a context that is destroyed are forgotten with it.
     pub fn forget_context(&self, context: u64) {
         let mut state = self.state.lock();
         state.events.retain(|(of, _)| *of != context);

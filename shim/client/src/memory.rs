@@ -91,6 +91,14 @@ pub fn remove_context(context: u32) {
     });
 }
 
+/// Host memory that was pinned in a context: allocated or registered, in the order of addresses.
+pub fn pinned_in(context: u32) -> Vec<Allocation> {
+    let is_pinned = |allocation: &&Allocation| {
+        allocation.context == context && matches!(allocation.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
+    };
+    MAP.read().by_base.values().filter(is_pinned).copied().collect()
+}
+
 /// Whether `bytes` at `address` go beyond the allocation that holds `address`. Unknown addresses (a module's variables,
 /// say) are for the driver to judge.
 pub fn exceeds(address: u64, bytes: u64) -> bool {

@@ -44,6 +44,17 @@ pub fn cuDevicePrimaryCtxRetain(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome 
 }
 
 /// What lived in a context is forgotten with it.
+/// Before a context is destroyed: waits for its copies, whose memory goes with it, so that none finds it afterwards.
+fn end_copies(session: &Session, number: u32, context: &Context) {
+    session.transfers.end_context(&session.driver, number, context.raw);
+    if driver_call!(session.driver, cuCtxSetCurrent(context.raw)).is_ok() {
+        session.downloads.end_context(&session.driver, context.raw);
+        let _ = driver_call!(session.driver, cuCtxSetCurrent(0));
+    } else {
+        session.downloads.end_context(&session.driver, context.raw);
+    }
+}
+
 fn forget(session: &Session, number: u32, context: &Context) {
     for kind in Kind::ALL {
         session.handles.take_context(kind, number);
@@ -61,9 +72,7 @@ pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let context = cx.session.take_context(number)?;
         *cx.current = 0;
         cx.offload(move |session, reply| {
-            session.transfers.end_context(&session.driver, number, context.raw);
-            // The memory for copies goes with the context, so no copy may find it afterwards.
-            session.downloads.forget_context(context.raw);
+            end_copies(session, number, &context);
             // Retained once by this session; reset ends it whatever else holds it.
             let result = driver_call!(session.driver, cuDevicePrimaryCtxReset(device))
                 .and_then(|()| driver_call!(session.driver, cuDevicePrimaryCtxRelease(device)));
@@ -109,8 +118,7 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         *cx.current = 0;
         driver_call!(cx.driver, cuCtxSetCurrent(0))?;
         cx.offload(move |session, reply| {
-            session.transfers.end_context(&session.driver, number, context.raw);
-            session.downloads.forget_context(context.raw);
+            end_copies(session, number, &context);
             let result = driver_call!(session.driver, cuCtxDestroy(context.raw));
             forget(session, number, &context);
             reply.result(session, result);

@@ -5,7 +5,7 @@ use super::{put, put_if};
 use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target, with_primary};
-use ringway_client::{called, device, handle, memory, objects};
+use ringway_client::{called, device, handle, memory, objects, transfers};
 use ringway_wire::codec::Writer as _;
 
 /// Flags that cuCtxCreate takes: scheduling, mapped host memory, local memory resize, core dumps, memory synchronisation.
@@ -62,6 +62,18 @@ fn forget(context: u64) {
     }
 }
 
+/// Ends a context by `end`, which waits for its work; the host memory that was pinned in it is freed with it (CUDA driver API,
+/// cuCtxDestroy).
+fn ending(number: u32, end: impl FnOnce() -> Result<(), CudaError>) -> Result<(), CudaError> {
+    let pinned = memory::pinned_in(number);
+    for one in &pinned {
+        transfers::release(one.base, one.bytes);
+    }
+    end()?;
+    pinned.iter().for_each(super::memory::unpin);
+    Ok(())
+}
+
 fn end_primary(dev: i32) -> Result<(), CudaError> {
     let gpu = device(dev)?;
     with_primary(dev as usize, |primary| {
@@ -71,16 +83,18 @@ fn end_primary(dev: i32) -> Result<(), CudaError> {
         let number = contexts::number(primary.handle)?;
         primary.active = false;
         forget(primary.handle);
-        called(
-            op::CU_DEVICE_PRIMARY_CTX_RESET,
-            gpu.target,
-            8,
-            |w| {
-                w.i32(dev);
-                w.u32(number);
-            },
-            |_| Ok(()),
-        )?;
+        ending(number, || {
+            called(
+                op::CU_DEVICE_PRIMARY_CTX_RESET,
+                gpu.target,
+                8,
+                |w| {
+                    w.i32(dev);
+                    w.u32(number);
+                },
+                |_| Ok(()),
+            )
+        })?;
         contexts::heal(number);
         Ok(())
     })
@@ -200,7 +214,7 @@ pub unsafe fn cuCtxDestroy(ctx: u64) -> Result<(), CudaError> {
         contexts::pop()?;
     }
     forget(ctx);
-    let result = called(op::CU_CTX_DESTROY, target, 4, |w| w.u32(number), |_| Ok(()));
+    let result = ending(number, || called(op::CU_CTX_DESTROY, target, 4, |w| w.u32(number), |_| Ok(())));
     objects::destroyed(Kind::Context, ctx);
     result
 }

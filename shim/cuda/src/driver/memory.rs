@@ -164,15 +164,22 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
     transfers::release(found.base, found.bytes);
-    memory::remove(found.base);
-    // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up.
-    unsafe {
-        libc::munmap(
-            p as *mut c_void,
-            (found.bytes as usize).next_multiple_of(PAGE),
-        )
-    };
+    unpin(&found);
     Ok(())
+}
+
+/// Forgets pinned memory that no transfer uses any more, and frees what cuMemHostAlloc allocated.
+pub(super) fn unpin(pinned: &Allocation) {
+    memory::remove(pinned.base);
+    if matches!(pinned.place, Place::PinnedHost(_)) {
+        // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up by freeing it or by ending its context.
+        unsafe {
+            libc::munmap(
+                pinned.base as *mut c_void,
+                (pinned.bytes as usize).next_multiple_of(PAGE),
+            )
+        };
+    }
 }
 
 pub unsafe fn cuMemHostGetDevicePointer(
@@ -254,6 +261,6 @@ pub unsafe fn cuMemHostUnregister(p: *const c_void) -> Result<(), CudaError> {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
     transfers::release(found.base, found.bytes);
-    memory::remove(found.base);
+    unpin(&found);
     Ok(())
 }
