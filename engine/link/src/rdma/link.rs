@@ -165,16 +165,24 @@ pub(super) struct RdmaLink {
 }
 
 impl RdmaLink {
-    /// A link over a connected queue pair and the socket on which it was agreed.
-    /// Errors: `Down` (`start` is nonsense, rule W17), `System`.
-    pub(super) fn new(socket: TcpStream, ends: Ends, windows: &Windows, start: Start) -> Result<RdmaLink> {
+    /// What goes out, looked through as far as it is committed. To be made while the peer cannot write this end's window: as soon as
+    /// it can, it may release records, which are overwritten then.
+    /// Errors: `Down` (`start` is nonsense, rule W17).
+    pub(super) fn scanner(windows: &Windows, start: Start) -> Result<Consumer> {
         let (outgoing, outgoing_key) = windows.outgoing();
         // Records begin where the peer has released, and are intact from there.
-        let mut scanner = Consumer::at(outgoing.clone(), outgoing_key, windows.released_by_peer());
+        let mut scanner = Consumer::at(outgoing, outgoing_key, windows.released_by_peer());
         scan(&mut scanner, u64::MAX).map_err(|what| LinkError::misbehaved("W7", what))?;
         if start.peer_received > scanner.head() {
             return Err(LinkError::misbehaved("W17", "a position that was never sent"));
         }
+        Ok(scanner)
+    }
+
+    /// A link over a connected queue pair and the socket on which it was agreed.
+    /// Errors: `System`.
+    pub(super) fn new(socket: TcpStream, ends: Ends, windows: &Windows, start: Start, scanner: Consumer) -> Result<RdmaLink> {
+        let (outgoing, outgoing_key) = windows.outgoing();
         let watched = [
             (socket.as_raw_fd(), libc::POLLIN | libc::POLLRDHUP),
             (ends.channel.as_raw_fd(), libc::POLLIN),

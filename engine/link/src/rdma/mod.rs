@@ -84,11 +84,12 @@ fn connect(
         set.map_err(|error| LinkError::system("time-outs", error))
     };
     time_out(Some(SETUP_TIMEOUT))?;
+    let scanner = RdmaLink::scanner(windows, start)?;
     let agreed = agree(&socket, windows, start.number)?;
     time_out(None)?;
     match agreed {
         Ok((ends, reason)) => {
-            let link = RdmaLink::new(socket, ends, windows, start)?;
+            let link = RdmaLink::new(socket, ends, windows, start, scanner)?;
             let choice = LinkChoice {
                 kind: LinkKind::Rdma,
                 reason,
