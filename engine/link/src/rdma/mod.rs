@@ -1,4 +1,4 @@
-//! Lanes over a reliable-connected queue pair. Setting up is here and in `ends.rs`, what happens at every call in `link.rs`.
+//! Lanes over a reliable-connected queue pair. Setting up is here and in `ends.rs`, what happens at every call in `link/`.
 //!
 //! The two ends agree over the connection on which the lane was asked for: each offers a queue pair and its window, or
 //! says why it cannot; then each says whether it is connected. Where one end cannot, the connection itself becomes the
