@@ -197,7 +197,22 @@ def show_progress(head, text):
     print(f"\r\033[K{head}  {text[:100]}" if TERMINAL else f"{head} ... {text}", end="" if TERMINAL else "\n", flush=True)
 
 
+def run_shown(row, head):
+    """Runs a test and shows how it goes; (name, whether it passed, seconds, note)."""
+    name, limit_s, function, _ = row
+    print(head + ("" if TERMINAL else " ..."), end="" if TERMINAL else "\n", flush=True)
+    passed, seconds, note, log_path = run(name, limit_s, function, lambda text: show_progress(head, text))
+    print(("\r\033[K" if TERMINAL else "") + f"{head}  {'ok  ' if passed else 'FAIL'} {seconds:7.1f} s  {note}", flush=True)
+    if not passed:
+        tail = log_path.read_text(errors="replace").splitlines()[-40:]
+        print("\n".join("    | " + line[:240] for line in tail), flush=True)
+        print(f"    whole log: {log_path}", flush=True)
+    return name, passed, seconds, note
+
+
 def main():
+    from . import preparing  # which takes its folders from here
+
     parser = argparse.ArgumentParser(prog="scripts/test", description="Runs the tests of Ringway.")
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="tests whose name contains PATTERN")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
@@ -212,17 +227,8 @@ def main():
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     width = max(len(row[0]) for row in chosen)
-    results = []
-    for number, (name, limit_s, function, _) in enumerate(chosen, 1):
-        head = f"[{number:2}/{len(chosen)}] {name:<{width}}"
-        print(head + ("" if TERMINAL else " ..."), end="" if TERMINAL else "\n", flush=True)
-        passed, seconds, note, log_path = run(name, limit_s, function, lambda text, head=head: show_progress(head, text))
-        results.append((name, passed, seconds, note))
-        print(("\r\033[K" if TERMINAL else "") + f"{head}  {'ok  ' if passed else 'FAIL'} {seconds:7.1f} s  {note}", flush=True)
-        if not passed:
-            tail = log_path.read_text(errors="replace").splitlines()[-40:]
-            print("\n".join("    | " + line[:240] for line in tail), flush=True)
-            print(f"    whole log: {log_path}", flush=True)
+    with contextlib.nullcontext() if arguments.only else preparing.in_the_background():
+        results = [run_shown(row, f"[{number:2}/{len(chosen)}] {row[0]:<{width}}") for number, row in enumerate(chosen, 1)]
     failed = sum(not passed for _, passed, _, _ in results)
     print(f"\n{'test':<{width}}  result   seconds")
     for name, passed, seconds, note in results:

@@ -11,8 +11,16 @@ as_root() {
   Run it as root, or install sudo."; fi
 }
 
+# one_at_a_time FUNCTION ARG...: waits while another process of this user installs something
+one_at_a_time() {
+  local folder="${XDG_CACHE_HOME:-$HOME/.cache}/ringway"
+  mkdir -p "$folder" && command -v flock >/dev/null 2>&1 || { "$@"; return; }
+  ( flock 9 && "$@" 9>&- ) 9>"$folder/setup.lock"
+}
+
 # apt_install PACKAGE...: Debian and Ubuntu; elsewhere says what to install
-apt_install() {
+apt_install() { one_at_a_time apt_install_now "$@" || exit 1; }
+apt_install_now() {
   command -v apt-get >/dev/null 2>&1 || die "please install: $* (no apt-get on this machine)"
   say "installing $* (apt-get)"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return 0
@@ -55,17 +63,18 @@ need_bindgen() {
 
 # make_venv FOLDER SIZE FILE [PIP-OPTION...]: a Python environment with the packages of a list, made again when the list changes
 make_venv() {
+  need_python
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+  one_at_a_time make_venv_now "$@" || exit 1
+}
+make_venv_now() {
   local folder=$1 size=$2 file=$3 want have
   shift 3
-  need_python
   want=$(sed -n 's#^-r #ci/#p' "$file" | xargs cat "$file" | sha256sum | cut -d' ' -f1)
   have=$(cat "$folder/.requirements" 2>/dev/null) || have=
   [ "$want" = "$have" ] && [ -x "$folder/bin/python" ] && return 0
   say "installing the Python packages of $file into $folder (about $size, once)"
-  if ! python3 -m venv "$folder" >/dev/null 2>&1; then
-    apt_install python3-venv
-    python3 -m venv "$folder" || die "python3 -m venv $folder failed"
-  fi
+  python3 -m venv "$folder" || die "python3 -m venv $folder failed"
   "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@" -r "$file" \
     || die "pip could not install $file; is a package index reachable?"
   printf '%s\n' "$want" > "$folder/.requirements"
