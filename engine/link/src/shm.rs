@@ -20,16 +20,74 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 /// First bytes of the message that carries the memory files.
-const OFFER_MAGIC: u64 = u64::from_le_bytes(*b"RWSHM\0\0\x01");
-/// Magic, bytes of the server's window, bytes of the client's window.
-const OFFER_BYTES: usize = 24;
+const OFFER_MAGIC: u64 = u64::from_le_bytes(*b"RWSHM\0\0\x02");
+/// Magic, bytes of the server's window, of the client's window, and of the memory that both map (0: there is none).
+const OFFER_BYTES: usize = 32;
+/// Memory that both ends map is at most this long, in bytes.
+const SHARED_BYTES_MAX: u64 = 1 << 42;
 /// How long the client waits for the memory files.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Memory besides the windows that both ends map: for what the program pins (WIRE.md, W29). One for all lanes of a session.
+pub struct SharedMemory {
+    region: Arc<Region>,
+    fd: OwnedFd,
+}
+
+impl std::fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedMemory({} bytes)", self.len())
+    }
+}
+
+impl SharedMemory {
+    /// A new memory file of `bytes`, a multiple of the page size, sealed against any change of size. It has no pages before they are
+    /// touched.
+    ///
+    /// # Errors
+    /// `System`: no file, or no room in the address space.
+    pub fn new(bytes: usize) -> Result<SharedMemory> {
+        let (region, fd) = Region::memfd(bytes).map_err(region_error)?;
+        Ok(SharedMemory { region, fd })
+    }
+
+    /// Where it is mapped, for as long as this lives. The other end writes into it at any time.
+    pub fn address(&self) -> *mut u8 {
+        self.region.span().ptr(0)
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.region.span().len()
+    }
+
+    /// Whether it has no bytes; it never does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether two are the same memory, of two lanes of a session.
+    pub fn is_same(&self, other: &SharedMemory) -> bool {
+        let file = |memory: &SharedMemory| {
+            let mut about = std::mem::MaybeUninit::<libc::stat>::uninit();
+            // SAFETY: an owned descriptor, and room for the answer, which is there where the result is 0.
+            unsafe { (libc::fstat(memory.fd.as_raw_fd(), about.as_mut_ptr()) == 0).then(|| about.assume_init()) }
+                .map(|about| (about.st_dev, about.st_ino))
+        };
+        file(self).is_some() && file(self) == file(other)
+    }
+}
 
 /// Server: makes the two sealed memory files, sends them over the connected socket, keeps the socket for doorbells
 /// and to see the peer go.
 /// Errors: `System`.
 pub fn offer(socket: UnixStream, config: &LaneConfig) -> Result<ServerLane> {
+    offer_with(socket, config, None)
+}
+
+/// As [`offer`]; `shared` goes with the windows.
+/// Errors: `System`.
+pub fn offer_with(socket: UnixStream, config: &LaneConfig, shared: Option<&SharedMemory>) -> Result<ServerLane> {
     let (own, own_fd) =
         Region::memfd(config.geometry.server_window_bytes()).map_err(region_error)?;
     let (peer, peer_fd) =
@@ -37,8 +95,11 @@ pub fn offer(socket: UnixStream, config: &LaneConfig) -> Result<ServerLane> {
     let mut message = [0; OFFER_BYTES];
     message[..8].copy_from_slice(&OFFER_MAGIC.to_le_bytes());
     message[8..16].copy_from_slice(&(config.geometry.server_window_bytes() as u64).to_le_bytes());
-    message[16..].copy_from_slice(&(config.geometry.client_window_bytes() as u64).to_le_bytes());
-    send_with_fds(&socket, &message, [own_fd.as_raw_fd(), peer_fd.as_raw_fd()])
+    message[16..24].copy_from_slice(&(config.geometry.client_window_bytes() as u64).to_le_bytes());
+    message[24..].copy_from_slice(&shared.map_or(0, |shared| shared.len() as u64).to_le_bytes());
+    let mut fds = vec![own_fd.as_raw_fd(), peer_fd.as_raw_fd()];
+    fds.extend(shared.map(|shared| shared.fd.as_raw_fd()));
+    send_with_fds(&socket, &message, &fds)
         .map_err(|e| LinkError::system("sending the memory files", e))?;
     let windows = Windows::new(true, own.span(), peer.span(), config)?;
     let link = ShmLink::new(socket, &windows);
@@ -48,6 +109,12 @@ pub fn offer(socket: UnixStream, config: &LaneConfig) -> Result<ServerLane> {
 /// Client: receives the memory files (waiting at most 10 s), checks size and seals, maps them.
 /// Errors: `System`, `Down` (the peer broke rule W10 or is gone).
 pub fn accept(socket: UnixStream, config: &LaneConfig) -> Result<ClientLane> {
+    Ok(accept_with(socket, config)?.0)
+}
+
+/// As [`accept`]; also the memory that goes with the windows, if the server has any and this process has room for it.
+/// Errors: as [`accept`].
+pub fn accept_with(socket: UnixStream, config: &LaneConfig) -> Result<(ClientLane, Option<SharedMemory>)> {
     let mut message = [0; OFFER_BYTES];
     let (len, fds) = receive_with_fds(&socket, &mut message)
         .map_err(|e| LinkError::system("receiving the memory files", e))?;
@@ -69,9 +136,11 @@ pub fn accept(socket: UnixStream, config: &LaneConfig) -> Result<ClientLane> {
             "the windows have other sizes than agreed",
         ));
     }
-    let Ok([peer_fd, own_fd]) = <[OwnedFd; 2]>::try_from(fds) else {
-        return Err(LinkError::misbehaved("W10", "not two memory files"));
+    let mut fds = fds.into_iter();
+    let (Some(peer_fd), Some(own_fd), shared_fd, None) = (fds.next(), fds.next(), fds.next(), fds.next()) else {
+        return Err(LinkError::misbehaved("W10", "not two or three memory files"));
     };
+    let shared = shared_fd.map(|fd| accept_shared(fd, word(3))).transpose()?.flatten();
     let peer = Region::from_fd(peer_fd, server_bytes)
         .map_err(region_error)?
         .span();
@@ -80,7 +149,22 @@ pub fn accept(socket: UnixStream, config: &LaneConfig) -> Result<ClientLane> {
         .span();
     let windows = Windows::new(false, own, peer, config)?;
     let link = ShmLink::new(socket, &windows);
-    Ok(ClientLane::new(Box::new(link), windows))
+    Ok((ClientLane::new(Box::new(link), windows), shared))
+}
+
+/// Memory that goes with the windows; None where this process has no room for it, and does without.
+fn accept_shared(fd: OwnedFd, bytes: u64) -> Result<Option<SharedMemory>> {
+    if bytes == 0 || bytes > SHARED_BYTES_MAX || !bytes.is_multiple_of(4096) {
+        return Err(LinkError::misbehaved("W10", "shared memory of a length that cannot be"));
+    }
+    let Ok(kept) = fd.try_clone() else {
+        return Ok(None);
+    };
+    match Region::from_fd(fd, bytes as usize) {
+        Ok(region) => Ok(Some(SharedMemory { region, fd: kept })),
+        Err(RegionError::System(..)) => Ok(None),
+        Err(error) => Err(region_error(error)),
+    }
 }
 
 fn region_error(error: RegionError) -> LinkError {
@@ -320,28 +404,33 @@ const FDS_SPACE: usize = 64;
 #[repr(C, align(8))]
 struct ControlBuffer([u8; FDS_SPACE]);
 
-fn send_with_fds(socket: &UnixStream, message: &[u8], fds: [i32; 2]) -> io::Result<()> {
+fn send_with_fds(socket: &UnixStream, message: &[u8], fds: &[i32]) -> io::Result<()> {
+    // SAFETY: computes a length.
+    let space = unsafe { libc::CMSG_SPACE(size_of_val(fds) as u32) } as usize;
+    if space > FDS_SPACE {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut control = ControlBuffer([0; FDS_SPACE]);
     let mut iov = libc::iovec {
         iov_base: message.as_ptr().cast_mut().cast(),
         iov_len: message.len(),
     };
     // SAFETY: an all-zero msghdr is valid; then every pointer set refers to memory that outlives the call, and the
-    // control buffer is aligned and larger than CMSG_SPACE of two descriptors.
+    // control buffer is aligned and no smaller than CMSG_SPACE of the descriptors.
     let sent = unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
         header.msg_iov = &raw mut iov;
         header.msg_iovlen = 1;
         header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = libc::CMSG_SPACE(size_of_val(&fds) as u32) as _;
+        header.msg_controllen = space as _;
         let cmsg = libc::CMSG_FIRSTHDR(&raw const header);
         (*cmsg).cmsg_level = libc::SOL_SOCKET;
         (*cmsg).cmsg_type = libc::SCM_RIGHTS;
-        (*cmsg).cmsg_len = libc::CMSG_LEN(size_of_val(&fds) as u32) as _;
+        (*cmsg).cmsg_len = libc::CMSG_LEN(size_of_val(fds) as u32) as _;
         std::ptr::copy_nonoverlapping(
             fds.as_ptr().cast::<u8>(),
             libc::CMSG_DATA(cmsg),
-            size_of_val(&fds),
+            size_of_val(fds),
         );
         libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL)
     };

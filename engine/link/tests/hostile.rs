@@ -540,9 +540,10 @@ fn send_offer(socket: &UnixStream, message: &[u8], fds: &[i32]) {
 }
 
 fn offer_message(server_bytes: usize, client_bytes: usize) -> Vec<u8> {
-    let mut message = b"RWSHM\0\0\x01".to_vec();
-    message.extend((server_bytes as u64).to_le_bytes());
-    message.extend((client_bytes as u64).to_le_bytes());
+    let mut message = b"RWSHM\0\0\x02".to_vec();
+    for word in [server_bytes as u64, client_bytes as u64, 0] {
+        message.extend(word.to_le_bytes());
+    }
     message
 }
 
@@ -561,6 +562,9 @@ fn w10_offers_that_are_refused() {
     let good = offer_message(server_bytes, client_bytes);
     let mut bad_magic = good.clone();
     bad_magic[0] ^= 1;
+    let with_shared = |bytes: u64| [&good[..24], &bytes.to_le_bytes()].concat();
+    let shared = memfd(8192);
+    let three = |third: &OwnedFd| [fds[0], fds[1], third.as_raw_fd()];
     for (what, message, fds) in [
         ("magic", bad_magic, &fds[..]),
         (
@@ -576,6 +580,12 @@ fn w10_offers_that_are_refused() {
             good.clone(),
             &[fds[0], unsealed.as_raw_fd()],
         ),
+        ("shared memory of no length", good.clone(), &three(&shared)),
+        ("shared memory of an odd length", with_shared(4097), &three(&shared)),
+        ("more shared memory than there can be", with_shared(u64::MAX & !4095), &three(&shared)),
+        ("more shared memory than there is", with_shared(1 << 30), &three(&shared)),
+        ("unsealed shared memory", with_shared(4096), &three(&unsealed)),
+        ("a fourth file", with_shared(8192), &[fds[0], fds[1], fds[0], fds[1]]),
     ] {
         let (a, b) = UnixStream::pair().expect("pair");
         send_offer(&a, &message, fds);
@@ -600,6 +610,10 @@ fn w10_offers_that_are_refused() {
     let (a, b) = UnixStream::pair().expect("pair");
     send_offer(&a, &good, &fds);
     assert!(shm::accept(b, &config()).is_ok());
+    let (a, b) = UnixStream::pair().expect("pair");
+    send_offer(&a, &with_shared(8192), &three(&shared));
+    let (_, memory) = shm::accept_with(b, &config()).expect("accept");
+    assert_eq!(memory.expect("shared memory").len(), 8192);
 }
 
 /// A memory file of enough bytes that could still shrink.

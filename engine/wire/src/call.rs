@@ -24,6 +24,13 @@ pub const FLAG_TRANSFER: u16 = 2;
 /// Client to server: bytes of a transfer to the device that the server asked for. `transfer u64`, `offset u64`, then the bytes.
 pub const TAG_TRANSFER_DATA: u32 = TAG_INTERNAL + 6;
 
+/// Flag of a copy between host and device memory: the host's part lies in the memory that both ends map, by a [`SharedCall`]
+/// (WIRE.md, W29, W30).
+pub const FLAG_SHARED: u16 = 4;
+/// Client to server, waited for: pins a range of the memory that both ends map, or ends that where `bytes` is 0. `offset u64`,
+/// `bytes u64`.
+pub const TAG_PIN: u32 = TAG_INTERNAL + 7;
+
 /// Server to client: bytes of a download. `download u64`, `offset u64`, then the bytes.
 pub const NOTICE_DATA: u32 = 1;
 /// Server to client: a download has ended. `download u64`, `result u32`.
@@ -108,6 +115,53 @@ impl TransferCall {
     }
 }
 
+/// The arguments of a copy with [`FLAG_SHARED`], in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedCall {
+    /// The stream.
+    pub stream: u64,
+    /// Device memory.
+    pub device: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Where the host's part begins in the memory that both ends map.
+    pub offset: u64,
+}
+
+impl SharedCall {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 4 * 8;
+
+    /// Appends it.
+    pub fn write(&self, w: &mut impl Writer) {
+        for word in [self.stream, self.device, self.bytes, self.offset] {
+            w.u64(word);
+        }
+    }
+
+    /// Reads it, and that nothing follows; the host's part lies in memory of `limit` bytes.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn read(r: &mut Reader<'_>, limit: u64) -> Result<Self, Malformed> {
+        let call = Self {
+            stream: r.u64()?,
+            device: r.u64()?,
+            bytes: r.u64()?,
+            offset: r.u64()?,
+        };
+        r.end()?;
+        if call.bytes == 0 {
+            return Err(Malformed::Value(call.bytes));
+        }
+        call.device.checked_add(call.bytes).ok_or(Malformed::Value(call.device))?;
+        match call.offset.checked_add(call.bytes) {
+            Some(end) if end <= limit => Ok(call),
+            _ => Err(Malformed::Value(call.offset)),
+        }
+    }
+}
+
 /// Status of a reply: bits 0 to 15 the CUresult; bits 16 to 30 the opcode of the posted call that failed, where the result
 /// is a kept one; bit 31: the answer came as [`NOTICE_LONG_REPLY`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +217,33 @@ mod tests {
             (own.result(), own.kept_opcode(), own.is_long()),
             (2, 0, false)
         );
+    }
+
+    #[test]
+    fn copies_with_shared_memory_stay_inside_it() {
+        let call = SharedCall { stream: 1, device: 0x7000_0000_0000, bytes: 0x3000, offset: 0x1000 };
+        let encode = |call: &SharedCall| {
+            let mut bytes = [0u8; SharedCall::SIZE];
+            let mut writer = crate::codec::SliceWriter::new(&mut bytes);
+            call.write(&mut writer);
+            assert!(!writer.overflowed() && writer.len() == SharedCall::SIZE);
+            bytes
+        };
+        let bytes = encode(&call);
+        assert_eq!(SharedCall::read(&mut Reader::new(&bytes), 0x4000), Ok(call));
+        assert!(SharedCall::read(&mut Reader::new(&bytes), 0x3fff).is_err());
+        assert!(SharedCall::read(&mut Reader::new(&bytes), 0).is_err());
+        for length in 0..bytes.len() {
+            assert!(SharedCall::read(&mut Reader::new(&bytes[..length]), 0x4000).is_err());
+        }
+        for hostile in [
+            SharedCall { bytes: 0, ..call },
+            SharedCall { bytes: u64::MAX, ..call },
+            SharedCall { offset: u64::MAX, ..call },
+            SharedCall { device: u64::MAX, ..call },
+        ] {
+            assert!(SharedCall::read(&mut Reader::new(&encode(&hostile)), u64::MAX).is_err(), "{hostile:?}");
+        }
     }
 
     #[test]

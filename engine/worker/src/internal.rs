@@ -1,10 +1,10 @@
-//! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer.
+//! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer, pinned ranges.
 
 use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, op};
 use ringway_wire::call::{
     COPY_PIECE_BYTES, FLAG_SETTLE, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
-    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PING, TAG_TRANSFER_DATA,
+    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PIN, TAG_PING, TAG_TRANSFER_DATA,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
         TAG_FETCH_BLOB => fetch(cx, r).into(),
         TAG_AFTER => after(cx, r).into(),
         TAG_TRANSFER_DATA => crate::transfers::data(cx, r).into(),
+        TAG_PIN => crate::pinned::pin(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
 }

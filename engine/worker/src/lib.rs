@@ -15,6 +15,7 @@ mod inventory;
 mod measure;
 mod orders;
 mod output;
+mod pinned;
 mod session;
 mod transfers;
 mod translate;

@@ -22,7 +22,7 @@ const SPACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`WorkerError`] when no lane could be made.
 pub fn serve(connection: OwnedFd, link: LinkAsk) -> Result<(), WorkerError> {
     let ring_key = random_key()?;
-    let lane = establish_lane(connection, link, &Reply::Measuring { ring_key }, ring_key)?;
+    let lane = establish_lane(connection, link, &Reply::Measuring { ring_key }, ring_key, None)?;
     if let Err(error) = answer(lane) {
         tracing::debug!("measurement ended: {error}");
     }

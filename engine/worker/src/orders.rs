@@ -3,6 +3,7 @@
 use crate::session::Session;
 use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
+use ringway_link::shm::SharedMemory;
 use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, spin, tcp};
 use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
 use ringway_wire::layout::Geometry;
@@ -101,7 +102,7 @@ pub fn serve_session() -> Result<(), WorkerError> {
             },
             grace_ms,
         };
-        let established = establish(connection, link, opened, ring_key);
+        let established = establish(connection, link, opened, ring_key, &session);
         let server_lane = match established {
             Ok(server_lane) => server_lane,
             Err(error) if lane == 0 => return Err(error),
@@ -269,16 +270,19 @@ fn establish(
     link: LinkAsk,
     opened: Opened,
     ring_key: u64,
+    session: &Session,
 ) -> Result<ServerLane, WorkerError> {
-    establish_lane(connection, link, &Reply::Opened(Box::new(opened)), ring_key)
+    let shared = if link == LinkAsk::Shm { session.pinned.memory() } else { None };
+    establish_lane(connection, link, &Reply::Opened(Box::new(opened)), ring_key, shared)
 }
 
-/// Answers the client's request, then makes the connection a lane.
+/// Answers the client's request, then makes the connection a lane; `shared` goes with one over shared memory.
 pub fn establish_lane(
     connection: OwnedFd,
     link: LinkAsk,
     reply: &Reply,
     ring_key: u64,
+    shared: Option<&SharedMemory>,
 ) -> Result<ServerLane, WorkerError> {
     let config = LaneConfig {
         geometry: Geometry::DEFAULT,
@@ -290,7 +294,7 @@ pub fn establish_lane(
             control::send(&mut stream, reply)?;
             stream.set_read_timeout(None)?;
             stream.set_write_timeout(None)?;
-            shm::offer(stream, &config)?
+            shm::offer_with(stream, &config, shared)?
         }
         LinkAsk::Tcp => {
             let mut stream = TcpStream::from(connection);

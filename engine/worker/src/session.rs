@@ -6,6 +6,7 @@ use crate::handlers::array::Levels;
 use crate::handlers::virtual_memory::Mapped;
 use crate::handles::Handles;
 use crate::output::Output;
+use crate::pinned::Pinned;
 use crate::transfers::Transfers;
 use crate::waiters::Waiters;
 use parking_lot::{Condvar, Mutex};
@@ -100,6 +101,8 @@ pub struct Session {
     pub downloads: Downloads,
     /// Copies past the ring.
     pub transfers: Transfers,
+    /// Memory of both ends for what the program pins.
+    pub pinned: Pinned,
     /// Threads that wait in the driver.
     pub waiters: Waiters,
     /// What kernels print.
@@ -140,6 +143,7 @@ impl Session {
             lanes: Mutex::default(),
             downloads: Downloads::default(),
             transfers: Transfers::new(),
+            pinned: Pinned::default(),
             waiters: Waiters::default(),
             output,
             captures: AtomicU32::new(0),

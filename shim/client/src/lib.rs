@@ -9,6 +9,7 @@ pub mod host_functions;
 pub mod memory;
 pub mod notices;
 pub mod objects;
+pub mod pinned;
 pub mod say;
 pub mod session;
 pub mod stats;

@@ -1,5 +1,6 @@
 //! Opening the session: once a process, by cuInit.
 
+use crate::pinned::Pool;
 use crate::say::{Line, say};
 use crate::transfers::Mode;
 use crate::{notices, stats};
@@ -7,6 +8,7 @@ use parking_lot::Mutex;
 use ringway_api::CudaError;
 use ringway_link::endpoint::{Connection, Endpoint};
 use ringway_link::keeper::{BackOff, Keeper};
+use ringway_link::shm::SharedMemory;
 use ringway_link::{
     ClientLane, DownCause, LaneConfig, LinkChoice, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
 };
@@ -36,6 +38,8 @@ pub struct Session {
     pub synchronous: bool,
     /// Which copies may go past the ring.
     pub transfers: Mode,
+    /// Memory of both ends for what the program pins, over shared memory.
+    pub pinned: Option<Pool>,
     /// Keeps a lease alive that this process took itself.
     lease: Option<Keeper>,
     origin: Origin,
@@ -257,7 +261,8 @@ fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Re
     Ok((connection, reply))
 }
 
-fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened), Refusal> {
+/// A lane, what the server says of the session, and memory that came with the lane.
+fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened, Option<SharedMemory>), Refusal> {
     let (connection, reply) = ask(endpoint, request)?;
     let Reply::Opened(opened) = reply else {
         return Err(not_ready(
@@ -269,8 +274,12 @@ fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(Client
         lane_key: opened.ring_key,
     };
     connection.set_read_timeout(None).map_err(not_ready)?;
+    let mut shared = None;
     let lane = match connection {
-        Connection::Unix(stream) => shm::accept(stream, &config),
+        Connection::Unix(stream) => shm::accept_with(stream, &config).map(|(lane, memory)| {
+            shared = memory;
+            lane
+        }),
         Connection::Tcp(stream) => match link {
             LinkAsk::Rdma | LinkAsk::RdmaOnly => {
                 rdma::client(stream, &config, link == LinkAsk::RdmaOnly).map(|(lane, choice)| {
@@ -284,7 +293,7 @@ fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(Client
         },
     }
     .map_err(not_ready)?;
-    Ok((lane, *opened))
+    Ok((lane, *opened, shared))
 }
 
 fn connect() -> Result<Session, Refusal> {
@@ -295,11 +304,12 @@ fn connect() -> Result<Session, Refusal> {
         identity: identity(),
         link: lease.link,
     };
-    let (first, opened) = lane(&lease.endpoint, &request, lease.link)?;
+    let (first, opened, memory) = lane(&lease.endpoint, &request, lease.link)?;
     if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
         return Err(not_ready("the server's session has no GPU"));
     }
     let mut lanes = vec![first];
+    let mut memories = vec![memory];
     for number in 1..opened.devices.len() as u32 {
         let join = Request::Join {
             session: opened.session,
@@ -307,7 +317,9 @@ fn connect() -> Result<Session, Refusal> {
             lane: number,
             link: lease.link,
         };
-        lanes.push(lane(&lease.endpoint, &join, lease.link)?.0);
+        let (next, _, memory) = lane(&lease.endpoint, &join, lease.link)?;
+        lanes.push(next);
+        memories.push(memory);
     }
     let origin = Origin {
         endpoint: lease.endpoint,
@@ -323,6 +335,7 @@ fn connect() -> Result<Session, Refusal> {
         driver_version: opened.driver_version,
         synchronous: std::env::var_os("RINGWAY_SYNC").is_some_and(|value| value == "1"),
         transfers: Mode::from_environment(),
+        pinned: Pool::of(memories),
         lease: lease.held,
     })
 }

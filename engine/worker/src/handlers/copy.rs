@@ -1,12 +1,12 @@
 //! Copies. To the device: straight from the ring. To the client: by `downloads`, inside the reply where the copy is short
-//! and soon done. Past the ring, either way: by `transfers`. Within the device: as they are.
+//! and soon done. Past the ring, either way: by `transfers`, or with memory of both ends by `pinned`. Within the device: as they are.
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
 use crate::downloads::Download;
-use crate::{driver_call, transfers};
+use crate::{driver_call, pinned, transfers};
 use ringway_api::CudaError;
 use ringway_link::rdma::Direction;
-use ringway_wire::call::FLAG_TRANSFER;
+use ringway_wire::call::{FLAG_SHARED, FLAG_TRANSFER};
 use ringway_wire::codec::{CallHeader, Reader};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -34,6 +34,9 @@ pub(crate) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> 
 fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     if cx.header.flags & FLAG_TRANSFER != 0 {
         return transfers::begin(cx, r, Direction::ToDevice);
+    }
+    if cx.header.flags & FLAG_SHARED != 0 {
+        return pinned::copy(cx, r, Direction::ToDevice);
     }
     let stream = cx.stream(r.u64()?)?;
     let address = r.u64()?;
@@ -67,6 +70,9 @@ pub fn cuMemcpyHtoDAsync(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
 fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     if cx.header.flags & FLAG_TRANSFER != 0 {
         return transfers::begin(cx, r, Direction::ToHost);
+    }
+    if cx.header.flags & FLAG_SHARED != 0 {
+        return pinned::copy(cx, r, Direction::ToHost);
     }
     let stream = cx.stream(r.u64()?)?;
     let (address, bytes, id) = (r.u64()?, r.usize()?, r.u64()?);

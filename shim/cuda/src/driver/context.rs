@@ -70,7 +70,7 @@ fn ending(number: u32, end: impl FnOnce() -> Result<(), CudaError>) -> Result<()
         transfers::release(one.base, one.bytes);
     }
     end()?;
-    pinned.iter().for_each(super::memory::unpin);
+    pinned.iter().for_each(|one| super::memory::unpin(one, None));
     Ok(())
 }
 

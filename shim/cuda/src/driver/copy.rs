@@ -10,7 +10,7 @@ use ringway_api::{CudaError, op};
 use ringway_client::memory::{self, Place};
 use ringway_client::notices;
 use ringway_client::objects::Object;
-use ringway_client::{called, posted, stats, stream, transfers};
+use ringway_client::{called, pinned, posted, stats, stream, transfers};
 use ringway_wire::call::COPY_PIECE_BYTES;
 use ringway_wire::codec::Writer as _;
 
@@ -55,6 +55,10 @@ unsafe fn to_device(
     }
     stats::up(bytes);
     if !now {
+        let own = pinned::to_device(opcode, stream.target, stream.id, dst, src as u64, bytes, wait);
+        if let Some(result) = own {
+            return result;
+        }
         // SAFETY: the program's source, until the copy is done.
         let past = unsafe { transfers::to_device(opcode, stream.target, stream.id, dst, src, bytes, wait) };
         if let Some(result) = past {
@@ -102,10 +106,14 @@ unsafe fn to_host(
         return late::put_off(stream, Region::run(dst as u64, false, src, true, bytes));
     }
     stats::down(bytes);
-    let pinned = memory::find(dst as u64).is_some_and(|found| {
+    let is_pinned = memory::find(dst as u64).is_some_and(|found| {
         matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
     });
-    let wait = !(asynchronous && pinned);
+    let wait = !(asynchronous && is_pinned);
+    let own = pinned::to_host(opcode, stream.target, stream.id, dst as u64, src, bytes, wait);
+    if let Some(result) = own {
+        return result;
+    }
     // SAFETY: the program's destination, until the copy is done.
     let past = unsafe { transfers::to_host(opcode, stream.target, stream.id, dst, src, bytes, wait) };
     if let Some(result) = past {

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use ringway_api::{CudaError, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::memory::{self, Allocation, Place};
-use ringway_client::{called, session, transfers};
+use ringway_client::{called, pinned, session, transfers};
 use ringway_wire::codec::Writer as _;
 
 /// Notes device memory that the server has given.
@@ -123,16 +123,19 @@ pub unsafe fn cuMemHostAlloc(
     let length = bytesize
         .checked_next_multiple_of(PAGE)
         .ok_or(CudaError::OUT_OF_MEMORY)?;
-    // SAFETY: a fresh private mapping; the result is checked.
-    let at = unsafe {
-        libc::mmap(
-            core::ptr::null_mut(),
-            length,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
+    let at = match pinned::allocate(target, bytesize) {
+        Some(at) => at.cast::<c_void>(),
+        // SAFETY: a fresh private mapping; the result is checked.
+        None => unsafe {
+            libc::mmap(
+                core::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        },
     };
     if at == libc::MAP_FAILED {
         return Err(CudaError::OUT_OF_MEMORY);
@@ -164,19 +167,21 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
     transfers::release(found.base, found.bytes);
-    unpin(&found);
+    let target = Target { context: found.context, lane: found.gpu };
+    unpin(&found, Some(target));
     Ok(())
 }
 
-/// Forgets pinned memory that no transfer uses any more, and frees what cuMemHostAlloc allocated.
-pub(super) fn unpin(pinned: &Allocation) {
-    memory::remove(pinned.base);
-    if matches!(pinned.place, Place::PinnedHost(_)) {
+/// Forgets pinned memory that no transfer uses any more, and frees what cuMemHostAlloc allocated. `context`: in which that was, unless
+/// it is gone.
+pub(super) fn unpin(found: &Allocation, context: Option<Target>) {
+    memory::remove(found.base);
+    if matches!(found.place, Place::PinnedHost(_)) && !pinned::free(found.base, found.bytes as usize, context) {
         // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up by freeing it or by ending its context.
         unsafe {
             libc::munmap(
-                pinned.base as *mut c_void,
-                (pinned.bytes as usize).next_multiple_of(PAGE),
+                found.base as *mut c_void,
+                (found.bytes as usize).next_multiple_of(PAGE),
             )
         };
     }
@@ -261,6 +266,6 @@ pub unsafe fn cuMemHostUnregister(p: *const c_void) -> Result<(), CudaError> {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
     transfers::release(found.base, found.bytes);
-    unpin(&found);
+    unpin(&found, None);
     Ok(())
 }
