@@ -171,8 +171,8 @@ class Session:
         self.position = 0
         self.memory = None
         if link == "shm":
-            data, files, _, _ = socket.recv_fds(self.connection, 24, 4)
-            _, server_bytes, _ = struct.unpack("<QQQ", data)
+            data, files, _, _ = socket.recv_fds(self.connection, 32, 4)
+            _, server_bytes, _, _ = struct.unpack("<QQQQ", data)
             self.memory = mmap.mmap(files[0], server_bytes)
             self.ring_bytes = server_bytes - SUBMIT_RING_AT
 
@@ -234,6 +234,13 @@ def record_attacks(address, link):
         "a length of the whole ring": lambda s: s.record(300, call(), length=4 << 20),
         "a reply slot that is none": lambda s: s.record(300, call(huge * 4, slot=0x7FFF)),
         "a transfer's flag": lambda s: s.record(447, call(huge * 7, flags=2)),
+        "a copy with shared memory beyond its end": lambda s: s.record(447, call(struct.pack("<QQQQ", 0, 0x10000, 4096, MAX - 4096), flags=4)),
+        "a copy to the host with shared memory from an address of nobody":
+            lambda s: s.record(448, call(struct.pack("<QQQQ", 0, 0x10000, 1 << 40, 0), flags=4)),
+        "pinned memory beyond its end": lambda s: s.record(0x40000007, call(struct.pack("<QQ", MAX - 4095, 8192), slot=0)),
+        "more pinned memory than there is": lambda s: s.record(0x40000007, call(struct.pack("<QQ", 0, 1 << 50), slot=0)),
+        "pinned memory that is no pages": lambda s: s.record(0x40000007, call(struct.pack("<QQ", 1, 4095), slot=0)),
+        "an end of pinned memory that never began": lambda s: s.record(0x40000007, call(struct.pack("<QQ", 0, 0), slot=0)),
         "a piece of no transfer": lambda s: s.record(0x40000006, call(huge * 4)),
         "reserved flags": lambda s: s.record(300, call(huge * 4, flags=0xFFFF)),
         "an unknown context": lambda s: s.record(300, call(huge * 4, context=0xFFFFFFFF)),
@@ -347,6 +354,7 @@ def window_attacks(address):
 # engine/wire/src/call.rs, engine/api/table/opcodes.lock
 RETAIN, ALLOC, TO_DEVICE, TO_HOST = 284, 373, 447, 448
 FLAG_TRANSFER, TRANSFER_DATA, TRANSFER_WANTED = 2, 0x40000006, 6
+FLAG_SHARED, PIN = 4, 0x40000007
 KIND_REPLY = 3
 MIB, MAX = 1 << 20, 2**64 - 1
 
@@ -423,6 +431,8 @@ def transfer_attacks(address):
     piece = bytes(256 << 10)
     ends = {
         "no bytes": lambda s: s.transfer(size=0),
+        "shared memory where there is none": lambda s: s.send(TO_DEVICE, struct.pack("<QQQQ", 0, s.memory_at, MIB, 0), slot=0xFFFF, flags=FLAG_SHARED),
+        "pinned memory where there is none": lambda s: s.send(PIN, struct.pack("<QQ", 0, 4096), slot=1),
         "more than 64 MiB": lambda s: s.transfer(size=(64 << 20) + 1),
         "2^64 - 1 bytes": lambda s: s.transfer(size=MAX),
         "device memory beyond the address space": lambda s: s.transfer(at=MAX - 5),
