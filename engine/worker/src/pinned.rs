@@ -6,7 +6,6 @@
 
 use crate::cx::{Cx, Handled, Outcome, Pending, Target};
 use crate::driver_call;
-use crate::handlers::copy::refuse_capture;
 use ringway_api::CudaError;
 use ringway_link::rdma::Direction;
 use ringway_link::shm::SharedMemory;
@@ -88,8 +87,8 @@ pub fn pin(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
 pub fn copy(cx: &mut Cx<'_>, r: &mut Reader<'_>, direction: Direction) -> Handled {
     let pinned = &cx.session.pinned;
     let call = SharedCall::read(r, pinned.bytes())?;
+    // In a capture it becomes part of the graph: the memory is as lasting as the program's own.
     let stream = cx.stream(call.stream)?;
-    refuse_capture(cx, stream)?;
     let host = pinned.at(call.offset).ok_or(CudaError::NOT_SUPPORTED)?;
     let bytes = call.bytes as usize;
     match direction {

@@ -16,7 +16,7 @@ use ringway_wire::call::{FLAG_SHARED, SharedCall, TAG_PIN};
 use ringway_wire::codec::Writer as _;
 use std::collections::BTreeMap;
 
-/// Shorter copies, and those with shorter pinned memory, go by the ring: their answers come in one piece with their bytes.
+/// Shorter copies go by the ring, where the answer to one brings its bytes along.
 const BYTES_MIN: usize = 64 << 10;
 /// Ranges begin and end at multiples of this.
 const PAGE: usize = 4096;
@@ -80,9 +80,6 @@ impl Pool {
 
 /// Pinned memory of `bytes`, zeroed, that the server has pinned in the context; None: it must be memory of the program alone.
 pub fn allocate(target: Target, bytes: usize) -> Option<*mut u8> {
-    if bytes < BYTES_MIN {
-        return None;
-    }
     let pool = session().ok()?.pinned.as_ref()?;
     let length = bytes.checked_next_multiple_of(PAGE)?;
     let offset = pool.free.lock().take(length)?;
@@ -127,8 +124,8 @@ pub fn free(address: u64, bytes: usize, context: Option<Target>) -> bool {
 }
 
 /// Where `bytes` from `host` on lie in the session's memory, if a copy of them can be the driver's own.
-fn place(session: &Session, host: u64, bytes: usize) -> Option<u64> {
-    if bytes < BYTES_MIN {
+fn place(session: &Session, host: u64, bytes: usize, in_order: bool) -> Option<u64> {
+    if bytes < BYTES_MIN && !in_order {
         return None;
     }
     let offset = session.pinned.as_ref()?.offset(host)?;
@@ -136,22 +133,40 @@ fn place(session: &Session, host: u64, bytes: usize) -> Option<u64> {
     (matches!(found.place, Place::PinnedHost(_)) && host + bytes as u64 <= found.base + found.bytes).then_some(offset as u64)
 }
 
-/// A copy to the device, if it can be the driver's own; None: it must go by the ring. `wait`: until the bytes are in device memory.
-pub fn to_device(opcode: u32, target: Target, stream: u64, dst: u64, src: u64, bytes: usize, wait: bool) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, src, bytes)?;
+/// How a copy is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// CUDA's function.
+    pub opcode: u32,
+    /// Context and lane of the stream.
+    pub target: Target,
+    /// The stream.
+    pub stream: u64,
+    /// The call returns when the bytes are in place.
+    pub wait: bool,
+    /// However short: it may become part of a graph, or must wait for a host function.
+    pub in_order: bool,
+}
+
+/// A copy to the device, if it can be the driver's own; None: it must go by the ring.
+pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
+    let offset = place(session().ok()?, src, bytes, how.in_order)?;
+    stats::up(bytes);
     stats::past_ring_up(bytes, false);
-    Some(copy(opcode, target, SharedCall { stream, device: dst, bytes: bytes as u64, offset }, wait))
+    Some(copy(how, SharedCall { stream: how.stream, device: dst, bytes: bytes as u64, offset }))
 }
 
-/// A copy to the host, as [`to_device`]. `wait`: until the bytes are there.
-pub fn to_host(opcode: u32, target: Target, stream: u64, dst: u64, src: u64, bytes: usize, wait: bool) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, dst, bytes)?;
+/// A copy to the host, as [`to_device`].
+pub fn to_host(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
+    let offset = place(session().ok()?, dst, bytes, how.in_order)?;
+    stats::down(bytes);
     stats::past_ring_down(bytes, false);
-    Some(copy(opcode, target, SharedCall { stream, device: src, bytes: bytes as u64, offset }, wait))
+    Some(copy(how, SharedCall { stream: how.stream, device: src, bytes: bytes as u64, offset }))
 }
 
-fn copy(opcode: u32, target: Target, call: SharedCall, wait: bool) -> Result<(), CudaError> {
-    if wait {
+fn copy(how: How, call: SharedCall) -> Result<(), CudaError> {
+    let How { opcode, target, .. } = how;
+    if how.wait {
         called_with(FLAG_SHARED, opcode, target, SharedCall::SIZE, |w| call.write(w), |_| Ok(()))
     } else {
         posted_with(FLAG_SHARED, opcode, target, SharedCall::SIZE, |w| call.write(w))

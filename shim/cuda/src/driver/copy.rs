@@ -3,14 +3,14 @@
 //! go past the ring (`ringway_client::transfers`): that memory is read in stream order.
 
 use super::array_copy::{self, ArrayPlace};
-use super::late;
+use super::{capture, late};
 use super::stream::cuStreamSynchronize;
 use core::ffi::c_void;
 use ringway_api::{CudaError, op};
 use ringway_client::memory::{self, Place};
 use ringway_client::notices;
 use ringway_client::objects::Object;
-use ringway_client::{called, pinned, posted, stats, stream, transfers};
+use ringway_client::{called, host_functions, pinned, posted, stats, stream, transfers};
 use ringway_wire::call::COPY_PIECE_BYTES;
 use ringway_wire::codec::Writer as _;
 
@@ -27,6 +27,17 @@ pub(super) fn default_stream(per_thread: bool) -> u64 {
 fn is_device(address: u64) -> bool {
     memory::find(address)
         .is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
+}
+
+/// A copy with host memory, as `pinned` takes it.
+fn how(opcode: u32, stream: Object, wait: bool) -> pinned::How {
+    pinned::How {
+        opcode,
+        target: stream.target,
+        stream: stream.id,
+        wait,
+        in_order: capture::any() || host_functions::waiting(stream.id),
+    }
 }
 
 /// `wait`: until the last byte is in device memory. A synchronous copy promises less (only that the source may be written
@@ -50,15 +61,16 @@ unsafe fn to_device(
     {
         return Err(CudaError::INVALID_VALUE);
     }
+    if !now
+        && let Some(result) = pinned::to_device(how(opcode, stream, wait), dst, src as u64, bytes)
+    {
+        return result;
+    }
     if opcode == op::CU_MEMCPY_HTOD_ASYNC && late::needed(stream, (!now).then_some(src as u64)) {
         return late::put_off(stream, Region::run(dst, true, src as u64, false, bytes));
     }
     stats::up(bytes);
     if !now {
-        let own = pinned::to_device(opcode, stream.target, stream.id, dst, src as u64, bytes, wait);
-        if let Some(result) = own {
-            return result;
-        }
         // SAFETY: the program's source, until the copy is done.
         let past = unsafe { transfers::to_device(opcode, stream.target, stream.id, dst, src, bytes, wait) };
         if let Some(result) = past {
@@ -102,18 +114,17 @@ unsafe fn to_host(
     {
         return Err(CudaError::INVALID_VALUE);
     }
-    if opcode == op::CU_MEMCPY_DTOH_ASYNC && late::needed(stream, None) {
-        return late::put_off(stream, Region::run(dst as u64, false, src, true, bytes));
-    }
-    stats::down(bytes);
     let is_pinned = memory::find(dst as u64).is_some_and(|found| {
         matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
     });
     let wait = !(asynchronous && is_pinned);
-    let own = pinned::to_host(opcode, stream.target, stream.id, dst as u64, src, bytes, wait);
-    if let Some(result) = own {
+    if let Some(result) = pinned::to_host(how(opcode, stream, wait), dst as u64, src, bytes) {
         return result;
     }
+    if opcode == op::CU_MEMCPY_DTOH_ASYNC && late::needed(stream, None) {
+        return late::put_off(stream, Region::run(dst as u64, false, src, true, bytes));
+    }
+    stats::down(bytes);
     // SAFETY: the program's destination, until the copy is done.
     let past = unsafe { transfers::to_host(opcode, stream.target, stream.id, dst, src, bytes, wait) };
     if let Some(result) = past {
