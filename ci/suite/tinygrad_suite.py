@@ -59,13 +59,24 @@ def compiler_library():
     return found[0]
 
 
+def toolkit():
+    """A folder as tinygrad expects CUDA's: the driver library, and headers for NVRTC."""
+    folder = TARGET / "suites" / "toolkit"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, target in (("libcuda.so.1", RELEASE / "libringway_softgpu.so"), ("include", compiler_library().parent.parent / "include")):
+        link = folder / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return folder
+
+
 def suite_on(t, device, place):
     """tinygrad's suite on "CPU", "CUDA:PTX" (its own PTX) or "CUDA" (CUDA C++ through NVRTC)."""
     env = {"PYTHONPATH": str(place), "LD_LIBRARY_PATH": str(stubs(t)), "CACHEDB": str(TARGET / "suites" / "tinygrad-cache.db"), "OMP_NUM_THREADS": "1"}
     if device == "CPU":
         env.update(CPU="1")
     else:
-        env.update(CUDA="1", CUDA_PATH=str(RELEASE / "libringway_softgpu.so"))
+        env.update(CUDA="1", CUDA_PATH=str(toolkit()))
         env.update({"CUDA_PTX": "1"} if device == "CUDA:PTX" else {"NVRTC_PATH": str(compiler_library())})
     return Suite(f"tinygrad {device}", str(torch_python()), ["--rootdir", str(place)], env, cwd=place, on_gpu=device != "CPU")
 

@@ -160,6 +160,22 @@ pub(super) unsafe fn resolve_aligned(
     std::ptr::null_mut()
 }
 
+/// Whether an address lies in an allocation of global memory. A vector that begins there, at a multiple of its length, may be loaded
+/// whole: it ends in the page of its first byte at the latest, and compilers load the last elements of an array so, with what lies
+/// behind them and is not used (NVRTC 12: three words as four).
+fn begins_in_allocation(w: &mut Warp, i: &Inst, kind: u8, addr: u64) -> bool {
+    if kind != space::GLOBAL && (kind != space::GENERIC || matches!(addr & WINDOW_MASK, SHARED_WINDOW | LOCAL_WINDOW | PARAM_WINDOW)) {
+        return false;
+    }
+    let slot = range_slot(i);
+    let holds = |r: &super::MemoryRange| addr >= r.start && addr < r.end;
+    if !holds(&w.ranges[slot]) {
+        let Some(found) = w.launch().args.memory.find(addr).filter(holds) else { return false };
+        w.ranges[slot] = found;
+    }
+    true
+}
+
 /// Which of the warp's remembered allocations an instruction uses.
 #[inline(always)]
 pub(super) fn range_slot(i: &Inst) -> usize {
@@ -313,6 +329,10 @@ impl<const AVX2: bool> Op for LoadAny<AVX2> {
             let mut host = [std::ptr::null_mut::<u8>(); 32];
             for lane in Lanes(w.mask) {
                 let addr = address(w, i, lane);
+                if k.count > 1 && addr & u64::from(bytes - 1) == 0 && begins_in_allocation(w, i, k.space, addr) {
+                    host[lane] = addr as *mut u8;
+                    continue;
+                }
                 let p = resolve(w, i, k.space, lane, addr, bytes, bytes);
                 if p.is_null() {
                     return std::ptr::null();
