@@ -113,12 +113,18 @@ const PTX: &CStr = c".version 6.0
 impl Driver {
     /// Loads libcuda.so.1 and attaches to the first device.
     pub fn open() -> Result<Self> {
+        Self::open_in_steps(&mut || ())
+    }
+
+    /// The same; tells when the library is loaded, cuInit is done, context and stream are made, and the module is loaded.
+    pub fn open_in_steps(step: &mut dyn FnMut()) -> Result<Self> {
         // SAFETY: the initialisers of a CUDA driver library ask for nothing.
         let library = unsafe { Library::new("libcuda.so.1") }.map_err(|error| Failed {
             what: "libcuda.so.1",
             why: error.to_string(),
         })?;
         let f = Functions::load(&library)?;
+        step();
         let (mut context, mut stream, mut module) = (
             std::ptr::null_mut(),
             std::ptr::null_mut(),
@@ -127,6 +133,7 @@ impl Driver {
         // SAFETY: arguments as documented; all out-pointers are to locals.
         unsafe {
             check("cuInit", (f.init)(0))?;
+            step();
             check(
                 "cuDevicePrimaryCtxRetain",
                 (f.ctx_retain)(&raw mut context, 0),
@@ -134,10 +141,12 @@ impl Driver {
             check("cuCtxSetCurrent", (f.ctx_set_current)(context))?;
             // CU_STREAM_NON_BLOCKING
             check("cuStreamCreate", (f.stream_create)(&raw mut stream, 1))?;
+            step();
             check(
                 "cuModuleLoadData",
                 (f.module_load_data)(&raw mut module, PTX.as_ptr().cast()),
             )?;
+            step();
         }
         Ok(Self {
             f,

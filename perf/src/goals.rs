@@ -14,7 +14,7 @@ enum Goal {
 }
 
 /// Suite, case, link, goal.
-const GOALS: [(&str, &str, &str, Goal); 21] = [
+const GOALS: [(&str, &str, &str, Goal); 23] = [
     ("submit", "launch, 4 parameters", "shm", Goal::AtMost(100.0)),
     ("submit", "launch, 4 parameters", "tcp", Goal::AtMost(200.0)),
     (
@@ -93,6 +93,8 @@ const GOALS: [(&str, &str, &str, Goal); 21] = [
     ("idle", "worker CPU", "shm", Goal::AtMost(100.0)),
     ("idle", "client CPU", "tcp", Goal::AtMost(100.0)),
     ("idle", "worker CPU", "tcp", Goal::AtMost(100.0)),
+    ("start", crate::start::TOTAL, "shm", Goal::AtMost(100e6)),
+    ("start", crate::start::TOTAL, "tcp", Goal::AtMost(100e6)),
     (
         "softgpu",
         "matrix product 256^3, tiles 16 x 16",
@@ -125,8 +127,13 @@ pub fn summary(rows: &[Row]) -> String {
             continue;
         };
         let (reached, wanted) = match (goal, row.ratio) {
-            (Goal::AtMost(most), _) => (row.p50 <= *most, format!("<= {most} {}", row.unit)),
-            (Goal::AtLeast(least), _) => (row.p50 >= *least, format!(">= {least} {}", row.unit)),
+            (Goal::AtMost(most), _) => {
+                (row.p50 <= *most, format!("<= {}", amount(*most, &row.unit)))
+            }
+            (Goal::AtLeast(least), _) => (
+                row.p50 >= *least,
+                format!(">= {}", amount(*least, &row.unit)),
+            ),
             (Goal::RatioAtMost(most), ratio) => (
                 ratio.is_some_and(|ratio| ratio <= *most),
                 format!("<= {most} x floor"),
@@ -137,20 +144,30 @@ pub fn summary(rows: &[Row]) -> String {
             ),
         };
         let beside = match (row.floor, row.ratio) {
-            (Some(floor), Some(ratio)) => format!("floor {floor}, {ratio} x"),
+            (Some(floor), Some(ratio)) => {
+                format!("floor {}, {ratio} x", amount(floor, &row.unit))
+            }
             _ => String::new(),
         };
         text.push_str(&format!(
-            "{:<6} {:<32} {:<4} {:>8} {:<5} {:<24} goal {:<14} {}\n",
+            "{:<7} {:<35} {:<8} {:>14} {:<28} goal {:<16} {}\n",
             row.suite,
             row.case,
             row.link,
-            row.p50,
-            row.unit,
+            amount(row.p50, &row.unit),
             beside,
             wanted,
             if reached { "reached" } else { "missed" }
         ));
     }
     text
+}
+
+/// A value with its unit; long times in milliseconds.
+fn amount(value: f64, unit: &str) -> String {
+    if unit == "ns" && value >= 1e6 {
+        format!("{} ms", value / 1e6)
+    } else {
+        format!("{value} {unit}")
+    }
 }

@@ -3,7 +3,9 @@
 //! The two ends of a case are threads here and processes there. What counts is the ratio of a pair of runs; the times
 //! themselves say nothing of another device, least of all those of a virtual machine.
 
-use crate::row::{Row, Samples, plain_row};
+use crate::pairs::spread_into;
+use crate::row::{Row, plain_row};
+use crate::samples::Samples;
 use ringway_verbs::{
     Access, CompletionQueue, Completions, ConnectOptions, Context, Endpoint, GidEntry, GidKind,
     HostMemory, Initialised, Local, MemoryRegion, Options, QueuePair, QueuePairOptions,
@@ -167,16 +169,19 @@ pub fn run(
                 What::Bandwidth => all.rate_row("rdma", case.name, case.bytes, floor_ns),
                 _ => all.row("rdma", case.name, Some(floor_ns)),
             };
+            let row = spread_into(row, ratios.clone());
             let spread = plain_row(
                 "rdma",
                 &format!("{} / {}", case.name, case.tool),
                 "x",
                 ratios,
             );
-            rows.extend([Some(row), spread].into_iter().flatten().map(|row| Row {
-                link: way.name.clone(),
-                ..row
-            }));
+            rows.extend(
+                [Some(row), spread]
+                    .into_iter()
+                    .flatten()
+                    .map(|row| row.on(&way.name)),
+            );
         }
     }
     Ok(rows)

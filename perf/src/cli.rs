@@ -1,0 +1,160 @@
+//! The command line.
+
+use crate::bench;
+use crate::child::Task;
+use crate::rdma;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Measures Ringway: submit cost, waiting calls, copies and idle sessions, each beside the machine's own floor.
+///
+/// Without a subcommand: the numbers that matter, beside their goals.
+#[derive(Debug, Parser)]
+#[command(name = "ringway-perf", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub what: Option<What>,
+    /// Links to measure; `direct` is the driver without Ringway.
+    #[arg(
+        long,
+        global = true,
+        value_delimiter = ',',
+        default_values = ["shm", "tcp"],
+        value_name = "LINK"
+    )]
+    pub link: Vec<Link>,
+    /// Write the rows to FILE as a JSON array.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// GPU of the embedded server: `auto`, `softgpu`, or a libcuda.so.1.
+    #[arg(long, global = true, default_value = "softgpu", value_name = "WHICH")]
+    pub driver: String,
+    /// Server to measure instead of an embedded one (HOST:PORT or unix:/PATH).
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub server: Option<String>,
+    /// The ringway program, if not the one beside this one.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ringway: Option<PathBuf>,
+    /// As few samples as can be: for a test that it works, not for numbers.
+    #[arg(long, global = true)]
+    pub quick: bool,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Posted calls: what a launch costs the thread that makes it.
+    Submit,
+    /// Waiting calls: there and back.
+    Call,
+    /// Copies in both directions, 1 byte to 256 MiB, pageable and pinned.
+    Copy,
+    /// CPU time and memory of a session that does nothing.
+    Idle,
+    /// From the start of `ringway run` to the first kernel's end, and what of it where; beside the same without Ringway.
+    Start {
+        /// Starts on each link, in turn; by default 30.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..10_000))]
+        rounds: Option<u16>,
+    },
+    /// Speed of the software GPU's interpreter, beside the same computations compiled.
+    Softgpu {
+        /// Only cases whose name contains TEXT.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        case: String,
+    },
+    /// Ringway's verbs layer beside perftest, which must be installed, on the same RDMA devices.
+    Rdma {
+        /// Device to measure with itself, or two (SERVER:CLIENT); the first one if none is named.
+        #[arg(long, value_name = "DEVICE[:DEVICE]")]
+        device: Vec<rdma::Way>,
+        /// Runs of ours and of perftest's, in turn.
+        #[arg(
+            long,
+            default_value_t = 7,
+            value_name = "N",
+            value_parser = clap::value_parser!(u16).range(1..1000)
+        )]
+        pairs: u16,
+    },
+    /// Everything but rdma.
+    All,
+    /// What runs as a CUDA program under `ringway run`.
+    #[command(hide = true)]
+    Child {
+        #[command(subcommand)]
+        task: Task,
+    },
+}
+
+/// How the measured program reaches its GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Link {
+    Shm,
+    Tcp,
+    Rdma,
+    Direct,
+}
+
+impl Link {
+    /// As in a row, and for `ringway run --link`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shm => "shm",
+            Self::Tcp => "tcp",
+            Self::Rdma => "rdma",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// How many samples are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Effort {
+    /// As few as can be.
+    Quick,
+    /// For the numbers that matter.
+    Brief,
+    /// For quantiles.
+    Full,
+}
+
+impl Effort {
+    /// One of three.
+    pub fn pick<T>(self, quick: T, brief: T, full: T) -> T {
+        match self {
+            Self::Quick => quick,
+            Self::Brief => brief,
+            Self::Full => full,
+        }
+    }
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        self.pick("quick", "brief", "full")
+    }
+}
+
+impl Cli {
+    /// The suites of `bench.rs` that were asked for.
+    pub fn suites(&self) -> &'static [bench::Suite] {
+        use bench::Suite;
+        match self.what {
+            None | Some(What::All) => &Suite::ALL,
+            Some(What::Submit) => &[Suite::Submit],
+            Some(What::Call) => &[Suite::Call],
+            Some(What::Copy) => &[Suite::Copy],
+            Some(What::Idle) => &[Suite::Idle],
+            Some(_) => &[],
+        }
+    }
+
+    /// How many samples were asked for.
+    pub fn effort(&self) -> Effort {
+        match (self.quick, &self.what) {
+            (true, _) => Effort::Quick,
+            (false, None) => Effort::Brief,
+            (false, Some(_)) => Effort::Full,
+        }
+    }
+}
