@@ -1,11 +1,14 @@
 //! What runs as a CUDA program, on the driver that the loader finds; it prints its report as JSON.
 
+use crate::app;
 use crate::bench;
 use crate::cli::Effort;
+use crate::scale;
 use crate::start;
 use serde::Serialize;
 use std::error::Error;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Everything that may go wrong in a child; its text is all that the parent needs.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -27,6 +30,19 @@ pub enum Task {
     },
     /// `start.rs`: up to the first kernel's end.
     Start,
+    /// One program of `app`.
+    App {
+        program: app::Program,
+        #[arg(long)]
+        steps: usize,
+    },
+    /// One session of `scale.rs`.
+    Session {
+        #[arg(long)]
+        chatty: bool,
+        #[arg(long)]
+        time_ms: u64,
+    },
 }
 
 /// Does it.
@@ -39,6 +55,8 @@ pub fn run(task: &Task) -> Result<()> {
             effort,
         } => print(&bench::run(*suite, *sockets, *rdma, *effort)?),
         Task::Start => start::run(),
+        Task::App { program, steps } => app::run(*program, *steps),
+        Task::Session { chatty, time_ms } => scale::run(*chatty, Duration::from_millis(*time_ms)),
     }
 }
 

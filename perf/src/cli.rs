@@ -6,6 +6,9 @@ use crate::rdma;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// How many sessions suite scale starts.
+pub const SESSIONS: [u16; 7] = [1, 2, 4, 8, 16, 32, 64];
+
 /// Measures Ringway: submit cost, waiting calls, copies and idle sessions, each beside the machine's own floor.
 ///
 /// Without a subcommand: the numbers that matter, beside their goals.
@@ -57,6 +60,24 @@ pub enum What {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..10_000))]
         rounds: Option<u16>,
     },
+    /// Whole programs, shaped as training steps, decoding of tokens and a pipeline of copies, beside the same without Ringway.
+    App {
+        /// Runs on each link, in turn; by default 9.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..10_000))]
+        rounds: Option<u16>,
+    },
+    /// Many sessions of one server at once: what chatty ones cost a quiet one, all calls, memory a session.
+    Scale {
+        /// How many sessions, each number in turn; at most 256.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_values_t = SESSIONS,
+            value_name = "N,...",
+            value_parser = clap::value_parser!(u16).range(1..=256)
+        )]
+        sessions: Vec<u16>,
+    },
     /// Speed of the software GPU's interpreter, beside the same computations compiled.
     Softgpu {
         /// Only cases whose name contains TEXT.
@@ -77,6 +98,8 @@ pub enum What {
         )]
         pairs: u16,
     },
+    /// The numbers that matter, beside their goals: what is measured without a subcommand.
+    Brief,
     /// Everything but rdma.
     All,
     /// What runs as a CUDA program under `ringway run`.
@@ -140,7 +163,7 @@ impl Cli {
     pub fn suites(&self) -> &'static [bench::Suite] {
         use bench::Suite;
         match self.what {
-            None | Some(What::All) => &Suite::ALL,
+            None | Some(What::Brief | What::All) => &Suite::ALL,
             Some(What::Submit) => &[Suite::Submit],
             Some(What::Call) => &[Suite::Call],
             Some(What::Copy) => &[Suite::Copy],
@@ -153,7 +176,7 @@ impl Cli {
     pub fn effort(&self) -> Effort {
         match (self.quick, &self.what) {
             (true, _) => Effort::Quick,
-            (false, None) => Effort::Brief,
+            (false, None | Some(What::Brief)) => Effort::Brief,
             (false, Some(_)) => Effort::Full,
         }
     }

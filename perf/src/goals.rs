@@ -14,7 +14,7 @@ enum Goal {
 }
 
 /// Suite, case, link, goal.
-const GOALS: [(&str, &str, &str, Goal); 23] = [
+const GOALS: [(&str, &str, &str, Goal); 29] = [
     ("submit", "launch, 4 parameters", "shm", Goal::AtMost(100.0)),
     ("submit", "launch, 4 parameters", "tcp", Goal::AtMost(200.0)),
     (
@@ -96,6 +96,32 @@ const GOALS: [(&str, &str, &str, Goal); 23] = [
     ("start", crate::start::TOTAL, "shm", Goal::AtMost(100e6)),
     ("start", crate::start::TOTAL, "tcp", Goal::AtMost(100e6)),
     (
+        "app",
+        "training, whole loop",
+        "shm",
+        Goal::RatioAtMost(1.05),
+    ),
+    (
+        "app",
+        "training, whole loop",
+        "tcp",
+        Goal::RatioAtMost(1.05),
+    ),
+    ("app", "decode, whole loop", "shm", Goal::RatioAtMost(1.05)),
+    ("app", "decode, whole loop", "tcp", Goal::RatioAtMost(1.05)),
+    (
+        "app",
+        "pipeline, whole loop",
+        "shm",
+        Goal::RatioAtMost(1.05),
+    ),
+    (
+        "app",
+        "pipeline, whole loop",
+        "tcp",
+        Goal::RatioAtMost(1.05),
+    ),
+    (
         "softgpu",
         "matrix product 256^3, tiles 16 x 16",
         "one core",
@@ -166,7 +192,7 @@ pub fn summary(rows: &[Row]) -> String {
 /// A value with its unit; long times in milliseconds.
 fn amount(value: f64, unit: &str) -> String {
     if unit == "ns" && value >= 1e6 {
-        format!("{} ms", value / 1e6)
+        format!("{} ms", crate::table::number(value / 1e6))
     } else {
         format!("{value} {unit}")
     }

@@ -6,12 +6,14 @@
 //! | file | |
 //! |---|---|
 //! | `bench.rs` | suites submit, call, copy, idle: one program a suite and link, each case beside its floor (`floors.rs`) |
-//! | `start.rs` | suite start: a program beside the same program directly on the driver (`turns.rs`) |
+//! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
+//! | `scale.rs` | suite scale: many sessions of one server at once |
 //! | `softgpu` | the software GPU's interpreter, no driver |
 //! | `rdma.rs` | the verbs layer beside perftest |
 //! | `samples.rs`, `pairs.rs`, `row.rs` | times, case and floor in turn, what is reported |
 //! | `table.rs`, `goals.rs` | reports |
 
+mod app;
 mod bench;
 mod child;
 mod cli;
@@ -22,11 +24,13 @@ mod floors;
 mod goals;
 mod idle;
 mod pairs;
+mod processes;
 mod progress;
 mod rdma;
 mod remote;
 mod row;
 mod samples;
+mod scale;
 mod softgpu;
 mod start;
 mod table;
@@ -85,15 +89,23 @@ fn report(cli: &Cli) -> Result<(), String> {
 fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
     let effort = cli.effort();
     let mut rows = bench::measure(cli, cli.suites(), effort)?;
-    match &cli.what {
-        None | Some(What::All) => rows.extend(start::measure(cli, None, effort)?),
-        Some(What::Start { rounds }) => rows.extend(start::measure(cli, *rounds, effort)?),
-        _ => {}
-    }
-    match &cli.what {
-        Some(What::All) => rows.extend(softgpu::run("", effort)?),
-        Some(What::Softgpu { case }) => rows.extend(softgpu::run(case, effort)?),
-        Some(What::Rdma { device, pairs }) => {
+    let what = cli.what.as_ref().unwrap_or(&What::Brief);
+    match what {
+        What::Brief => {
+            rows.extend(start::measure(cli, None, effort)?);
+            rows.extend(app::measure(cli, None, effort)?);
+        }
+        What::All => {
+            rows.extend(start::measure(cli, None, effort)?);
+            rows.extend(app::measure(cli, None, effort)?);
+            rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
+            rows.extend(softgpu::run("", effort)?);
+        }
+        What::Start { rounds } => rows.extend(start::measure(cli, *rounds, effort)?),
+        What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
+        What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
+        What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),
+        What::Rdma { device, pairs } => {
             rows.extend(rdma::run(
                 device,
                 (*pairs).into(),
@@ -101,7 +113,7 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
                 progress::say,
             )?);
         }
-        _ => {}
+        What::Submit | What::Call | What::Copy | What::Idle | What::Child { .. } => {}
     }
     Ok(rows)
 }

@@ -119,6 +119,11 @@ impl Running {
         })
     }
 
+    /// Its process identifier.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The pipe to its standard input, if the command asked for one.
     pub fn stdin(&mut self) -> Option<std::process::ChildStdin> {
         self.child.stdin.take()
@@ -203,7 +208,7 @@ impl Drop for Running {
 /// A `ringway serve` that lives as long as this value.
 pub struct Server {
     // Ended, by its drop, before the pipe to its standard input is closed.
-    _running: Running,
+    running: Running,
     unix: String,
     tcp: String,
     _lines: mpsc::Receiver<String>,
@@ -241,12 +246,17 @@ impl Server {
             .ok_or_else(|| format!("ringway serve announced no TCP address: {line}"))?
             .to_owned();
         Ok(Self {
-            _running: running,
+            running,
             unix,
             tcp,
             _lines: lines,
             _stdin: stdin,
         })
+    }
+
+    /// Its process identifier.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
     }
 
     fn address(&self, link: Link) -> &str {
