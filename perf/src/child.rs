@@ -1,5 +1,6 @@
 //! What runs as a CUDA program, on the driver that the loader finds; it prints its report as JSON.
 
+use crate::api;
 use crate::app;
 use crate::bench;
 use crate::cli::Effort;
@@ -43,6 +44,13 @@ pub enum Task {
         #[arg(long)]
         time_ms: u64,
     },
+    /// The calls of `api`.
+    Api {
+        #[arg(long)]
+        filter: String,
+        #[arg(long)]
+        samples: usize,
+    },
 }
 
 /// Does it.
@@ -57,6 +65,7 @@ pub fn run(task: &Task) -> Result<()> {
         Task::Start => start::run(),
         Task::App { program, steps } => app::run(*program, *steps),
         Task::Session { chatty, time_ms } => scale::run(*chatty, Duration::from_millis(*time_ms)),
+        Task::Api { filter, samples } => api::run(filter, *samples),
     }
 }
 

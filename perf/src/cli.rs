@@ -78,6 +78,12 @@ pub enum What {
         )]
         sessions: Vec<u16>,
     },
+    /// Calls of the driver API one by one, beside the same without Ringway.
+    Api {
+        /// Only calls whose symbol contains TEXT.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        call: String,
+    },
     /// Speed of the software GPU's interpreter, beside the same computations compiled.
     Softgpu {
         /// Only cases whose name contains TEXT.

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | `bench.rs` | suites submit, call, copy, idle: one program a suite and link, each case beside its floor (`floors.rs`) |
 //! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
+//! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
 //! | `softgpu` | the software GPU's interpreter, no driver |
 //! | `rdma.rs` | the verbs layer beside perftest |
 //! | `samples.rs`, `pairs.rs`, `row.rs` | times, case and floor in turn, what is reported |
 //! | `table.rs`, `goals.rs` | reports |
 
+mod api;
 mod app;
 mod bench;
 mod child;
@@ -99,11 +101,13 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
             rows.extend(start::measure(cli, None, effort)?);
             rows.extend(app::measure(cli, None, effort)?);
             rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
+            rows.extend(api::measure(cli, "", effort)?);
             rows.extend(softgpu::run("", effort)?);
         }
         What::Start { rounds } => rows.extend(start::measure(cli, *rounds, effort)?),
         What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
+        What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),
         What::Rdma { device, pairs } => {
             rows.extend(rdma::run(

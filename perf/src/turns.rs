@@ -5,11 +5,11 @@ use crate::pairs::Pairs;
 use crate::row::Row;
 use crate::samples::Samples;
 
-/// What one run of a program measured: case and samples, the same cases in the same order in every run.
+/// What one run of a program measured: case and samples.
 pub type Measured = Vec<(String, Samples)>;
 
 /// Runs `once` on every link and directly, `rounds` times, and once before that to warm up if `warm_up` says so. The floor
-/// of a row is the same case run directly in the same round. Direct runs have rows of their own, without a floor.
+/// of a row is the same case run directly in the same round; what is not measured everywhere has no row. Direct runs have rows of their own, without a floor.
 pub fn beside_direct(
     suite: &str,
     links: &[Link],
@@ -36,27 +36,23 @@ pub fn beside_direct(
             continue;
         }
         measured.sort_by_key(|(at, _)| *at);
-        let direct = measured[0].1.clone();
         if cases.is_empty() {
-            cases = direct.iter().map(|(case, _)| case.clone()).collect();
+            cases = common(&measured);
             for pairs in &mut pairs {
                 pairs.resize(cases.len(), Pairs::new());
             }
         }
-        for (at, run) in measured {
-            if !run.iter().map(|(case, _)| case).eq(&cases) {
-                return Err(format!(
-                    "{suite} on {}: not the same cases as in the run before",
-                    order[at].name()
-                ));
-            }
-            for (case, (_, samples)) in run.iter().enumerate() {
-                let floor_ns = if order[at] == Link::Direct {
-                    0.0
-                } else {
-                    direct[case].1.ns(0.5)
+        for (index, case) in cases.iter().enumerate() {
+            let floor_ns = of(&measured[0].1, case).map(|samples| samples.ns(0.5));
+            for (at, run) in &measured {
+                let samples = of(run, case).zip(floor_ns).ok_or_else(|| {
+                    format!("{suite} on {}: no {case} this time", order[*at].name())
+                })?;
+                let floor_ns = match order[*at] {
+                    Link::Direct => 0.0,
+                    _ => samples.1,
                 };
-                pairs[at][case].add(samples, floor_ns);
+                pairs[*at][index].add(samples.0, floor_ns);
             }
         }
     }
@@ -72,13 +68,30 @@ pub fn beside_direct(
     Ok(rows)
 }
 
+fn of<'a>(run: &'a Measured, case: &str) -> Option<&'a Samples> {
+    run.iter()
+        .find(|(name, _)| name == case)
+        .map(|(_, samples)| samples)
+}
+
+/// The cases that every run has, in the order of the first.
+fn common(runs: &[(usize, Measured)]) -> Vec<String> {
+    let first = runs.first().map(|(_, run)| run.as_slice());
+    first
+        .unwrap_or_default()
+        .iter()
+        .map(|(case, _)| case.clone())
+        .filter(|case| runs.iter().all(|(_, run)| of(run, case).is_some()))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::row::near;
     use std::time::Duration;
 
-    fn of(ns: u64) -> Measured {
+    fn x(ns: u64) -> Measured {
         let mut samples = Samples::new();
         samples.once(Duration::from_nanos(ns));
         vec![("x".into(), samples)]
@@ -89,7 +102,7 @@ mod tests {
         let (mut order, mut direct, mut remote) = (Vec::new(), 0, 0);
         let rows = beside_direct("app", &[Link::Shm, Link::Direct], 2, true, |link| {
             order.push(link);
-            Ok(of(if link == Link::Direct {
+            Ok(x(if link == Link::Direct {
                 direct += 100;
                 direct
             } else {
@@ -113,12 +126,29 @@ mod tests {
     }
 
     #[test]
-    fn other_cases_in_a_later_run_are_an_error() {
-        let mut runs = 0;
-        let outcome = beside_direct("api", &[Link::Tcp], 1, false, |_| {
-            runs += 1;
-            Ok(if runs == 1 { of(1) } else { Vec::new() })
-        });
-        assert!(outcome.is_err());
+    fn a_case_that_one_link_lacks_has_no_row_and_one_that_goes_is_an_error() {
+        let mut direct = of_two();
+        let measure = |direct: Measured, runs: usize| {
+            let mut run = 0;
+            beside_direct("api", &[Link::Tcp], runs, false, |link| {
+                run += 1;
+                Ok(match link {
+                    Link::Direct => direct.clone(),
+                    _ if run > 2 => Vec::new(),
+                    _ => x(1),
+                })
+            })
+        };
+        let rows = measure(direct.clone(), 1).expect("no run fails");
+        assert_eq!(rows.len(), 2);
+        assert!(measure(direct.clone(), 2).is_err());
+        direct.clear();
+        assert!(measure(direct, 1).expect("nothing in common").is_empty());
+    }
+
+    fn of_two() -> Measured {
+        let mut two = x(1);
+        two.push(("y".into(), two[0].1.clone()));
+        two
     }
 }

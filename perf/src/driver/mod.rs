@@ -80,9 +80,10 @@ fn check(what: &'static str, code: c_uint) -> Result<()> {
 /// The driver with the first device's primary context current and one stream.
 pub struct Driver {
     f: Functions,
+    context: *mut c_void,
     stream: *mut c_void,
     module: *mut c_void,
-    _library: Library,
+    library: Library,
 }
 
 /// A kernel with a number of 8-byte parameters.
@@ -105,7 +106,7 @@ pub struct PinnedMemory<'a> {
 }
 
 /// Kernels that do nothing, and one that adds a number to words.
-const PTX: &CStr = c".version 6.0
+pub const PTX: &CStr = c".version 6.0
 .target sm_52
 .address_size 64
 .visible .entry empty0() { ret; }
@@ -177,10 +178,21 @@ impl Driver {
         }
         Ok(Self {
             f,
+            context,
             stream,
             module,
-            _library: library,
+            library,
         })
+    }
+
+    /// The library, for functions that are not declared here.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// The current context, the stream, and the module, as the driver knows them.
+    pub fn handles(&self) -> (*mut c_void, *mut c_void, *mut c_void) {
+        (self.context, self.stream, self.module)
     }
 
     /// CUDA version of the driver as text, and the first device's name.
@@ -372,6 +384,13 @@ impl Drop for DeviceMemory<'_> {
     fn drop(&mut self) {
         // SAFETY: allocated by cuMemAlloc, freed once; a failure at the end of a measurement changes nothing.
         unsafe { (self.driver.f.mem_free)(self.at) };
+    }
+}
+
+impl DeviceMemory<'_> {
+    /// Its address.
+    pub fn address(&self) -> u64 {
+        self.at
     }
 }
 

@@ -129,8 +129,14 @@ impl Driver {
         // SAFETY: the memory holds as many words by the one caller.
         unsafe {
             check("cuMemsetD32", (self.f.memset_d32)(memory.at, word, words))?;
-            check("cuCtxSynchronize", (self.f.ctx_synchronize)())
         }
+        self.synchronize_all()
+    }
+
+    /// Waits for everything in the context.
+    pub fn synchronize_all(&self) -> Result<()> {
+        // SAFETY: a context is current.
+        check("cuCtxSynchronize", unsafe { (self.f.ctx_synchronize)() })
     }
 }
 
