@@ -29,6 +29,9 @@ pub struct Cli {
     /// Write the rows to FILE as a JSON array.
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a report with pictures to FILE, as one HTML page.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// GPU of the embedded server: `auto`, `softgpu`, or a libcuda.so.1.
     #[arg(long, global = true, default_value = "softgpu", value_name = "WHICH")]
     pub driver: String,

@@ -141,52 +141,79 @@ const GOALS: [(&str, &str, &str, Goal); 29] = [
     ),
 ];
 
-/// One line for each goal whose case was measured.
-pub fn summary(rows: &[Row]) -> String {
-    let mut text = String::new();
-    for (suite, case, link, goal) in &GOALS {
-        // Of a case with two units the last one counts: GFLOP/s.
-        let Some(row) = rows
-            .iter()
-            .rfind(|row| row.suite == *suite && row.case == *case && row.link == *link)
-        else {
-            continue;
-        };
-        let (reached, wanted) = match (goal, row.ratio) {
-            (Goal::AtMost(most), _) => {
-                (row.p50 <= *most, format!("<= {}", amount(*most, &row.unit)))
+/// A goal whose case was measured.
+pub struct Verdict<'a> {
+    /// What was measured.
+    pub row: &'a Row,
+    /// The goal in words.
+    pub wanted: String,
+    /// Whether it is reached.
+    pub reached: bool,
+}
+
+impl Verdict<'_> {
+    /// The median, with its unit.
+    pub fn median(&self) -> String {
+        amount(self.row.p50, &self.row.unit)
+    }
+
+    /// Floor and ratio in words; empty where there is none.
+    pub fn beside(&self) -> String {
+        match (self.row.floor, self.row.ratio) {
+            (Some(floor), Some(ratio)) => {
+                format!("floor {}, {ratio} x", amount(floor, &self.row.unit))
             }
-            (Goal::AtLeast(least), _) => (
+            _ => String::new(),
+        }
+    }
+}
+
+/// The goals whose cases were measured.
+pub fn verdicts(rows: &[Row]) -> Vec<Verdict<'_>> {
+    let of = |(suite, case, link, goal): &(&str, &str, &str, Goal)| {
+        // Of a case with two units the last one counts: GFLOP/s.
+        let row = rows
+            .iter()
+            .rfind(|row| row.suite == *suite && row.case == *case && row.link == *link)?;
+        let (reached, wanted) = match goal {
+            Goal::AtMost(most) => (row.p50 <= *most, format!("<= {}", amount(*most, &row.unit))),
+            Goal::AtLeast(least) => (
                 row.p50 >= *least,
                 format!(">= {}", amount(*least, &row.unit)),
             ),
-            (Goal::RatioAtMost(most), ratio) => (
-                ratio.is_some_and(|ratio| ratio <= *most),
+            Goal::RatioAtMost(most) => (
+                row.ratio.is_some_and(|ratio| ratio <= *most),
                 format!("<= {most} x floor"),
             ),
-            (Goal::RatioAtLeast(least), ratio) => (
-                ratio.is_some_and(|ratio| ratio >= *least),
+            Goal::RatioAtLeast(least) => (
+                row.ratio.is_some_and(|ratio| ratio >= *least),
                 format!(">= {least} x floor"),
             ),
         };
-        let beside = match (row.floor, row.ratio) {
-            (Some(floor), Some(ratio)) => {
-                format!("floor {}, {ratio} x", amount(floor, &row.unit))
-            }
-            _ => String::new(),
-        };
-        text.push_str(&format!(
-            "{:<7} {:<35} {:<8} {:>14} {:<28} goal {:<16} {}\n",
-            row.suite,
-            row.case,
-            row.link,
-            amount(row.p50, &row.unit),
-            beside,
+        Some(Verdict {
+            row,
             wanted,
-            if reached { "reached" } else { "missed" }
-        ));
-    }
-    text
+            reached,
+        })
+    };
+    GOALS.iter().filter_map(of).collect()
+}
+
+/// One line for each goal whose case was measured.
+pub fn summary(rows: &[Row]) -> String {
+    let line = |verdict: Verdict<'_>| {
+        format!(
+            "{:<7} {:<35} {:<8} {:>14} {:<28} goal {:<16} {}\n",
+            verdict.row.suite,
+            verdict.row.case,
+            verdict.row.link,
+            verdict.median(),
+            verdict.beside(),
+            verdict.wanted,
+            if verdict.reached { "reached" } else { "missed" }
+        )
+    };
+    verdicts(rows).into_iter().map(line).collect()
 }
 
 /// A value with its unit; long times in milliseconds.
@@ -195,5 +222,39 @@ fn amount(value: f64, unit: &str) -> String {
         format!("{} ms", crate::table::number(value / 1e6))
     } else {
         format!("{value} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_are_held_against_the_rows_they_name() {
+        let row = |case: &str, p50, ratio| Row {
+            suite: "call".into(),
+            case: case.into(),
+            link: "shm".into(),
+            unit: "ns".into(),
+            p50,
+            floor: Some(100.0),
+            ratio: Some(ratio),
+            ..Row::default()
+        };
+        let rows = [
+            row("stream synchronize, idle stream", 150.0, 1.5),
+            row("stream synchronize, both asleep", 150.0, 1.5),
+            row("memory info", 1.0, 1.0),
+        ];
+        let reached: Vec<bool> = verdicts(&rows).iter().map(|goal| goal.reached).collect();
+        assert_eq!(reached, [true, false]);
+        assert_eq!(summary(&rows).lines().count(), 2);
+    }
+
+    #[test]
+    fn long_times_are_in_milliseconds() {
+        assert_eq!(amount(2.5e6, "ns"), "2.50 ms");
+        assert_eq!(amount(250.0, "ns"), "250 ns");
+        assert_eq!(amount(2.5e6, "KiB"), "2500000 KiB");
     }
 }

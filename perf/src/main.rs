@@ -12,7 +12,7 @@
 //! | `softgpu` | the software GPU's interpreter, no driver |
 //! | `rdma.rs` | the verbs layer beside perftest |
 //! | `samples.rs`, `pairs.rs`, `row.rs` | times, case and floor in turn, what is reported |
-//! | `table.rs`, `goals.rs` | reports |
+//! | `table.rs`, `goals.rs`, `html` | reports |
 
 mod api;
 mod app;
@@ -24,6 +24,7 @@ mod driver;
 mod environment;
 mod floors;
 mod goals;
+mod html;
 mod idle;
 mod pairs;
 mod processes;
@@ -41,6 +42,7 @@ mod turns;
 use clap::Parser;
 use cli::{Cli, Effort, What};
 use row::Row;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -61,12 +63,12 @@ fn main() -> ExitCode {
 
 /// Measures and reports.
 fn report(cli: &Cli) -> Result<(), String> {
-    if let Some(file) = &cli.json {
-        // Found out now rather than after the measurement.
-        std::fs::write(file, "[]\n")
-            .map_err(|error| format!("--json {}: {error}", file.display()))?;
+    // Found out now rather than after the measurement.
+    for (option, file, empty) in [("json", &cli.json, "[]\n"), ("html", &cli.html, "")] {
+        write(option, file.as_deref(), || Ok(empty.into()))?;
     }
-    print!("{}", environment::describe());
+    let mut environment = environment::describe();
+    print!("{environment}");
     let rows = measure(cli)?;
     progress::done();
     if cli.effort() != Effort::Brief {
@@ -78,13 +80,26 @@ fn report(cli: &Cli) -> Result<(), String> {
     if cli.effort() == Effort::Brief {
         println!("\n`ringway-perf all` prints every case with its quantiles.");
     }
-    println!("load after the measurement {}", environment::load());
-    if let Some(file) = &cli.json {
+    let after = format!("load after the measurement {}", environment::load());
+    println!("{after}");
+    environment.push_str(&format!("driver {}\n{after}\n", cli.driver));
+    write("json", cli.json.as_deref(), || {
         let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
-        std::fs::write(file, text + "\n")
-            .map_err(|error| format!("--json {}: {error}", file.display()))?;
-    }
-    Ok(())
+        Ok(text + "\n")
+    })?;
+    write("html", cli.html.as_deref(), || {
+        Ok(html::page(&environment, &rows, cli.quick))
+    })
+}
+
+/// Writes what an option asks for, if it was given.
+fn write(
+    option: &str,
+    file: Option<&Path>,
+    text: impl FnOnce() -> Result<String, String>,
+) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, text()?).map_err(|error| format!("--{option} {}: {error}", file.display()))
 }
 
 /// The rows of every suite that was asked for.

@@ -10,7 +10,7 @@ mod objects;
 use crate::child::{self, print};
 use crate::cli::{Cli, Effort};
 use crate::clock;
-use crate::driver::Driver;
+use crate::driver::{Driver, PTX};
 use crate::floors;
 use crate::progress;
 use crate::remote::{Runner, Running};
@@ -55,6 +55,9 @@ pub struct Given<'a> {
     event: Handle,
     /// Two with times that have happened.
     timed_events: [Handle; 2],
+    /// A library, and a kernel of it: where they are kept; null in a driver without libraries.
+    library: *mut Handle,
+    kernel: *mut Handle,
     /// The device's default memory pool.
     pool: Handle,
     /// The device's PCI bus identifier.
@@ -231,6 +234,17 @@ fn given<'a>(
         call.make()
             .map_err(|code| format!("{}: CUDA result {code}", call.symbol))?;
     }
+    let (library_at, kernel_at, null) = (slot(), slot(), std::ptr::null_mut::<c_void>());
+    let image: P = PTX.as_ptr().cast_mut().cast();
+    for call in [
+        call!(library, cuLibraryLoadData(
+            library_at.cast() => P, image => P, null => P, null => P, 0 => c_uint, null => P, null => P, 0 => c_uint,
+        )),
+        call!(library, cuLibraryGetKernel(kernel_at.cast() => P, *library_at => P, name => *const std::ffi::c_char)),
+    ] {
+        // Where this fails, what takes a library is refused and left out.
+        let _ = call.map(|call| call.make());
+    }
     // SAFETY: slots of the scratch, which the calls above filled.
     let at = |slot: *mut P| unsafe { *slot };
     Ok(Given {
@@ -242,6 +256,8 @@ fn given<'a>(
         other_stream: at(other_stream),
         event: at(event),
         timed_events: [at(first), at(last)],
+        library: library_at,
+        kernel: kernel_at,
         pool: at(pool),
         bus_id,
         device,

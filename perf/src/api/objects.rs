@@ -92,10 +92,8 @@ fn modules_and_functions(calls: &mut Calls<'_>, given: &Given<'_>) {
         given.scratch.slot(),
         given.scratch.slot().cast::<P>(),
     );
-    let (kernel, other) = (
-        given.scratch.slot().cast::<P>(),
-        given.scratch.slot().cast::<P>(),
-    );
+    let other = given.scratch.slot().cast::<P>();
+    let (library, kernel) = (given.library, given.kernel);
     let (module, function, null) = (given.module, given.function, std::ptr::null_mut::<c_void>());
     let (image, name): (P, Name) = (PTX.as_ptr().cast_mut().cast(), c"empty4".as_ptr());
     cycles!(calls;
@@ -107,18 +105,18 @@ fn modules_and_functions(calls: &mut Calls<'_>, given: &Given<'_>) {
         [cuModuleEnumerateFunctions(a => P, 1 => c_uint, module => P)],
         [
             cuLibraryLoadData(made.cast() => P, image => P, null => P, null => P, 0 => c_uint, null => P, null => P, 0 => c_uint),
-            cuLibraryGetKernel(kernel.cast() => P, *made => P, name => Name),
-            cuLibraryGetKernelCount(a => P, *made => P),
-            cuLibraryEnumerateKernels(a => P, 1 => c_uint, *made => P),
-            cuLibraryGetModule(other.cast() => P, *made => P),
-            cuKernelGetFunction(other.cast() => P, *kernel => P),
-            cuKernelGetLibrary(other.cast() => P, *kernel => P),
-            cuKernelGetAttribute(a => P, 0 => c_uint, *kernel => P, 0 => c_int),
-            cuKernelSetCacheConfig(*kernel => P, 0 => c_uint, 0 => c_int),
-            cuKernelGetName(a => P, *kernel => P),
-            cuKernelGetParamInfo(*kernel => P, 0 => usize, a => P, b => P),
             cuLibraryUnload(*made => P),
         ],
+        [cuLibraryGetKernel(other.cast() => P, *library => P, name => Name)],
+        [cuLibraryGetKernelCount(a => P, *library => P)],
+        [cuLibraryEnumerateKernels(a => P, 1 => c_uint, *library => P)],
+        [cuLibraryGetModule(other.cast() => P, *library => P)],
+        [cuKernelGetFunction(other.cast() => P, *kernel => P)],
+        [cuKernelGetLibrary(other.cast() => P, *kernel => P)],
+        [cuKernelGetAttribute(a => P, 0 => c_uint, *kernel => P, 0 => c_int)],
+        [cuKernelSetCacheConfig(*kernel => P, 0 => c_uint, 0 => c_int)],
+        [cuKernelGetName(a => P, *kernel => P)],
+        [cuKernelGetParamInfo(*kernel => P, 0 => usize, a => P, b => P)],
         [cuFuncGetAttribute(a => P, 0 => c_uint, function => P)],
         [cuFuncSetAttribute(function => P, 8 => c_uint, 0 => c_int)],
         [cuFuncSetCacheConfig(function => P, 0 => c_uint)],
