@@ -187,6 +187,12 @@ impl Bench<'_> {
         Ok(into)
     }
 
+    /// The floor of a cache line. While other programs keep the cores busy, each round trip may take as long as they are
+    /// let run, so a test takes few.
+    fn line_round_trip(&self, samples: usize, into: &mut Samples) {
+        floors::line_round_trip(self.effort.pick(2, samples, samples), into);
+    }
+
     /// The floor of a posted call is one way of a cache line from core to core: half a round trip.
     fn submit(&self) -> Result<Vec<Row>> {
         let driver = self.driver;
@@ -203,7 +209,7 @@ impl Bench<'_> {
         let mut pairs = Pairs::new();
         for _ in 0..self.rounds {
             let mut floor = Samples::new();
-            floors::line_round_trip(50, &mut floor);
+            self.line_round_trip(50, &mut floor);
             let ours = self.time(self.effort.pick(3, 20, 50), ASLEEP, || {
                 driver.launch(&kernels[1])
             })?;
@@ -219,7 +225,7 @@ impl Bench<'_> {
         let mut pairs = Pairs::new();
         for round in 0..=self.rounds {
             let (mut ours, mut floor) = (Samples::new(), Samples::new());
-            floors::line_round_trip(100, &mut floor);
+            self.line_round_trip(100, &mut floor);
             for _ in 0..self.effort.pick(2, 20, 60) {
                 // What the burst before left is done; the server has just answered and still looks at the ring.
                 self.driver.synchronize()?;
@@ -249,7 +255,7 @@ impl Bench<'_> {
         let query = || driver.query().map(drop);
         let mut rows = Vec::new();
         let mut sockets = Sockets::connect()?;
-        let each = self.effort.pick(50, 1000, 2000);
+        let each = self.effort.pick(10, 1000, 2000);
         let cases: [(&str, Call<'_>); 3] = [
             ("stream synchronize, idle stream", &synchronize),
             ("memory info", &info),
@@ -264,10 +270,10 @@ impl Bench<'_> {
                 } else if self.tcp {
                     sockets.round_trips(0, 0, each / 2, true, Duration::ZERO, &mut floor)?;
                 } else {
-                    floors::line_round_trip(100, &mut floor);
+                    self.line_round_trip(100, &mut floor);
                 }
                 // The ends were asleep meanwhile.
-                self.time(50, Duration::ZERO, call)?;
+                self.time(self.effort.pick(5, 50, 50), Duration::ZERO, call)?;
                 pairs.add(&self.time(each, Duration::ZERO, call)?, floor.ns(0.5));
             }
             rows.push(pairs.row("call", name));
@@ -334,7 +340,7 @@ impl Bench<'_> {
         let bytes = host.len();
         let bulk = bytes >= BULK_BYTES_MIN;
         let budget: usize = self.effort.pick(1 << 20, 512 << 20, 1 << 30);
-        let each = (budget / bytes.max(1) / self.rounds).clamp(2, 200);
+        let each = (budget / bytes.max(1) / self.rounds).clamp(2, self.effort.pick(5, 200, 200));
         let mut other = vec![0u8; bytes];
         let mut pairs = Pairs::new();
         for round in 0..=self.rounds {
@@ -352,7 +358,7 @@ impl Bench<'_> {
                 if bulk {
                     copies.ns(0.5)
                 } else {
-                    floors::line_round_trip(50, &mut lines);
+                    self.line_round_trip(50, &mut lines);
                     lines.ns(0.5) + copies.ns(0.5)
                 }
             };

@@ -141,7 +141,7 @@ fn section(suite: &str, title: &str, rows: &[&Row]) -> String {
         Vec::from_iter(plots::distributions(&by_case)),
     );
     figure(
-        "Ratio to the floor, with the spread of the pairs",
+        "Ratio to the floor, with the spread of the pairs (of times less is better, of rates more)",
         short,
         Vec::from_iter(plots::ratios(&by_case)),
     );

@@ -112,7 +112,9 @@ pub fn ratios(rows: &[&Row]) -> Option<String> {
                 picture.line("spread", (x, y - 3.0), (x, y + 3.0));
             }
         }
-        picture.text("tick", "start", (x.max(one) + 8.0, y + 4.0), &short(*ratio));
+        let end = row.ratio_high.map_or(x, |high| axis.at(high).max(x));
+        let beside = (end.max(one) + 8.0, y + 4.0);
+        picture.text("tick", "start", beside, &short(*ratio));
     }
     picture.line("one", (one, 18.0), (one, height));
     Some(picture.markup("Median over floor by case, with the spread of the pairs"))
@@ -146,9 +148,20 @@ fn curves(
         picture.line("grid", (at, 34.0), (at, SIZE.1 - 40.0));
         picture.text("tick", "middle", (at, SIZE.1 - 24.0), &x_name(mark));
     }
-    for (name, class, points) in curves {
+    for (number, (name, class, points)) in curves.iter().enumerate() {
+        if points.is_empty() {
+            continue;
+        }
         let at: Vec<(f64, f64)> = points.iter().map(|p| (x.at(p.0), y.at(p.1))).collect();
         picture.path(class, &at);
+        // At its right end, or its left one: curves of a picture often end close to each other.
+        if number % 2 == 0 {
+            let (x, y) = at.last().copied().unwrap_or_default();
+            picture.text("tick", "end", (x + 12.0, y - 7.0), name);
+        } else {
+            let (x, y) = at.first().copied().unwrap_or_default();
+            picture.text("tick", "start", (x + 4.0, y + 14.0), name);
+        }
         for (point, value) in at.iter().zip(points) {
             let says = format!("{name}, {}: {}", x_name(value.0), y_name(value.1));
             picture.dot(class, *point, 3.0, &says);
@@ -191,21 +204,25 @@ pub fn bandwidth(rows: &[&Row]) -> Vec<String> {
                 ("ns", Some(bytes)) if value > 0.0 => Some((bytes, bytes / value)),
                 _ => None,
             };
-            let of = |memory: &str, class: &str, value: &dyn Fn(&Row) -> Option<f64>| -> Curve {
+            type Value<'a> = &'a dyn Fn(&Row) -> Option<f64>;
+            let of = |name: &str, memory: &str, class: &str, value: Value<'_>| -> Curve {
                 let points = copies
                     .iter()
                     .filter(|row| row.link == link && row.case.starts_with(direction))
                     .filter(|row| row.case.ends_with(memory))
                     .filter_map(|row| rate(row, value(row)?))
                     .collect();
-                (memory.to_owned(), class.to_owned(), points)
+                (name.to_owned(), class.to_owned(), points)
             };
             let lines = [
-                of("pinned", colour(link), &|row| Some(row.p50)),
-                of("pageable", &format!("{} thin", colour(link)), &|row| {
-                    Some(row.p50)
-                }),
-                of("pinned", "floor", &|row| row.floor),
+                of("pinned", "pinned", colour(link), &|row| Some(row.p50)),
+                of(
+                    "pageable",
+                    "pageable",
+                    &format!("{} thin", colour(link)),
+                    &|row| Some(row.p50),
+                ),
+                of("floor", "pinned", "floor", &|row| row.floor),
             ];
             let about = format!("{direction}, {link}: GB/s by size");
             pictures.extend(curves(&about, &lines, &size_name, &short));
