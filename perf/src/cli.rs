@@ -190,3 +190,35 @@ impl Cli {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_effort_is_what_was_asked_for() {
+        let effort = |words: &[&str]| {
+            Cli::try_parse_from([&["ringway-perf"], words].concat())
+                .expect("a command line")
+                .effort()
+        };
+        assert_eq!(effort(&[]), Effort::Brief);
+        assert_eq!(effort(&["all"]), Effort::Full);
+        assert_eq!(effort(&["rdma", "--quick", "--pairs", "3"]), Effort::Quick);
+        assert_eq!(effort(&["--quick"]), Effort::Quick);
+    }
+
+    #[test]
+    fn scale_takes_numbers_within_its_bound() {
+        let parse = |list| Cli::try_parse_from(["ringway-perf", "scale", "--sessions", list]);
+        assert!(parse("1,64,256").is_ok());
+        assert!(parse("0").is_err());
+        assert!(parse("257").is_err());
+    }
+}

@@ -10,7 +10,7 @@
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
 //! | `softgpu` | the software GPU's interpreter, no driver |
-//! | `rdma.rs` | the verbs layer beside perftest |
+//! | `rdma` | the verbs layer beside perftest |
 //! | `samples.rs`, `pairs.rs`, `row.rs` | times, case and floor in turn, what is reported |
 //! | `table.rs`, `goals.rs`, `html` | reports |
 

@@ -48,7 +48,7 @@ impl Runner {
         let mut command = Command::new(&self.ringway);
         command.args(["run", "-q", "--driver", &self.driver]);
         if link == Link::Direct {
-            command.arg("--direct");
+            command.arg("--direct").env_remove("RINGWAY_SERVER");
         } else {
             command.args(["--link", link.name()]);
             let server = own.map(|own| own.address(link)).or(self.server.as_deref());

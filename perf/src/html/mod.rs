@@ -35,6 +35,13 @@ pub fn page(environment: &str, rows: &[Row], quick: bool) -> String {
         body.push_str("<p class=\"warn\">Measured with --quick: it works, but the numbers mean nothing.</p>\n");
     }
     body.push_str(&legend(rows));
+    body.push_str("<nav>");
+    for (suite, _) in SUITES {
+        if rows.iter().any(|row| row.suite == suite) {
+            body.push_str(&format!("<a href=\"#{suite}\">{suite}</a> "));
+        }
+    }
+    body.push_str("</nav>\n");
     body.push_str("</header>\n");
     if !quick {
         body.push_str(&goals_table(rows));
@@ -107,9 +114,8 @@ fn goals_table(rows: &[Row]) -> String {
 
 fn section(suite: &str, title: &str, rows: &[&Row]) -> String {
     let mut text = format!(
-        "<section><h2>{} <small>{}</small></h2>\n",
-        escape(title),
-        escape(suite)
+        "<section id=\"{suite}\"><h2>{} <small>{suite}</small></h2>\n",
+        escape(title)
     );
     let mut figure = |name: &str, open: bool, pictures: Vec<String>| {
         if !pictures.is_empty() {
