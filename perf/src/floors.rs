@@ -1,6 +1,6 @@
 //! What the machine itself gives, measured in turn with each case.
 
-use crate::row::Samples;
+use crate::samples::Samples;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,5 +1,6 @@
 //! What a session costs while it does nothing: CPU time and memory of both ends.
 
+use crate::processes;
 use crate::row::{Row, plain_row};
 use std::fs;
 use std::thread;
@@ -17,11 +18,7 @@ pub struct Usage {
 
 impl Usage {
     fn of(pid: u32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name: &str| -> Option<f64> {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
+        let field = |name| processes::kib(&format!("/proc/{pid}/status"), name);
         Some(Self {
             private_kib: field("RssAnon:")?,
             shared_kib: field("RssShmem:")?,
@@ -56,26 +53,7 @@ fn cpu_us(pid: u32) -> Option<f64> {
 
 /// The worker of this session, where it runs under the same `ringway run`.
 fn worker() -> Option<u32> {
-    let mut family = vec![std::os::unix::process::parent_id()];
-    let processes: Vec<(u32, u32)> = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| {
-            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
-            Some((pid, parent.parse().ok()?))
-        })
-        .collect();
-    let mut at = 0;
-    while let Some(&ancestor) = family.get(at) {
-        family.extend(
-            processes
-                .iter()
-                .filter(|(_, parent)| *parent == ancestor)
-                .map(|(pid, _)| *pid),
-        );
-        at += 1;
-    }
+    let family = processes::family(std::os::unix::process::parent_id());
     family.into_iter().skip(1).find(|pid| {
         fs::read(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|line| line.split(|byte| *byte == 0).any(|arg| arg == b"worker"))

@@ -8,7 +8,12 @@ mod device;
 mod native;
 mod set;
 
-use crate::row::{Row, Samples, plain_row};
+use crate::cli::Effort;
+use crate::clock::thread_cpu;
+use crate::pairs::{self, spread_into};
+use crate::progress;
+use crate::row::{Row, plain_row};
+use crate::samples::Samples;
 use device::Mode;
 use set::Scale;
 use std::hint::black_box;
@@ -22,43 +27,35 @@ const PER_CASE: Duration = Duration::from_millis(1500);
 const ROUNDS_MIN: usize = 7;
 const ROUNDS_MAX: usize = 200;
 
-/// CPU time of this thread, which other programs on the machine do not change.
-fn cpu_time() -> Duration {
-    let mut t = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: writes the structure given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
-    Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
-}
-
-/// Measures every case whose name contains `only`. `progress` hears the name of each.
-pub fn run(only: &str, mut progress: impl FnMut(&str)) -> Result<Vec<Row>, String> {
+/// Measures every case whose name contains `only`.
+pub fn run(only: &str, effort: Effort) -> Result<Vec<Row>, String> {
+    let (rounds_min, per_case) = effort.pick((2, Duration::ZERO), (ROUNDS_MIN, PER_CASE), (ROUNDS_MIN, PER_CASE));
     let mut rows = Vec::new();
     let mut rates = Vec::new();
     for mut case in set::all(Scale::Full)? {
         if !case.name.contains(only) {
             continue;
         }
-        progress(&case.name);
+        progress::say(&case.name);
         for mode in [Mode::OneCore, Mode::AllCores] {
             case.check(mode)?;
         }
         let instructions = case.run(Mode::Counting)?.instructions as f64;
         let (mut one, mut all, mut native) = (Samples::new(), Samples::new(), Samples::new());
+        // Compiled over interpreted, so rate over rate, of each round.
+        let (mut one_ratios, mut all_ratios) = (Vec::new(), Vec::new());
         let mut out = case.before();
         let start = Instant::now();
         for round in 0..ROUNDS_MAX {
-            if round >= ROUNDS_MIN && start.elapsed() > PER_CASE {
+            if round >= rounds_min && start.elapsed() > per_case {
                 break;
             }
-            let before = cpu_time();
+            let before = thread_cpu();
             case.run(Mode::OneCore)?;
-            let one_time = cpu_time() - before;
-            let before = cpu_time();
+            let one_time = thread_cpu() - before;
+            let before = thread_cpu();
             case.native(black_box(&mut out));
-            let native_time = cpu_time() - before;
+            let native_time = thread_cpu() - before;
             let before = Instant::now();
             case.run(Mode::AllCores)?;
             let all_time = before.elapsed();
@@ -67,16 +64,21 @@ pub fn run(only: &str, mut progress: impl FnMut(&str)) -> Result<Vec<Row>, Strin
                 one.batch(one_time, 1, Duration::ZERO);
                 native.batch(native_time, 1, Duration::ZERO);
                 all.batch(all_time, 1, Duration::ZERO);
+                let native_time = native_time.as_secs_f64();
+                one_ratios.push(native_time / one_time.as_secs_f64().max(1e-9));
+                all_ratios.push(native_time / all_time.as_secs_f64().max(1e-9));
             }
         }
         let floor = native.ns(0.5);
-        for (link, samples) in [("one core", &one), ("all cores", &all)] {
+        for (link, samples, ratios) in [
+            ("one core", &one, one_ratios),
+            ("all cores", &all, all_ratios),
+        ] {
             let mut add = |unit: &str, work: f64| {
                 let row = samples.rate_row("softgpu", &case.name, work as usize, floor);
                 rows.push(Row {
-                    link: link.into(),
                     unit: unit.into(),
-                    ..row
+                    ..spread_into(row, ratios.clone()).on(link)
                 });
             };
             add("Ginstr/s", instructions);
@@ -89,15 +91,10 @@ pub fn run(only: &str, mut progress: impl FnMut(&str)) -> Result<Vec<Row>, Strin
     if !only.is_empty() {
         return Ok(rows);
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_unstable_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let median = pairs::median(&rates).map(|rate| vec![rate]);
     rows.extend(
-        plain_row("softgpu", MEDIAN, "Ginstr/s", vec![median(rates)]).map(|row| Row {
-            link: "one core".into(),
-            ..row
-        }),
+        plain_row("softgpu", MEDIAN, "Ginstr/s", median.unwrap_or_default())
+            .map(|row| row.on("one core")),
     );
     Ok(rows)
 }

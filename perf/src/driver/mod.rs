@@ -1,5 +1,7 @@
 //! The CUDA driver API as a program uses it: libcuda.so.1 by its name, a few functions.
 
+mod work;
+
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
@@ -50,6 +52,9 @@ functions! {
     stream_query "cuStreamQuery" (*mut c_void);
     event_create "cuEventCreate" (*mut *mut c_void, c_uint);
     event_record "cuEventRecord" (*mut c_void, *mut c_void);
+    event_synchronize "cuEventSynchronize" (*mut c_void);
+    ctx_synchronize "cuCtxSynchronize" ();
+    memset_d32 "cuMemsetD32_v2" (u64, c_uint, usize);
     mem_get_info "cuMemGetInfo_v2" (*mut usize, *mut usize);
     mem_alloc "cuMemAlloc_v2" (*mut u64, usize);
     mem_free "cuMemFree_v2" (u64);
@@ -75,9 +80,10 @@ fn check(what: &'static str, code: c_uint) -> Result<()> {
 /// The driver with the first device's primary context current and one stream.
 pub struct Driver {
     f: Functions,
+    context: *mut c_void,
     stream: *mut c_void,
     module: *mut c_void,
-    _library: Library,
+    library: Library,
 }
 
 /// A kernel with a number of 8-byte parameters.
@@ -99,8 +105,8 @@ pub struct PinnedMemory<'a> {
     bytes: usize,
 }
 
-/// Kernels that do nothing.
-const PTX: &CStr = c".version 6.0
+/// Kernels that do nothing, and one that adds a number to words.
+pub const PTX: &CStr = c".version 6.0
 .target sm_52
 .address_size 64
 .visible .entry empty0() { ret; }
@@ -108,17 +114,45 @@ const PTX: &CStr = c".version 6.0
 .visible .entry empty16(.param .u64 a, .param .u64 b, .param .u64 c, .param .u64 d, .param .u64 e, .param .u64 f,
   .param .u64 g, .param .u64 h, .param .u64 i, .param .u64 j, .param .u64 k, .param .u64 l, .param .u64 m,
   .param .u64 n, .param .u64 o, .param .u64 p) { ret; }
+.visible .entry add_words(.param .u64 at, .param .u32 count, .param .u32 by)
+{
+ .reg .pred %p<2>;
+ .reg .b32 %r<8>;
+ .reg .b64 %rd<4>;
+ ld.param.u64 %rd1, [at];
+ ld.param.u32 %r1, [count];
+ ld.param.u32 %r2, [by];
+ mov.u32 %r3, %ctaid.x;
+ mov.u32 %r4, %ntid.x;
+ mov.u32 %r5, %tid.x;
+ mad.lo.s32 %r6, %r3, %r4, %r5;
+ setp.ge.u32 %p1, %r6, %r1;
+ @%p1 ret;
+ cvta.to.global.u64 %rd2, %rd1;
+ mul.wide.u32 %rd3, %r6, 4;
+ add.s64 %rd2, %rd2, %rd3;
+ ld.global.u32 %r7, [%rd2];
+ add.s32 %r7, %r7, %r2;
+ st.global.u32 [%rd2], %r7;
+ ret;
+}
 ";
 
 impl Driver {
     /// Loads libcuda.so.1 and attaches to the first device.
     pub fn open() -> Result<Self> {
+        Self::open_in_steps(&mut || ())
+    }
+
+    /// The same; tells when the library is loaded, cuInit is done, context and stream are made, and the module is loaded.
+    pub fn open_in_steps(step: &mut dyn FnMut()) -> Result<Self> {
         // SAFETY: the initialisers of a CUDA driver library ask for nothing.
         let library = unsafe { Library::new("libcuda.so.1") }.map_err(|error| Failed {
             what: "libcuda.so.1",
             why: error.to_string(),
         })?;
         let f = Functions::load(&library)?;
+        step();
         let (mut context, mut stream, mut module) = (
             std::ptr::null_mut(),
             std::ptr::null_mut(),
@@ -127,6 +161,7 @@ impl Driver {
         // SAFETY: arguments as documented; all out-pointers are to locals.
         unsafe {
             check("cuInit", (f.init)(0))?;
+            step();
             check(
                 "cuDevicePrimaryCtxRetain",
                 (f.ctx_retain)(&raw mut context, 0),
@@ -134,17 +169,30 @@ impl Driver {
             check("cuCtxSetCurrent", (f.ctx_set_current)(context))?;
             // CU_STREAM_NON_BLOCKING
             check("cuStreamCreate", (f.stream_create)(&raw mut stream, 1))?;
+            step();
             check(
                 "cuModuleLoadData",
                 (f.module_load_data)(&raw mut module, PTX.as_ptr().cast()),
             )?;
+            step();
         }
         Ok(Self {
             f,
+            context,
             stream,
             module,
-            _library: library,
+            library,
         })
+    }
+
+    /// The library, for functions that are not declared here.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// The current context, the stream, and the module, as the driver knows them.
+    pub fn handles(&self) -> (*mut c_void, *mut c_void, *mut c_void) {
+        (self.context, self.stream, self.module)
     }
 
     /// CUDA version of the driver as text, and the first device's name.
@@ -168,14 +216,19 @@ impl Driver {
         ))
     }
 
-    /// The kernel that does nothing with so many parameters: 0, 4 or 16.
-    pub fn kernel(&self, params: usize) -> Result<Kernel> {
-        let name = CString::new(format!("empty{params}")).unwrap_or_default();
+    fn function(&self, name: &CStr) -> Result<*mut c_void> {
         let mut function = std::ptr::null_mut();
         // SAFETY: a module of this context; a name with its zero.
         check("cuModuleGetFunction", unsafe {
             (self.f.module_get_function)(&raw mut function, self.module, name.as_ptr())
         })?;
+        Ok(function)
+    }
+
+    /// The kernel that does nothing with so many parameters: 0, 4 or 16.
+    pub fn kernel(&self, params: usize) -> Result<Kernel> {
+        let name = CString::new(format!("empty{params}")).unwrap_or_default();
+        let function = self.function(&name)?;
         Ok(Kernel {
             function,
             values: (0..params as u64).collect(),
@@ -331,6 +384,13 @@ impl Drop for DeviceMemory<'_> {
     fn drop(&mut self) {
         // SAFETY: allocated by cuMemAlloc, freed once; a failure at the end of a measurement changes nothing.
         unsafe { (self.driver.f.mem_free)(self.at) };
+    }
+}
+
+impl DeviceMemory<'_> {
+    /// Its address.
+    pub fn address(&self) -> u64 {
+        self.at
     }
 }
 
