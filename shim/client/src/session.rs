@@ -5,11 +5,14 @@ use crate::transfers::Mode;
 use crate::{notices, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
-use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::endpoint::{Connection, Endpoint, LaneConnection, Target};
 use ringway_link::keeper::{BackOff, Keeper};
 use ringway_link::{
     ClientLane, DownCause, LaneConfig, LinkChoice, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
 };
+use ringway_secure::tls::Trust;
+use ringway_secure::token::TokenFile;
+use ringway_secure::unhex;
 use ringway_wire::control::{
     self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, Identity, LinkAsk, MemoryAsk, Opened,
     Reply, Request,
@@ -43,7 +46,7 @@ pub struct Session {
 
 /// What it takes to continue the session over another link.
 struct Origin {
-    endpoint: Endpoint,
+    server: Target,
     link: LinkAsk,
     session: u64,
     secret: String,
@@ -122,7 +125,7 @@ fn not_ready(why: impl std::fmt::Display) -> Refusal {
 }
 
 struct Lease {
-    endpoint: Endpoint,
+    server: Target,
     lease: String,
     secret: String,
     link: LinkAsk,
@@ -153,10 +156,23 @@ fn identity() -> Identity {
 fn lease() -> Result<Lease, Refusal> {
     if let Ok(text) = std::env::var("RINGWAY_LEASE") {
         let parts: Vec<&str> = text.split('|').collect();
-        let [endpoint, lease, secret, link] = parts[..] else {
-            return Err(not_ready(
-                "RINGWAY_LEASE is malformed; start the program with ringway run",
-            ));
+        let (endpoint, lease, secret, link, ca) = match parts[..] {
+            [endpoint, lease, secret, link] => (endpoint, lease, secret, link, None),
+            [endpoint, lease, secret, link, ca] => (endpoint, lease, secret, link, Some(ca)),
+            _ => {
+                return Err(not_ready(
+                    "RINGWAY_LEASE is malformed; start the program with ringway run",
+                ));
+            }
+        };
+        let trust = match ca {
+            None => None,
+            Some(ca) => {
+                let ca = unhex(ca).ok_or_else(|| {
+                    not_ready("RINGWAY_LEASE is malformed; start the program with ringway run")
+                })?;
+                Some(Trust::in_authority(&ca).map_err(not_ready)?)
+            }
         };
         let endpoint = endpoint.parse().map_err(not_ready)?;
         let link = match link {
@@ -166,33 +182,29 @@ fn lease() -> Result<Lease, Refusal> {
             _ => LinkAsk::Tcp,
         };
         return Ok(Lease {
-            endpoint,
+            server: Target { endpoint, trust },
             lease: lease.to_owned(),
             secret: secret.to_owned(),
             link,
             held: None,
         });
     }
-    let Ok(server) = std::env::var("RINGWAY_SERVER") else {
-        return Err((
-            CudaError::NO_DEVICE,
-            "this program uses Ringway's CUDA library but no GPU is leased; start it with `ringway run -- CMD`, or set RINGWAY_SERVER".into(),
-        ));
-    };
-    let endpoint: Endpoint = server.parse().map_err(not_ready)?;
+    let (servers, token) = own_servers()?;
     let request = Request::Lease {
-        token: std::env::var("RINGWAY_TOKEN").unwrap_or_default(),
+        token,
         gpus: 1,
         memory: MemoryAsk::Fraction(1.0),
         identity: identity(),
     };
-    let (connection, reply) = ask(&endpoint, &request)?;
+    let (connection, reply, server) = ask_any(&servers, &request)?;
     let local = connection.local_ip();
+    let encrypted = matches!(connection, Connection::Tls(_));
     let Reply::Leased {
         lease,
         secret,
         rdma,
         grace_ms,
+        trusted_network,
         ..
     } = reply
     else {
@@ -202,7 +214,7 @@ fn lease() -> Result<Lease, Refusal> {
     };
     let keeper = Keeper::start(
         connection,
-        endpoint.clone(),
+        server.clone(),
         (lease.clone(), secret.clone()),
         grace(grace_ms),
         block_signals,
@@ -215,15 +227,18 @@ fn lease() -> Result<Lease, Refusal> {
         },
     )
     .map_err(not_ready)?;
-    let link = if matches!(endpoint, Endpoint::Unix(_)) {
+    let link = if matches!(server.endpoint, Endpoint::Unix(_)) {
         LinkAsk::Shm
+    } else if encrypted && !trusted_network {
+        // What RDMA carries is not encrypted.
+        LinkAsk::Tcp
     } else if LinkChoice::remote("", local, &rdma).kind == LinkKind::Rdma {
         LinkAsk::Rdma
     } else {
         LinkAsk::Tcp
     };
     Ok(Lease {
-        endpoint,
+        server,
         lease,
         secret,
         link,
@@ -247,18 +262,55 @@ fn grace(server_ms: u64) -> Duration {
     }
 }
 
-fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Refusal> {
-    let mut connection = endpoint
-        .connect(OPEN_TIMEOUT)
-        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
-    control::send(&mut connection, request).map_err(not_ready)?;
-    let reply = control::receive_reply(&mut connection)
-        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
-    Ok((connection, reply))
+/// The servers that this process may lease from by itself, one after the other, and what lets it in: those of a token file, or
+/// the one that is named.
+fn own_servers() -> Result<(Vec<Target>, String), Refusal> {
+    let named = std::env::var("RINGWAY_SERVER").ok();
+    let Some(path) = std::env::var_os("RINGWAY_TOKEN_FILE") else {
+        let Some(named) = named else {
+            return Err((
+                CudaError::NO_DEVICE,
+                "this program uses Ringway's CUDA library but no GPU is leased; start it with `ringway run -- CMD`, or set RINGWAY_SERVER or RINGWAY_TOKEN_FILE".into(),
+            ));
+        };
+        let endpoint: Endpoint = named.parse().map_err(not_ready)?;
+        let token = std::env::var("RINGWAY_TOKEN").unwrap_or_default();
+        return Ok((vec![endpoint.into()], token));
+    };
+    let file = TokenFile::read(path.as_ref()).map_err(not_ready)?;
+    let trust = Trust::in_authority(&file.ca_der()).map_err(not_ready)?;
+    let addresses = named.as_ref().map_or(&file.addresses[..], std::slice::from_ref);
+    let secured = |address: &String| {
+        let endpoint = address.parse().map_err(not_ready)?;
+        Ok(Target { endpoint, trust: Some(trust.clone()) })
+    };
+    let servers = addresses.iter().map(secured).collect::<Result<_, Refusal>>()?;
+    Ok((servers, file.presented()))
 }
 
-fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened), Refusal> {
-    let (connection, reply) = ask(endpoint, request)?;
+/// Asks the first of the servers that can be reached.
+fn ask_any(servers: &[Target], request: &Request) -> Result<(Connection, Reply, Target), Refusal> {
+    let mut why = not_ready("no server is named; set RINGWAY_SERVER, or use a token file that has its address");
+    for server in servers {
+        match server.connect(OPEN_TIMEOUT) {
+            Ok(mut connection) => {
+                control::send(&mut connection, request).map_err(not_ready)?;
+                let reply = control::receive_reply(&mut connection)
+                    .map_err(|error| not_ready(format_args!("{server}: {error}")))?;
+                return Ok((connection, reply, server.clone()));
+            }
+            Err(error) => why = not_ready(format_args!("{server}: {error}")),
+        }
+    }
+    Err(why)
+}
+
+fn lane(server: &Target, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened), Refusal> {
+    let failed = |error: &dyn std::fmt::Display| not_ready(format_args!("{server}: {error}"));
+    let mut connection = server.connect(OPEN_TIMEOUT).map_err(|error| failed(&error))?;
+    control::send(&mut connection, request).map_err(not_ready)?;
+    let mut connection = connection.into_lane().map_err(|error| failed(&error))?;
+    let reply = control::receive_reply(&mut connection).map_err(|error| failed(&error))?;
     let Reply::Opened(opened) = reply else {
         return Err(not_ready(
             "the server answered with something else than a session",
@@ -268,10 +320,10 @@ fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(Client
         geometry: Geometry::DEFAULT,
         lane_key: opened.ring_key,
     };
-    connection.set_read_timeout(None).map_err(not_ready)?;
+    connection.set_timeouts(None).map_err(not_ready)?;
     let lane = match connection {
-        Connection::Unix(stream) => shm::accept(stream, &config),
-        Connection::Tcp(stream) => match link {
+        LaneConnection::Unix(stream) => shm::accept(stream, &config),
+        LaneConnection::Tcp(stream) => match link {
             LinkAsk::Rdma | LinkAsk::RdmaOnly => {
                 rdma::client(stream, &config, link == LinkAsk::RdmaOnly).map(|(lane, choice)| {
                     if choice.kind != LinkKind::Rdma {
@@ -295,7 +347,7 @@ fn connect() -> Result<Session, Refusal> {
         identity: identity(),
         link: lease.link,
     };
-    let (first, opened) = lane(&lease.endpoint, &request, lease.link)?;
+    let (first, opened) = lane(&lease.server, &request, lease.link)?;
     if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
         return Err(not_ready("the server's session has no GPU"));
     }
@@ -307,10 +359,10 @@ fn connect() -> Result<Session, Refusal> {
             lane: number,
             link: lease.link,
         };
-        lanes.push(lane(&lease.endpoint, &join, lease.link)?.0);
+        lanes.push(lane(&lease.server, &join, lease.link)?.0);
     }
     let origin = Origin {
-        endpoint: lease.endpoint,
+        server: lease.server,
         link: lease.link,
         session: opened.session,
         secret: opened.secret,
@@ -407,7 +459,7 @@ fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
                 };
                 say(format_args!(
                     "the link{which} to {} broke ({how}); {} continues, after a pause of {:.2} s",
-                    origin.endpoint,
+                    origin.server,
                     lane.kind(),
                     pause.as_secs_f64()
                 ));
@@ -445,8 +497,9 @@ fn attempt(
         attempt: resumption.attempt(),
         received: resumption.positions().received,
     };
-    let mut connection = origin.endpoint.connect(timeout)?;
+    let mut connection = origin.server.connect(timeout)?;
     control::send(&mut connection, &request)?;
+    let mut connection = connection.into_lane()?;
     let received = match control::receive::<Reply>(&mut connection)? {
         Reply::Resumed { received } => received,
         Reply::NotResumed { reason, again, .. } if again => return Err(NotYet::Again(reason)),
@@ -459,7 +512,7 @@ fn attempt(
             ));
         }
     };
-    let Connection::Tcp(stream) = connection else {
+    let LaneConnection::Tcp(stream) = connection else {
         return Err(NotYet::Never(
             "a lane over shared memory ends with its connection".into(),
         ));
