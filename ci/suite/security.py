@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -63,7 +64,7 @@ class Proxy:
     """Passes bytes on and keeps them."""
 
     def __init__(self, port):
-        self.seen, self.to = [], port
+        self.seen, self.to, self.open = [], port, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -75,10 +76,21 @@ class Proxy:
                 far = socket.create_connection(("127.0.0.1", self.to))
             except OSError:
                 return
+            self.open += [near, far]
             for a, b in ((near, far), (far, near)):
                 kept = bytearray()
                 self.seen.append(kept)
                 threading.Thread(target=self.copy, args=(a, b, kept), daemon=True).start()
+
+    def cut(self):
+        """Breaks all connections."""
+        ends, self.open = self.open, []
+        for end in ends:
+            try:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     @staticmethod
     def copy(a, b, kept):
@@ -163,6 +175,33 @@ def tokens(t, secured, other, plain):
     refused("a revoked token again", secured.list(good), "'good' was revoked")
 
 
+def broken_links(t, secured):
+    """Connections that break, the lane's and the lease's, are made again, as secret as before."""
+    file = secured.token("broken")
+    proxy = Proxy(secured.port())
+    program = run_program(t, secured, file, "1", "40", "0.1", address=proxy.address, options=["-m", "64"])
+    for number in (3, 12):
+        program.wait_for_text(f"round {number}\n")
+        proxy.cut()
+    require(program.wait(40) == 0 and "all equal" in program.output(), f"after cuts: {program.errors()[-500:]}")
+    require("continues" in program.errors(), f"no link broke: {program.errors()[-300:]}")
+    require(not any(PATTERN[:16] in kept or b"RWCT" in kept for kept in proxy.seen), "clear text after a link was made again")
+    return f"{len(proxy.seen) // 2} connections"
+
+
+def without_run(t, secured):
+    """A program that finds the library by itself leases by the token file."""
+    folder = secured.folder / "library"
+    folder.mkdir()
+    (folder / "libcuda.so.1").symlink_to(RINGWAY.parent / "libringway_shim.so")
+    file = secured.token("library", "--address", "127.0.0.1:1", "--address", secured.address)
+    program = t.start(["python3", PROGRAM, "1"], env={"LD_LIBRARY_PATH": str(folder), "RINGWAY_TOKEN_FILE": str(file)}, label="program")
+    require(program.wait(40) == 0 and "all equal" in program.output(), f"without ringway run: {program.errors()[-300:]}")
+    # the address that answers is found among those of the file, and there is no other way in
+    program = t.start([RINGWAY, "run", "--", "python3", PROGRAM, "1"], env={"RINGWAY_TOKEN_FILE": str(file)}, label="program")
+    require(program.wait(40) == 0 and "encrypted" in program.errors(), f"by the file's addresses: {program.errors()[-300:]}")
+
+
 def mixed(identity_of, token_of):
     """A token file with the authority of one and the secret of the other."""
     authority, token = identity_of.read_text(), token_of.read_text()
@@ -213,8 +252,10 @@ def garbage(t, secured):
                 end.shutdown(socket.SHUT_WR)
                 while end.recv(4096):
                     pass
-            except ConnectionError:
-                pass
+            except TimeoutError:
+                require(False, f"garbage is not answered by closing: {data[:20]!r}")
+            except OSError:
+                pass  # the server was quicker
     require(secured.list(file)[0] == 0, "after garbage the server serves no more")
     # one address that fails again and again is not listened to; the others are
     for _ in range(40):
@@ -226,7 +267,7 @@ def garbage(t, secured):
                 end.sendall(b"\x16\3\1\0\4XXXX")
                 while end.recv(4096):
                     pass
-            except ConnectionError:
+            except OSError:
                 pass
     until(lambda: "too many failures of 127.0.0.2" in secured.server.errors(), "the log line about an address that fails", 10)
     lines = secured.server.errors().count("connection of 127.0.0.2 refused")
@@ -263,7 +304,8 @@ def tls_and_tokens(t):
         secured, other = Secured(t, folder, "one"), Secured(t, folder, "other")
         plain = t.start([RINGWAY, "serve", "--driver", "softgpu", "--announce", "--listen", "127.0.0.1:0", "--state", folder / "empty"], label="plain")
         plain.wait_for_text("ready ")
-        notes = [encrypted_program(t, secured)]
+        notes = [encrypted_program(t, secured), broken_links(t, secured)]
+        without_run(t, secured)
         tokens(t, secured, other, re.search(r"127\.0\.0\.1:\d+", plain.output()).group())
         notes.append(clear_text(t, folder))
         garbage(t, secured)

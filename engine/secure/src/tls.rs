@@ -250,9 +250,12 @@ impl TlsStream {
         }
         let length = usize::from(u16::from_be_bytes([self.record[3], self.record[4]]));
         if !(20..=23).contains(&self.record[0]) || self.record[1] != 3 || length > BODY_BYTES_MAX {
-            return Err(failed(
-                "the peer does not answer with TLS; a client with a token file needs a server with an identity (`ringway token create` there), of the same release",
-            ));
+            return Err(failed(match &*self.lock() {
+                Connection::Client(_) => {
+                    "the peer does not answer with TLS; a client with a token file needs a server with an identity (`ringway token create` there), of the same release"
+                }
+                Connection::Server(_) => "the peer began with TLS and went on with something else",
+            }));
         }
         self.record.resize(5 + length, 0);
         self.fill(5)?;

@@ -49,10 +49,10 @@ impl Admission {
         if let Some(endpoint) = beyond
             && !in_clear
         {
-            let folder = match &options.state {
-                Some(folder) if options.token.is_none() || options.trusted_network => folder,
-                _ => return Err(ServeError::Beyond(endpoint.to_string())),
-            };
+            if options.token.is_some() {
+                return Err(ServeError::Beyond(endpoint.to_string()));
+            }
+            let folder = options.state.as_ref().ok_or(IdentityError::NoFolder)?;
             identity = Some(Certificates::load_or_make(&Folder::make(folder)?)?.identity);
         } else if let Some(folder) = &options.state {
             Folder::find(folder)?;
@@ -98,9 +98,10 @@ impl Admission {
     }
 
     /// Whether a connection in clear text is taken.
-    pub(super) fn check_clear(&self, from: Option<IpAddr>) -> Result<(), Reply> {
-        match from {
-            Some(from) if !self.trusted_network && !from.to_canonical().is_loopback() => Err(refused(
+    pub(super) fn check_clear(&self, stream: &Stream) -> Result<(), Reply> {
+        match stream {
+            // Of one that is gone already nobody can say where it came from.
+            Stream::Tcp(_) if !self.trusted_network && !stream.from().is_some_and(|from| from.to_canonical().is_loopback()) => Err(refused(
                 "the server takes connections without encryption from its own machine only",
                 "use a token file (--token-file), which `ringway token create` on the server makes",
             )),

@@ -339,9 +339,7 @@ impl Server {
         let Some((mut stream, request)) = heard else {
             return;
         };
-        if let Stream::Tcp(_) = stream
-            && let Err(reply) = self.admission.check_clear(stream.from())
-        {
+        if let Err(reply) = self.admission.check_clear(&stream) {
             answer(&mut stream, &reply);
             return;
         }

@@ -141,7 +141,7 @@ impl Server {
         let Some(lease) = state
             .leases
             .get_mut(id)
-            .filter(|lease| same_secret(&lease.secret, secret))
+            .filter(|lease| same_secret(&lease.secret, secret) && !lease.ended)
         else {
             return Err(refused(
                 "there is no such lease",
