@@ -185,7 +185,7 @@ pub fn choose_link(
     way: &Way<'_>,
     forced: Option<Link>,
 ) -> Result<(Link, Endpoint, String), Failure> {
-    let encrypted = if way.encrypted { "; encrypted" } else { "" };
+    let (encrypted, open) = if way.encrypted { ("; encrypted", "; not encrypted") } else { ("", "") };
     let same_host = !boot.is_empty() && boot == boot_id();
     let shm = match endpoint {
         Endpoint::Unix(_) => Ok(endpoint.clone()),
@@ -213,7 +213,6 @@ pub fn choose_link(
         (Some(Link::Rdma), ..) => {
             let choice = LinkChoice::remote("asked for", way.local, way.rdma);
             if choice.kind == LinkKind::Rdma {
-                let open = if way.encrypted { "; not encrypted" } else { "" };
                 Ok((Link::Rdma, endpoint.clone(), choice.reason + open))
             } else {
                 Err(Failure::new(format!("--link rdma cannot be had: {}", choice.reason)))
@@ -222,8 +221,8 @@ pub fn choose_link(
         (None, Err(why), _) => {
             let choice = LinkChoice::remote(&why, way.local, &way.rdma_unasked());
             let link = if choice.kind == LinkKind::Rdma { Link::Rdma } else { Link::Tcp };
-            let encrypted = if link == Link::Tcp { encrypted } else { "" };
-            Ok((link, endpoint.clone(), choice.reason + encrypted))
+            let how = if link == Link::Tcp { encrypted } else { open };
+            Ok((link, endpoint.clone(), choice.reason + how))
         }
     }
 }

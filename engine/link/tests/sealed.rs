@@ -1,7 +1,7 @@
 //! Somebody on the way who reads, changes, repeats or leaves out sealed records.
 
 use ringway_link::socket::Socket;
-use ringway_link::{ClientLane, DownCause, LaneConfig, LinkError, ServerLane, tcp};
+use ringway_link::{ClientLane, DownCause, LaneConfig, LinkError, ServerLane, rdma, tcp};
 use ringway_secure::record::{ConnectionKeys, HEADER_BYTES, KEYS_BYTES, Opener};
 use ringway_wire::layout::Geometry;
 use std::io::{Read, Write};
@@ -142,4 +142,40 @@ fn a_record_left_out_ends_the_link() {
 fn clear_text_among_sealed_records_ends_the_link() {
     let (_, cause, _) = through(|number, record| if number == 5 { vec![0x41; 64] } else { record }, 2000);
     assert!(cause.to_string().contains("no sealed record"), "{cause}");
+}
+
+#[test]
+fn a_lane_is_agreed_on_and_goes_on_over_sealed_connections() {
+    // Both ends say whether they have RDMA, in sealed messages; where they have none the lane follows on the same connection.
+    let (client, server) = sockets();
+    let keys = ConnectionKeys::from_slice(&ringway_secure::random::<KEYS_BYTES>().expect("random")).expect("keys");
+    let (client, server) = (Socket::sealed(client, &keys, false), Socket::sealed(server, &keys, true));
+    let serving = std::thread::spawn(move || {
+        let (mut lane, _) = rdma::server(server, &config(), false).expect("server");
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < PATIENCE, "no record came");
+            if let Some(record) = lane.poll().expect("lane") {
+                let position = record.position_end;
+                lane.reply(0, position, 7, PATTERN).expect("reply");
+                // Until the client ends it.
+                while lane.poll().is_ok() {
+                    std::thread::yield_now();
+                }
+                return;
+            }
+        }
+    });
+    let (lane, _) = rdma::client(client, &config(), false).expect("client");
+    let mut slot = lane.acquire_slot(PATIENCE).expect("slot");
+    assert_eq!(slot.index(), 0);
+    let mut record = lane.reserve(7, 32, PATIENCE).expect("record");
+    record.write_at(0, PATTERN);
+    let position = record.commit_call(&mut slot);
+    let mut answer = [0; 32];
+    slot.wait(position, PATIENCE, &mut answer).expect("answer");
+    assert_eq!(&answer, PATTERN);
+    drop(slot);
+    lane.close();
+    serving.join().expect("serving");
 }

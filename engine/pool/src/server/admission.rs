@@ -29,7 +29,7 @@ pub(super) struct Admission {
 }
 
 /// Whether an address is reachable from other machines.
-pub(super) fn is_beyond(endpoint: &Endpoint) -> bool {
+fn leads_beyond(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Unix(_) => false,
         // A name that has no address is told when it is bound.
@@ -43,7 +43,7 @@ impl Admission {
     /// From a server's options: makes its identity if it is to be reached from other machines by TLS, and checks it if
     /// there is one.
     pub(super) fn new(options: &ServeOptions) -> Result<Self, ServeError> {
-        let beyond = options.listen.iter().find(|endpoint| is_beyond(endpoint));
+        let beyond = options.listen.iter().find(|endpoint| leads_beyond(endpoint));
         let in_clear = options.trusted_network && options.token.is_some();
         let mut identity = None;
         if let Some(endpoint) = beyond
@@ -74,6 +74,11 @@ impl Admission {
 
     fn has_tokens(&self) -> Result<bool, IdentityError> {
         self.tokens.as_ref().map_or(Ok(false), |tokens| Ok(!tokens.all()?.is_empty()))
+    }
+
+    /// Whether the server is prepared for other machines.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.beyond
     }
 
     /// Whether other users of this machine may be let in, so that a Unix socket is to be open to them.

@@ -215,6 +215,11 @@ pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listene
                 .map_err(fail)?
                 .collect();
             let listener = TcpListener::bind(addresses.as_slice()).map_err(fail)?;
+            // A name may have led elsewhere when it was looked up before.
+            let bound = listener.local_addr().map_err(fail)?;
+            if !bound.ip().is_loopback() && !admission.is_beyond() {
+                return Err(fail(io::Error::other("its name has changed its address")));
+            }
             Ok(Listener::Tcp(listener))
         }
     }

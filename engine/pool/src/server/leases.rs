@@ -144,6 +144,7 @@ impl Server {
                 ended: false,
             },
         );
+        self.leased.notify_all();
         Ok((id, reply))
     }
 
@@ -276,9 +277,16 @@ impl Server {
     /// Ends the leases whose token was revoked or has expired, again and again.
     pub(super) fn watch_tokens(&self) {
         loop {
-            std::thread::sleep(TOKENS_LOOK);
-            let tokens: HashSet<String> =
-                self.lock().leases.values().filter(|lease| !lease.ended).filter_map(|lease| lease.grant.token.clone()).collect();
+            let mut state = self.lock();
+            let tokens = loop {
+                let leases = state.leases.values().filter(|lease| !lease.ended);
+                let tokens: HashSet<String> = leases.filter_map(|lease| lease.grant.token.clone()).collect();
+                if !tokens.is_empty() {
+                    break tokens;
+                }
+                state = self.leased.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+            drop(state);
             for token in tokens.into_iter().filter(|token| !self.admission.still_good(token)) {
                 for (id, lease) in &mut self.lock().leases {
                     if lease.grant.token.as_ref() == Some(&token) && !lease.ended {
@@ -291,6 +299,7 @@ impl Server {
                 }
                 self.held.notify_all();
             }
+            std::thread::sleep(TOKENS_LOOK);
         }
     }
 

@@ -119,6 +119,8 @@ pub struct Server {
     released: Condvar,
     /// A holder came back.
     held: Condvar,
+    /// A lease was granted to a token.
+    leased: Condvar,
 }
 
 fn random_hex(bytes: usize) -> io::Result<String> {
@@ -175,6 +177,7 @@ impl Server {
             measuring: AtomicU32::new(0),
             released: Condvar::new(),
             held: Condvar::new(),
+            leased: Condvar::new(),
             state: Mutex::new(State {
                 inventory: Inventory::new(devices),
                 leases: HashMap::new(),
