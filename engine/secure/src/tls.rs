@@ -100,6 +100,9 @@ impl ServerIdentity {
 }
 
 /// A connection with TLS. A clone is another handle of the same; one reads at a time.
+///
+/// For messages that are asked for and answered, not for streams both ways at once: who writes more than the socket takes keeps the
+/// reader of the same connection waiting.
 #[derive(Debug)]
 pub struct TlsStream {
     socket: TcpStream,

@@ -190,6 +190,30 @@ mod tests {
     }
 
     #[test]
+    fn long_messages_pass_both_ways_at_once_and_ends_are_told() {
+        let scratch = Scratch::new();
+        let certificates = made(&scratch);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let identity = certificates.identity.clone();
+        let message: Vec<u8> = (0..300_000u32).map(|i| (i * 7) as u8).collect();
+        let both = |mut stream: TlsStream, message: Vec<u8>| {
+            let mut writing = stream.try_clone().unwrap();
+            let sent = message.clone();
+            let writer = std::thread::spawn(move || writing.write_all(&sent).and_then(|()| writing.end_writing()));
+            let mut got = Vec::new();
+            stream.read_to_end(&mut got).unwrap();
+            writer.join().unwrap().unwrap();
+            assert!(got == message, "{} bytes came of {}", got.len(), message.len());
+        };
+        let theirs = message.clone();
+        let server =
+            std::thread::spawn(move || both(TlsStream::accept(listener.accept().unwrap().0, &identity, LIMIT).unwrap(), theirs));
+        both(TlsStream::connect(client, &Trust::in_authority(&certificates.authority).unwrap(), LIMIT).unwrap(), message);
+        server.join().unwrap();
+    }
+
+    #[test]
     fn a_damaged_file_is_told_and_not_replaced() {
         let scratch = Scratch::new();
         made(&scratch);
