@@ -1,7 +1,8 @@
 //! `ringway health`: checks of this machine, of servers, and of what lies between.
 
 use crate::libraries::{Libraries, Names, PrivateDir};
-use crate::run::{Link, ask, choose_link};
+use crate::access::{AccessArgs, Server, Way};
+use crate::run::{Link, choose_link};
 use crate::serve::{driver_file, host_name};
 use crate::Failure;
 use ringway_link::endpoint::{Connection, Endpoint};
@@ -24,9 +25,8 @@ pub struct HealthArgs {
     /// Server to check as well (HOST:PORT or unix:/PATH); may be given several times.
     #[arg(long, env = "RINGWAY_SERVER", value_delimiter = ',', value_name = "ADDR", conflicts_with = "local")]
     server: Vec<Endpoint>,
-    /// Shared secret of the servers.
-    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
-    token: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Check this machine only, whatever RINGWAY_SERVER says.
     #[arg(long)]
     local: bool,
@@ -49,9 +49,9 @@ struct Report {
 
 /// Checks and prints. The exit code is 1 where something does not work.
 pub fn health(args: &HealthArgs) -> Result<ExitCode, Failure> {
-    let servers = if args.local { &[][..] } else { &args.server[..] };
+    let servers = if args.local { Vec::new() } else { args.access.servers(&args.server, false)? };
     let mut reports = vec![own(&args.driver, servers.is_empty())];
-    reports.extend(servers.iter().map(|endpoint| of_server(endpoint, &args.token)));
+    reports.extend(servers.iter().map(of_server));
     if args.json {
         let rows: Vec<_> = reports
             .iter()
@@ -92,21 +92,22 @@ fn own(driver: &str, with_gpus: bool) -> Report {
 }
 
 /// A server as it describes itself, and the way to it.
-fn of_server(endpoint: &Endpoint, token: &str) -> Report {
+fn of_server(server: &Server) -> Report {
     let asked = Instant::now();
-    let address = Some(endpoint.to_string());
-    let answer = ask(endpoint, &Request::Health { token: token.to_owned() });
+    let address = Some(server.to_string());
+    let answer = server.ask(&Request::Health { token: server.token.clone() });
     let round_trip = asked.elapsed();
     let unanswered = |found: &str| Report {
         of: "server",
-        name: endpoint.to_string(),
+        name: server.to_string(),
         address: address.clone(),
         checks: vec![fail("answer", found, "the cause says what to do; `ringway serve` writes what it refused, and why")],
     };
     match answer {
-        Ok((connection, Reply::Health { server, version, checks, unix_ms, boot_id, unix_path, rdma })) => {
+        Ok((connection, Reply::Health { server, version, checks, unix_ms, boot_id, unix_path, rdma, trusted_network }, target)) => {
+            let way = Way::of(&connection, &rdma, trusted_network);
             let mut all = vec![release(&version), clocks(unix_ms, round_trip), packets(&connection)];
-            all.push(match choose_link(endpoint, &boot_id, unix_path.as_deref(), (connection.local_ip(), &rdma), None) {
+            all.push(match choose_link(&target.endpoint, &boot_id, unix_path.as_deref(), &way, None) {
                 Ok((Link::Tcp, _, why)) => {
                     marginal("link", format!("tcp: {why}"), "the reason names the cure; `ringway netperf` shows what each link costs")
                 }
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_there_fails_with_a_cure() {
-        let report = of_server(&"127.0.0.1:1".parse().unwrap(), "");
+        let report = of_server(&Server::from("127.0.0.1:1".parse::<Endpoint>().unwrap()));
         assert_eq!(report.checks.len(), 1);
         assert_eq!(report.checks[0].verdict, Verdict::Fail);
         assert!(report.checks[0].found.contains("cannot reach"), "{:?}", report.checks[0]);

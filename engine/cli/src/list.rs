@@ -1,6 +1,7 @@
 //! `ringway list` and `ringway version`.
 
-use crate::run::{ask, choose_link};
+use crate::access::{AccessArgs, Server, Way, no_server};
+use crate::run::choose_link;
 use crate::{Failure, print};
 use ringway_link::endpoint::Endpoint;
 use ringway_wire::control::{GpuStatus, LeaseStatus, PROTOCOL_VERSION, Reply, Request};
@@ -10,23 +11,16 @@ use std::process::ExitCode;
 /// Options of `ringway list`.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Server to ask (HOST:PORT or unix:/PATH); may be given several times.
+    /// Server to ask (HOST:PORT or unix:/PATH), instead of the token file's; may be given several times.
     #[arg(
         long,
         env = "RINGWAY_SERVER",
         value_delimiter = ',',
-        required = true,
         value_name = "ADDR"
     )]
     server: Vec<Endpoint>,
-    /// Shared secret of the servers.
-    #[arg(
-        long,
-        env = "RINGWAY_TOKEN",
-        hide_env_values = true,
-        default_value = ""
-    )]
-    token: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -38,14 +32,8 @@ pub struct VersionArgs {
     /// Server to ask as well.
     #[arg(long, value_name = "ADDR")]
     server: Option<Endpoint>,
-    /// Shared secret of the server.
-    #[arg(
-        long,
-        env = "RINGWAY_TOKEN",
-        hide_env_values = true,
-        default_value = ""
-    )]
-    token: String,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 struct Found {
@@ -58,13 +46,10 @@ struct Found {
     why: String,
 }
 
-fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
-    let (connection, reply) = ask(
-        endpoint,
-        &Request::Inventory {
-            token: token.to_owned(),
-        },
-    )?;
+fn question(server: &Server) -> Result<(String, Found), Failure> {
+    let (connection, reply, target) = server.ask(&Request::Inventory {
+        token: server.token.clone(),
+    })?;
     let Reply::Inventory {
         server,
         version,
@@ -74,20 +59,21 @@ fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
         boot_id,
         unix_path,
         rdma,
+        trusted_network,
     } = reply
     else {
         return Err(Failure::new(format!(
-            "{endpoint}: the server answered with something else than its inventory"
+            "{target}: the server answered with something else than its inventory"
         )));
     };
     let (link, _, why) = choose_link(
-        endpoint,
+        &target.endpoint,
         &boot_id,
         unix_path.as_deref(),
-        (connection.local_ip(), &rdma),
+        &Way::of(&connection, &rdma, trusted_network),
         None,
     )?;
-    Ok(Found {
+    let found = Found {
         server,
         version,
         driver,
@@ -95,7 +81,8 @@ fn question(endpoint: &Endpoint, token: &str) -> Result<Found, Failure> {
         leases,
         link: link.name().into(),
         why,
-    })
+    };
+    Ok((target.to_string(), found))
 }
 
 /// What is to be said of a lease's connections, if anything.
@@ -125,9 +112,13 @@ fn links(lease: &LeaseStatus) -> Option<String> {
 pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let mut all = Vec::new();
     let mut failed = false;
-    for endpoint in &args.server {
-        match question(endpoint, &args.token) {
-            Ok(found) => all.push((endpoint, found)),
+    let servers = args.access.servers(&args.server, true)?;
+    if servers.is_empty() {
+        return Err(no_server());
+    }
+    for server in &servers {
+        match question(server) {
+            Ok(found) => all.push(found),
             Err(failure) => {
                 eprintln!("ringway: {}", failure.message);
                 failed = true;
@@ -140,7 +131,7 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             .iter()
             .map(|(endpoint, found)| {
                 serde_json::json!({
-                    "address": endpoint.to_string(), "server": found.server, "version": found.version, "driver": found.driver,
+                    "address": endpoint, "server": found.server, "version": found.version, "driver": found.driver,
                     "link": found.link, "link_reason": found.why, "gpus": found.gpus, "leases": found.leases,
                 })
             })
@@ -215,7 +206,7 @@ pub fn version(args: &VersionArgs) -> Result<ExitCode, Failure> {
         env!("CARGO_PKG_VERSION")
     ))?;
     if let Some(endpoint) = &args.server {
-        let found = question(endpoint, &args.token)?;
+        let (endpoint, found) = question(&args.access.server(Some(endpoint))?)?;
         print(&format!(
             "{} at {endpoint}: ringway {}, driver {}\n",
             found.server, found.version, found.driver

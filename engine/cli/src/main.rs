@@ -1,5 +1,6 @@
 //! The `ringway` program: everything a user types. Each subcommand is a file of its own.
 
+mod access;
 mod coverage;
 mod health;
 mod libraries;
@@ -8,6 +9,7 @@ mod netperf;
 mod run;
 mod serve;
 mod signals;
+mod token;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
     Run(run::RunArgs),
     /// Serve this machine's GPUs to programs.
     Serve(serve::ServeArgs),
+    /// Make, list and revoke the tokens by which programs on other machines may use this server.
+    Token(token::TokenArgs),
     /// Show servers, GPUs, what is free and leased, and the link each would use.
     List(list::ListArgs),
     /// Check this machine, and servers: what is right, what could be better, what is wrong, and the cure.
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Serve(args) => serve::serve(args),
+        Command::Token(args) => token::token(&args),
         Command::List(args) => list::list(&args),
         Command::Version(args) => list::version(&args),
         Command::Health(args) => health::health(&args),

@@ -1,10 +1,11 @@
 //! `ringway netperf`: what the links to a server cost, measured on a lane as programs use it.
 
 use crate::Failure;
-use crate::run::{ANSWER_TIMEOUT, Link, ask, choose_link};
-use ringway_link::endpoint::{Connection, Endpoint};
+use crate::access::{ANSWER_TIMEOUT, AccessArgs, Way};
+use crate::run::{Link, choose_link};
+use ringway_link::endpoint::{Endpoint, LaneConnection, Target};
 use ringway_link::{ClientLane, LaneConfig, LinkError, LinkKind, rdma, shm, tcp};
-use ringway_wire::control::{LinkAsk, Reply, Request};
+use ringway_wire::control::{self, LinkAsk, Reply, Request};
 use ringway_wire::layout::Geometry;
 use ringway_wire::measure::*;
 use serde_json::json;
@@ -23,12 +24,11 @@ const PIECE: usize = 256 << 10;
 
 #[derive(Debug, clap::Args)]
 pub struct NetperfArgs {
-    /// Server: HOST:PORT, HOST or unix:/PATH.
+    /// Server: HOST:PORT, HOST or unix:/PATH; without it the token file's.
     #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDRESS")]
-    server: Endpoint,
-    /// Shared secret of the server.
-    #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true, default_value = "")]
-    token: String,
+    server: Option<Endpoint>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Measure this link only, instead of all that can be had.
     #[arg(long, value_enum)]
     link: Option<Link>,
@@ -69,14 +69,14 @@ pub fn netperf(args: &NetperfArgs) -> Result<ExitCode, Failure> {
     if !(args.time.is_finite() && (0.05..=30.0).contains(&args.time)) {
         return Err(Failure::new("--time is from 0.05 to 30 seconds"));
     }
-    let (connection, reply) = ask(&args.server, &Request::Inventory { token: args.token.clone() })?;
-    let Reply::Inventory { server, boot_id, unix_path, rdma, .. } = reply else {
+    let asked = args.access.server(args.server.as_ref())?;
+    let (connection, reply, target) = asked.ask(&Request::Inventory { token: asked.token.clone() })?;
+    let Reply::Inventory { server, boot_id, unix_path, rdma, trusted_network, .. } = reply else {
         return Err(Failure::new(format!(
-            "{}: the server answered with something else than its inventory",
-            args.server
+            "{target}: the server answered with something else than its inventory"
         )));
     };
-    let local = connection.local_ip();
+    let way = Way::of(&connection, &rdma, trusted_network);
     drop(connection);
     let wanted: &[Link] = match &args.link {
         Some(link) => std::slice::from_ref(link),
@@ -85,12 +85,13 @@ pub fn netperf(args: &NetperfArgs) -> Result<ExitCode, Failure> {
     let mut measured = Vec::new();
     let mut missing = Vec::new();
     for link in wanted {
-        let chosen = choose_link(&args.server, &boot_id, unix_path.as_deref(), (local, &rdma), Some(*link));
+        let chosen = choose_link(&target.endpoint, &boot_id, unix_path.as_deref(), &way, Some(*link));
         match chosen.and_then(|(link, endpoint, why)| {
             if !args.json {
                 eprintln!("measuring {} ...", link.name());
             }
-            measure(args, link, &endpoint, why)
+            let target = Target { endpoint, ..target.clone() };
+            measure(args, (&target, &asked.token), link, why)
         }) {
             Ok(one) => measured.push(one),
             Err(failure) if args.link.is_some() => return Err(failure),
@@ -148,27 +149,31 @@ fn table(server: &str, measured: &[Measured], missing: &[(Link, String)]) -> Str
     text
 }
 
-fn measure(args: &NetperfArgs, link: Link, endpoint: &Endpoint, why: String) -> Result<Measured, Failure> {
+fn measure(args: &NetperfArgs, (target, token): (&Target, &str), link: Link, why: String) -> Result<Measured, Failure> {
     let request = Request::Measure {
-        token: args.token.clone(),
+        token: token.to_owned(),
         link: match link {
             Link::Shm => LinkAsk::Shm,
             Link::Rdma => LinkAsk::RdmaOnly,
             Link::Tcp => LinkAsk::Tcp,
         },
     };
-    let (connection, reply) = ask(endpoint, &request)?;
+    let failed = |error: &dyn std::fmt::Display| Failure::new(format!("{target}: {error}"));
+    let mut connection = target.connect(ANSWER_TIMEOUT).map_err(|error| failed(&error))?;
+    control::send(&mut connection, &request)?;
+    let mut connection = connection.into_lane().map_err(|error| failed(&error))?;
+    let reply = control::receive_reply(&mut connection).map_err(|error| failed(&error))?;
     let Reply::Measuring { ring_key } = reply else {
-        return Err(Failure::new(format!("{endpoint}: the server's release cannot measure")));
+        return Err(failed(&"the server's release cannot measure"));
     };
-    connection.set_read_timeout(None)?;
+    connection.set_timeouts(None)?;
     let config = LaneConfig { geometry: Geometry::DEFAULT, lane_key: ring_key };
-    let failed = |error: LinkError| Failure::new(format!("{endpoint}: {error}"));
     let lane = match connection {
-        Connection::Unix(stream) => shm::accept(stream, &config).map_err(failed)?,
-        Connection::Tcp(stream) if link == Link::Rdma => rdma::client(stream, &config, true).map_err(failed)?.0,
-        Connection::Tcp(stream) => tcp::client(stream, &config).map_err(failed)?,
+        LaneConnection::Unix(stream) => shm::accept(stream, &config),
+        LaneConnection::Tcp(socket) if link == Link::Rdma => rdma::client(socket, &config, true).map(|(lane, _)| lane),
+        LaneConnection::Tcp(socket) => tcp::client(socket, &config),
     };
+    let lane = lane.map_err(|error| failed(&error))?;
     let kind = lane.kind();
     let time = Duration::from_secs_f64(args.time);
     let measured = std::thread::scope(|scope| {
@@ -181,7 +186,7 @@ fn measure(args: &NetperfArgs, link: Link, endpoint: &Endpoint, why: String) -> 
         }
         measured
     });
-    let (round_trip, submit, up_gb_s, down_gb_s) = measured.map_err(failed)?;
+    let (round_trip, submit, up_gb_s, down_gb_s) = measured.map_err(|error| failed(&error))?;
     Ok(Measured { link: kind, why, round_trip, submit, up_gb_s, down_gb_s })
 }
 

@@ -1,23 +1,22 @@
 //! `ringway run`: lease, run, release.
 
 use crate::Failure;
+use crate::access::{AccessArgs, Server, Way, no_server};
 use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
 use crate::signals;
-use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::endpoint::{Endpoint, Target};
 use ringway_link::keeper::Keeper;
 use ringway_link::{LinkChoice, LinkKind};
 use ringway_pool::server::boot_id;
-use ringway_wire::control::{self, Identity, MemoryAsk, RdmaState, Reply, Request, Slice};
+use ringway_secure::hex;
+use ringway_wire::control::{Identity, MemoryAsk, Reply, Request, Slice};
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// Bound on connecting to a server and getting its answer.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the end of `ringway run` waits for the server to free the memory.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -38,17 +37,12 @@ pub struct RunArgs {
     /// MiB of memory of each GPU.
     #[arg(short = 'm', long = "memory", value_name = "MIB")]
     memory: Option<u64>,
-    /// Server to lease from (HOST:PORT or unix:/PATH); without one an embedded server is started on this machine.
+    /// Server to lease from (HOST:PORT or unix:/PATH) instead of the token file's; without either an embedded server is started
+    /// on this machine.
     #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDR")]
     server: Option<Endpoint>,
-    /// Shared secret of the server.
-    #[arg(
-        long,
-        env = "RINGWAY_TOKEN",
-        hide_env_values = true,
-        default_value = ""
-    )]
-    token: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Link to use instead of the best one.
     #[arg(long, value_enum)]
     link: Option<Link>,
@@ -135,6 +129,7 @@ impl Embedded {
         command
             .env("RINGWAY_EMBEDDED", "1")
             .env_remove("RINGWAY_TOKEN")
+            .env_remove("RINGWAY_STATE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0);
@@ -177,26 +172,9 @@ pub struct Held {
     secret: String,
     slices: Vec<Slice>,
     server: String,
-    endpoint: Endpoint,
+    target: Target,
     link: Link,
     why: String,
-}
-
-fn connect(endpoint: &Endpoint) -> Result<Connection, Failure> {
-    endpoint.connect(ANSWER_TIMEOUT).map_err(|error| {
-        Failure::new(format!(
-            "cannot reach the server at {endpoint}: {error}; check the address and that `ringway serve` runs there (and no firewall is between)"
-        ))
-    })
-}
-
-/// Asks a server something and gets its answer.
-pub fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Failure> {
-    let mut connection = connect(endpoint)?;
-    control::send(&mut connection, request)?;
-    let reply = control::receive_reply(&mut connection)
-        .map_err(|error| Failure::new(format!("{endpoint}: {error}")))?;
-    Ok((connection, reply))
 }
 
 /// The link between this machine and a server: which, to where, and why not a better one.
@@ -204,9 +182,10 @@ pub fn choose_link(
     endpoint: &Endpoint,
     boot: &str,
     unix_path: Option<&str>,
-    (local, server): (Option<IpAddr>, &RdmaState),
+    way: &Way<'_>,
     forced: Option<Link>,
 ) -> Result<(Link, Endpoint, String), Failure> {
+    let (encrypted, open) = if way.encrypted { ("; encrypted", "; not encrypted") } else { ("", "") };
     let same_host = !boot.is_empty() && boot == boot_id();
     let shm = match endpoint {
         Endpoint::Unix(_) => Ok(endpoint.clone()),
@@ -230,36 +209,37 @@ pub fn choose_link(
             "--link {} cannot be had over a Unix socket; name the server's TCP address with --server",
             forced.name()
         ))),
-        (Some(Link::Tcp), ..) => Ok((Link::Tcp, endpoint.clone(), "asked for".into())),
+        (Some(Link::Tcp), ..) => Ok((Link::Tcp, endpoint.clone(), format!("asked for{encrypted}"))),
         (Some(Link::Rdma), ..) => {
-            let choice = LinkChoice::remote("asked for", local, server);
+            let choice = LinkChoice::remote("asked for", way.local, way.rdma);
             if choice.kind == LinkKind::Rdma {
-                Ok((Link::Rdma, endpoint.clone(), choice.reason))
+                Ok((Link::Rdma, endpoint.clone(), choice.reason + open))
             } else {
                 Err(Failure::new(format!("--link rdma cannot be had: {}", choice.reason)))
             }
         }
         (None, Err(why), _) => {
-            let choice = LinkChoice::remote(&why, local, server);
+            let choice = LinkChoice::remote(&why, way.local, &way.rdma_unasked());
             let link = if choice.kind == LinkKind::Rdma { Link::Rdma } else { Link::Tcp };
-            Ok((link, endpoint.clone(), choice.reason))
+            let how = if link == Link::Tcp { encrypted } else { open };
+            Ok((link, endpoint.clone(), choice.reason + how))
         }
     }
 }
 
-fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
+fn lease(args: &RunArgs, from: &Server) -> Result<Held, Failure> {
     let memory = match (args.fraction, args.memory) {
         (Some(fraction), _) => MemoryAsk::Fraction(fraction),
         (None, Some(mib)) => MemoryAsk::Mib(mib),
         (None, None) => MemoryAsk::Fraction(1.0),
     };
     let request = Request::Lease {
-        token: args.token.clone(),
+        token: from.token.clone(),
         gpus: args.gpus,
         memory,
         identity: identity(&args.command),
     };
-    let (connection, reply) = ask(endpoint, &request)?;
+    let (connection, reply, target) = from.ask(&request)?;
     let Reply::Leased {
         lease,
         secret,
@@ -269,16 +249,17 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         unix_path,
         rdma,
         grace_ms,
+        trusted_network,
     } = reply
     else {
         return Err(Failure::new(format!(
-            "{endpoint}: the server answered with something else than a lease"
+            "{target}: the server answered with something else than a lease"
         )));
     };
-    let local = connection.local_ip();
+    let way = Way::of(&connection, &rdma, trusted_network);
     let keeper = Keeper::start(
         connection,
-        endpoint.clone(),
+        target.clone(),
         (lease.clone(), secret.clone()),
         Duration::from_millis(grace_ms),
         || (),
@@ -289,19 +270,20 @@ fn lease(args: &RunArgs, endpoint: &Endpoint) -> Result<Held, Failure> {
         },
     )?;
     let (link, endpoint, why) = choose_link(
-        endpoint,
+        &target.endpoint,
         &boot_id,
         unix_path.as_deref(),
-        (local, &rdma),
+        &way,
         args.link,
     )?;
+    let target = Target { endpoint, ..target };
     Ok(Held {
         keeper,
         lease,
         secret,
         slices,
         server,
-        endpoint,
+        target,
         link,
         why,
     })
@@ -394,23 +376,26 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         }
         return Ok(supervise(command)?.into());
     }
-    let embedded = match &args.server {
-        Some(_) => None,
+    // Who chooses a driver wants the embedded server, unless a server is named too.
+    let servers = if args.driver == "auto" || args.server.is_some() || args.access.names_file() {
+        args.access.servers(args.server.as_slice(), true)?
+    } else {
+        Vec::new()
+    };
+    let (server, embedded) = match servers.into_iter().next() {
+        Some(server) => (server, None),
+        None if args.access.names_file() => return Err(no_server()),
         None => {
             let driver = driver_file(&args.driver, &libraries)?;
-            Some(Embedded::start(
+            let embedded = Embedded::start(
                 &private.path().join("serve.sock"),
                 &driver,
                 matches!(args.link, Some(Link::Tcp | Link::Rdma)),
-            )?)
+            )?;
+            (Server::from(embedded.endpoint.clone()), Some(embedded))
         }
     };
-    let endpoint = match (&args.server, &embedded) {
-        (Some(endpoint), _) => endpoint,
-        (None, Some(embedded)) => &embedded.endpoint,
-        (None, None) => return Err(Failure::new("no server")),
-    };
-    let outcome = lease(&args, endpoint).and_then(|held| {
+    let outcome = lease(&args, &server).and_then(|held| {
         if !args.quiet {
             announce(&held);
         }
@@ -419,9 +404,13 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         let link = held.link.name();
         // What was forced may not be replaced by something slower later.
         let ask = if args.link == Some(Link::Rdma) { "rdma-only" } else { link };
+        let trust = match (&held.target.endpoint, &held.target.trust) {
+            (Endpoint::Tcp(..), Some(trust)) => format!("|{}", hex(trust.ca())),
+            _ => String::new(),
+        };
         command.env(
             "RINGWAY_LEASE",
-            format!("{}|{}|{}|{ask}", held.endpoint, held.lease, held.secret),
+            format!("{}|{}|{}|{ask}{trust}", held.target, held.lease, held.secret),
         );
         let stats_dir = private.path().join("stats");
         if args.stats.is_some() {

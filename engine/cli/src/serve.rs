@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
+use ringway_pool::identity::default_folder;
 use ringway_pool::server::{ServeOptions, Server, WorkerProgram, bound};
 use ringway_wire::control::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX};
 use std::io::Write;
@@ -17,12 +18,17 @@ pub struct ServeArgs {
     /// Without it: 127.0.0.1:7766 and a Unix socket in the runtime folder.
     #[arg(long, value_name = "ADDR")]
     listen: Vec<Endpoint>,
-    /// Shared secret that programs must bring.
+    /// Shared secret that programs must bring; beyond loopback only with --trusted-network.
     #[arg(long, env = "RINGWAY_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Allow addresses beyond loopback, unencrypted; needs --token.
+    /// Take connections that are not encrypted from other machines too: by the shared secret, or by tokens; and let programs use
+    /// RDMA, which is not encrypted, without asking for it.
     #[arg(long)]
     trusted_network: bool,
+    /// Folder of this server's identity and tokens (see `ringway token`).
+    /// Without it: /var/lib/ringway for root, else ~/.local/state/ringway.
+    #[arg(long, env = "RINGWAY_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
     /// `auto` (this machine's GPU, else the software GPU), `softgpu`, or the folder or file of a libcuda.so.1.
     #[arg(long, default_value = "auto", value_name = "WHICH")]
     driver: String,
@@ -91,6 +97,12 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         listen,
         token: args.token,
         trusted_network: args.trusted_network,
+        state: match args.state {
+            // A server for one program, of its user, has no use for either.
+            _ if args.until_eof => None,
+            Some(folder) => Some(folder),
+            None => default_folder().ok(),
+        },
         worker: WorkerProgram {
             exe: std::env::current_exe()?,
             driver_dir: Some(names.dir().to_path_buf()),

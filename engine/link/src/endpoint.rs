@@ -1,5 +1,7 @@
-//! Addresses of servers: `unix:/path` or `host:port`.
+//! Addresses of servers, `unix:/path` or `host:port`, and connections to them.
 
+use crate::socket::Socket;
+use ringway_secure::tls::{TlsStream, Trust};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -76,6 +78,75 @@ pub enum Connection {
     Unix(UnixStream),
     /// Over TCP.
     Tcp(TcpStream),
+    /// Over TCP with TLS.
+    Tls(Box<TlsStream>),
+}
+
+/// A server to reach: where, and by what it is recognized.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its address.
+    pub endpoint: Endpoint,
+    /// Over TCP, TLS with whoever this trusts and nobody else; None: clear text.
+    pub trust: Option<Trust>,
+}
+
+impl From<Endpoint> for Target {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, trust: None }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
+    }
+}
+
+impl Target {
+    /// As [`Endpoint::connect`]; with TLS where there is trust and the address is one of TCP.
+    ///
+    /// # Errors
+    /// What the kernel, the resolver or TLS says.
+    pub fn connect(&self, timeout: Duration) -> io::Result<Connection> {
+        match (self.endpoint.connect(timeout)?, &self.trust) {
+            (Connection::Tcp(stream), Some(trust)) => {
+                Ok(Connection::Tls(Box::new(TlsStream::connect(stream, trust, timeout)?)))
+            }
+            (connection, _) => Ok(connection),
+        }
+    }
+}
+
+/// A connection on which a lane was asked for: the answer comes on it, then the lane.
+#[derive(Debug)]
+pub enum LaneConnection {
+    /// Over a Unix socket.
+    Unix(UnixStream),
+    /// Over TCP.
+    Tcp(Socket),
+}
+
+impl io::Read for LaneConnection {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(into),
+            Self::Tcp(socket) => socket.read(into),
+        }
+    }
+}
+
+impl LaneConnection {
+    /// Removes (None) or changes the time-outs.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_timeouts(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(timeout).and_then(|()| stream.set_write_timeout(timeout)),
+            Self::Tcp(socket) => socket.set_timeouts(timeout),
+        }
+    }
 }
 
 impl Endpoint {
@@ -111,6 +182,31 @@ impl Endpoint {
 }
 
 impl Connection {
+    /// The socket beneath, where it is one of TCP.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.socket()),
+        }
+    }
+
+    /// Behind a request for a lane: what follows in both directions is sealed if the connection has TLS, and clear text if it
+    /// has none.
+    ///
+    /// # Errors
+    /// The peer said something before it was asked.
+    pub fn into_lane(self) -> io::Result<LaneConnection> {
+        Ok(match self {
+            Self::Unix(stream) => LaneConnection::Unix(stream),
+            Self::Tcp(stream) => LaneConnection::Tcp(stream.into()),
+            Self::Tls(stream) => {
+                let (stream, keys) = stream.into_keys()?;
+                LaneConnection::Tcp(Socket::sealed(stream, &keys, false))
+            }
+        })
+    }
+
     /// Removes (None) or changes the time-out of reads.
     ///
     /// # Errors
@@ -119,23 +215,19 @@ impl Connection {
         match self {
             Self::Unix(stream) => stream.set_read_timeout(timeout),
             Self::Tcp(stream) => stream.set_read_timeout(timeout),
+            Self::Tls(stream) => stream.socket().set_read_timeout(timeout),
         }
     }
 
     /// This end's address, where the connection is TCP.
     pub fn local_ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Unix(_) => None,
-            Self::Tcp(stream) => Some(stream.local_addr().ok()?.ip()),
-        }
+        Some(self.tcp()?.local_addr().ok()?.ip())
     }
 
     /// Bytes of the largest packet on the way to the peer, as far as the kernel knows, where the connection is TCP over IPv4.
     /// `IP_MTU` of ip(7).
     pub fn path_mtu(&self) -> Option<u32> {
-        let Self::Tcp(stream) = self else {
-            return None;
-        };
+        let stream = self.tcp()?;
         let (mut mtu, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
         // SAFETY: an open descriptor, and an out parameter of the length given.
         let result = unsafe {
@@ -158,6 +250,7 @@ impl Connection {
         Ok(match self {
             Self::Unix(stream) => Self::Unix(stream.try_clone()?),
             Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Tls(stream) => Self::Tls(Box::new(stream.try_clone()?)),
         })
     }
 
@@ -167,10 +260,7 @@ impl Connection {
     /// # Errors
     /// What the kernel says.
     pub fn bound_silence(&self) -> io::Result<()> {
-        match self {
-            Self::Unix(_) => Ok(()),
-            Self::Tcp(stream) => crate::tcp::bound_silence(stream),
-        }
+        self.tcp().map_or(Ok(()), crate::tcp::bound_silence)
     }
 
     /// Says that nothing more will be written; what the peer still says can be read.
@@ -181,6 +271,7 @@ impl Connection {
         match self {
             Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
             Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Self::Tls(stream) => stream.end_writing(),
         }
     }
 }
@@ -190,6 +281,7 @@ impl io::Read for Connection {
         match self {
             Self::Unix(stream) => stream.read(into),
             Self::Tcp(stream) => stream.read(into),
+            Self::Tls(stream) => stream.read(into),
         }
     }
 }
@@ -199,6 +291,7 @@ impl io::Write for Connection {
         match self {
             Self::Unix(stream) => stream.write(from),
             Self::Tcp(stream) => stream.write(from),
+            Self::Tls(stream) => stream.write(from),
         }
     }
 

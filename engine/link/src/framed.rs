@@ -27,7 +27,8 @@ pub(crate) type Bytes = (*mut u8, usize);
 /// A connected byte stream, used by one sender and one receiver at a time.
 pub(crate) trait Pipe: Send + Sync {
     fn kind(&self) -> LinkKind;
-    /// Sends some of the bytes of both parts, in order. `WouldBlock` if it takes none now.
+    /// Sends some of the bytes of both parts, in order. `WouldBlock` if it takes none now: whoever was told that comes again with
+    /// the same bytes in front, or never, since the stream may have sealed them.
     ///
     /// # Safety
     /// Both parts must be readable.

@@ -1,6 +1,6 @@
 //! Keeping a lease: its holder's end of the connection that it lives by, which is made again when it breaks.
 
-use crate::endpoint::{Connection, Endpoint};
+use crate::endpoint::{Connection, Target};
 use ringway_wire::control::{self, ControlError, GRACE_AFTER_END_MS, Reply, Request};
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,7 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    endpoint: Endpoint,
+    server: Target,
     lease: String,
     secret: String,
     grace: Duration,
@@ -79,7 +79,7 @@ impl Keeper {
     /// What the kernel says when there is no thread or descriptor left.
     pub fn start(
         connection: Connection,
-        endpoint: Endpoint,
+        server: Target,
         (lease, secret): (String, String),
         grace: Duration,
         prepare: impl FnOnce() + Send + 'static,
@@ -95,7 +95,7 @@ impl Keeper {
                 over: false,
             }),
             changed: Condvar::new(),
-            endpoint,
+            server,
             lease,
             secret,
             grace,
@@ -212,7 +212,7 @@ impl Shared {
     /// One attempt; why not, and whether another may succeed.
     fn attempt(&self, timeout: Duration) -> Result<Connection, (String, bool)> {
         let failed = |error: io::Error| (error.to_string(), true);
-        let mut connection = self.endpoint.connect(timeout).map_err(failed)?;
+        let mut connection = self.server.connect(timeout).map_err(failed)?;
         let request = Request::Hold {
             lease: self.lease.clone(),
             secret: self.secret.clone(),

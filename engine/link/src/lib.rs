@@ -17,10 +17,12 @@ mod lane;
 mod link;
 mod payload;
 pub mod rdma;
+mod sealed;
 mod server;
 pub mod shm;
 pub mod sim;
 mod sleep;
+pub mod socket;
 pub mod spin;
 pub mod tcp;
 

@@ -1,11 +1,13 @@
-//! Lanes over one TCP connection.
+//! Lanes over one TCP connection, in clear text or sealed (`sealed.rs`).
 
 use crate::client::ClientLane;
 use crate::framed::{self, Bytes, Pipe};
 use crate::lane::{Positions, Resumption, Start, Windows};
 use crate::link::{Link, Sleeper, Slept};
+use crate::sealed::SealedPipe;
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
+use crate::socket::Socket;
 use crate::{LaneConfig, LinkError, LinkKind, Result};
 use std::io;
 use std::net::TcpStream;
@@ -20,31 +22,36 @@ const SILENCE_SECONDS_MAX: i32 = 6;
 
 /// The server's end over a connected and authenticated socket.
 /// Errors: `System`.
-pub fn server(socket: TcpStream, config: &LaneConfig) -> Result<ServerLane> {
+pub fn server(socket: impl Into<Socket>, config: &LaneConfig) -> Result<ServerLane> {
     let windows = Windows::private(true, config)?;
-    let link = link(socket, &windows, Start::default())?;
+    let link = link(socket.into(), &windows, Start::default())?;
     Ok(ServerLane::new(link, windows))
 }
 
 /// The client's end over a connected and authenticated socket.
 /// Errors: `System`.
-pub fn client(socket: TcpStream, config: &LaneConfig) -> Result<ClientLane> {
+pub fn client(socket: impl Into<Socket>, config: &LaneConfig) -> Result<ClientLane> {
     let windows = Windows::private(false, config)?;
-    let link = link(socket, &windows, Start::default())?;
+    let link = link(socket.into(), &windows, Start::default())?;
     Ok(ClientLane::new(link, windows))
 }
 
 /// Either end: continues a lane whose link broke over another connected and authenticated socket. `peer` is what the
 /// other end said. How long the lane was suspended.
 /// Errors: `System`, `Down` (the lane ended meanwhile, or the peer broke rule W17).
-pub fn resume(resumption: Resumption<'_>, socket: TcpStream, peer: Positions) -> Result<Duration> {
-    resumption.with(peer, |windows, start| link(socket, windows, start))
+pub fn resume(resumption: Resumption<'_>, socket: impl Into<Socket>, peer: Positions) -> Result<Duration> {
+    resumption.with(peer, |windows, start| link(socket.into(), windows, start))
 }
 
 /// A link over a connected and authenticated socket.
 /// Errors: `System`, `Down` (`start` is nonsense, rule W17).
-pub(crate) fn link(socket: TcpStream, windows: &Windows, start: Start) -> Result<Box<dyn Link>> {
-    framed::link(TcpPipe::new(socket, windows)?, windows, start)
+pub(crate) fn link(socket: Socket, windows: &Windows, start: Start) -> Result<Box<dyn Link>> {
+    let (stream, sealed) = socket.into_parts();
+    let pipe = TcpPipe::new(stream, windows)?;
+    match sealed {
+        None => framed::link(pipe, windows, start),
+        Some(sealed) => framed::link(SealedPipe::new(pipe, *sealed, windows.wakers.clone())?, windows, start),
+    }
 }
 
 /// Makes a socket the lane's: no delays, no time-outs, and a silent host is noticed.
@@ -111,7 +118,7 @@ pub fn bound_silence(socket: &TcpStream) -> io::Result<()> {
     option(tcp, libc::TCP_USER_TIMEOUT, SILENCE_SECONDS_MAX * 1000)
 }
 
-struct TcpPipe {
+pub(crate) struct TcpPipe {
     /// The socket's descriptor; -1 once it was released.
     fd: AtomicI32,
     socket: Mutex<Option<TcpStream>>,

@@ -4,5 +4,6 @@
 //! program and its worker speak to each other alone.
 
 pub mod health;
+pub mod identity;
 pub mod lease;
 pub mod server;

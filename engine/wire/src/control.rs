@@ -3,7 +3,8 @@
 //!
 //! A message is a frame: a 12-byte header (`magic`, `version`, `kind` = 0, `length`, little endian) and `length`
 //! bytes of JSON, at most [`FRAME_BYTES_MAX`]. A frame with another magic or version is answered with
-//! [`Reply::Refused`] and the connection is closed. Unknown JSON fields are ignored, so that either end may be newer.
+//! [`Reply::Refused`] and the connection is closed. Over TCP the frames may be within TLS; then what follows the request for
+//! a lane is sealed with keys that TLS agreed on (WIRE.md, W31). Unknown JSON fields are ignored, so that either end may be newer.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
@@ -338,6 +339,9 @@ pub enum Reply {
         /// How long the lease is kept when its connection breaks, in milliseconds; 0: not at all.
         #[serde(default)]
         grace_ms: u64,
+        /// The server's operator vouches for the network: what RDMA carries need not be encrypted.
+        #[serde(default)]
+        trusted_network: bool,
     },
     /// A session was opened, or a lane added; link establishment follows on the same connection.
     Opened(Box<Opened>),
@@ -365,6 +369,9 @@ pub enum Reply {
         /// RDMA at the address that the client reached.
         #[serde(default)]
         rdma: RdmaState,
+        /// The server's operator vouches for the network: what RDMA carries need not be encrypted.
+        #[serde(default)]
+        trusted_network: bool,
     },
     /// Answer to [`Request::Health`].
     Health {
@@ -382,6 +389,9 @@ pub enum Reply {
         unix_path: Option<String>,
         /// RDMA at the address that the client reached.
         rdma: RdmaState,
+        /// The server's operator vouches for the network: what RDMA carries need not be encrypted.
+        #[serde(default)]
+        trusted_network: bool,
     },
     /// The lane goes on: the connection is its link from here on.
     Resumed {
@@ -443,6 +453,16 @@ pub struct DeviceSnapshot {
     pub stream_priorities: (i32, i32),
 }
 
+/// The keys that the bytes of a lane are sealed with (`ringway_secure::record`); a TLS handshake made them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneKeys(pub Vec<u8>);
+
+impl std::fmt::Debug for LaneKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LaneKeys(..)")
+    }
+}
+
 /// What `ringway serve` says to a worker; connections are passed beside the message as file descriptors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -466,6 +486,8 @@ pub enum WorkerOrder {
     Measure {
         /// The link asked for.
         link: LinkAsk,
+        /// Keys of the connection; None: it is in clear text.
+        keys: Option<LaneKeys>,
     },
     /// A client's connection for a lane; file descriptor: the connection.
     Attach {
@@ -473,6 +495,8 @@ pub enum WorkerOrder {
         lane: u32,
         /// The link asked for.
         link: LinkAsk,
+        /// Keys of the connection; None: it is in clear text.
+        keys: Option<LaneKeys>,
     },
     /// A client's connection to continue a lane with; file descriptor: the connection. The fields are those of
     /// [`Request::Resume`]; the secret was checked.
@@ -485,6 +509,8 @@ pub enum WorkerOrder {
         attempt: u64,
         /// Bytes of the notice ring that the client has received.
         received: u64,
+        /// Keys of the connection; None: it is in clear text.
+        keys: Option<LaneKeys>,
     },
 }
 

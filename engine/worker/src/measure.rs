@@ -1,11 +1,10 @@
 //! The other end of `ringway netperf`: a lane that carries no CUDA calls.
 
 use crate::WorkerError;
-use crate::orders::{establish_lane, random_key};
+use crate::orders::{Line, establish_lane, random_key};
 use ringway_link::{LinkError, ServerHandle, ServerLane, SpinPolicy};
-use ringway_wire::control::{LinkAsk, Reply};
+use ringway_wire::control::Reply;
 use ringway_wire::measure::*;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +19,9 @@ const SPACE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`WorkerError`] when no lane could be made.
-pub fn serve(connection: OwnedFd, link: LinkAsk) -> Result<(), WorkerError> {
+pub fn serve(line: Line) -> Result<(), WorkerError> {
     let ring_key = random_key()?;
-    let lane = establish_lane(connection, link, &Reply::Measuring { ring_key }, ring_key, None)?;
+    let lane = establish_lane(line, &Reply::Measuring { ring_key }, ring_key, None)?;
     if let Err(error) = answer(lane) {
         tracing::debug!("measurement ended: {error}");
     }

@@ -4,8 +4,10 @@ use crate::session::Session;
 use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
 use ringway_link::shm::SharedMemory;
+use ringway_link::socket::Socket;
 use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, spin, tcp};
-use ringway_wire::control::{self, ControlError, LinkAsk, Opened, Reply, WorkerOrder};
+use ringway_secure::record::ConnectionKeys;
+use ringway_wire::control::{self, ControlError, LaneKeys, LinkAsk, Opened, Reply, WorkerOrder};
 use ringway_wire::layout::Geometry;
 use sendfd::RecvWithFd;
 use std::fs::File;
@@ -24,6 +26,29 @@ const SPINS: u32 = 2;
 /// Attempts to resume a lane that are under way at a time, at the most.
 const RESUMES_MAX: u32 = 8;
 
+/// A client's connection for a lane.
+pub struct Line {
+    /// The connection.
+    pub connection: OwnedFd,
+    /// The link asked for.
+    pub link: LinkAsk,
+    /// What it is sealed with.
+    pub keys: Option<LaneKeys>,
+}
+
+impl Line {
+    /// The connection as a socket of TCP. Serve answers on it no more, so that nothing else is sealed with its keys.
+    fn socket(self) -> Result<Socket, WorkerError> {
+        let keys = match &self.keys {
+            None => None,
+            Some(LaneKeys(bytes)) => Some(
+                ConnectionKeys::from_slice(bytes).ok_or_else(|| ControlError::Unexpected("keys of another length".into()))?,
+            ),
+        };
+        Ok(Socket::with(TcpStream::from(self.connection), keys.as_ref(), true))
+    }
+}
+
 /// Serves one session; ends when the client is gone.
 ///
 /// # Errors
@@ -33,8 +58,8 @@ pub fn serve_session() -> Result<(), WorkerError> {
     let orders = UnixStream::from(stdin);
     let output = Output::capture()?;
     let (first, account) = next(&orders)?;
-    if let WorkerOrder::Measure { link } = first {
-        return measure::serve(account, link);
+    if let WorkerOrder::Measure { link, keys } = first {
+        return measure::serve(Line { connection: account, link, keys });
     }
     let WorkerOrder::Configure {
         session: number,
@@ -66,17 +91,18 @@ pub fn serve_session() -> Result<(), WorkerError> {
                 }
             }
         };
-        let (lane, link) = match order {
-            WorkerOrder::Attach { lane, link } => (lane, link),
+        let (lane, line) = match order {
+            WorkerOrder::Attach { lane, link, keys } => (lane, Line { connection, link, keys }),
             WorkerOrder::Resume {
                 lane,
                 link,
                 attempt,
                 received,
+                keys,
             } => {
                 let handle = handles.get(lane as usize).cloned().flatten();
                 let peer = Positions { received };
-                start_resume(&resuming, handle, connection, (link, attempt, peer));
+                start_resume(&resuming, handle, Line { connection, link, keys }, (attempt, peer));
                 continue;
             }
             WorkerOrder::Configure { .. } | WorkerOrder::Measure { .. } => {
@@ -102,7 +128,8 @@ pub fn serve_session() -> Result<(), WorkerError> {
             },
             grace_ms,
         };
-        let established = establish(connection, link, opened, ring_key, &session);
+        let shared = if line.link == LinkAsk::Shm { session.pinned.memory() } else { None };
+        let established = establish_lane(line, &Reply::Opened(Box::new(opened)), ring_key, shared);
         let server_lane = match established {
             Ok(server_lane) => server_lane,
             Err(error) if lane == 0 => return Err(error),
@@ -178,8 +205,8 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
 fn start_resume(
     under_way: &Arc<AtomicU32>,
     handle: Option<ServerHandle>,
-    connection: OwnedFd,
-    (link, attempt, peer): (LinkAsk, u64, Positions),
+    line: Line,
+    (attempt, peer): (u64, Positions),
 ) {
     if under_way.fetch_add(1, Ordering::AcqRel) >= RESUMES_MAX {
         under_way.fetch_sub(1, Ordering::AcqRel);
@@ -190,7 +217,7 @@ fn start_resume(
     let spawned = std::thread::Builder::new()
         .name("resume".into())
         .spawn(move || {
-            if let Err(error) = resume(handle, connection, link, attempt, peer) {
+            if let Err(error) = resume(handle, line, attempt, peer) {
                 tracing::warn!("a lane was not resumed: {error}");
             }
             counted.fetch_sub(1, Ordering::AcqRel);
@@ -203,12 +230,12 @@ fn start_resume(
 
 fn resume(
     handle: Option<ServerHandle>,
-    connection: OwnedFd,
-    link: LinkAsk,
+    line: Line,
     attempt: u64,
     peer: Positions,
 ) -> Result<(), WorkerError> {
-    let mut stream = TcpStream::from(connection);
+    let link = line.link;
+    let mut stream = line.socket()?;
     let mut refuse = |reason: String, cure: &str, again| {
         tracing::info!("an attempt to resume a lane was refused: {reason}");
         control::send(
@@ -265,21 +292,9 @@ fn resume(
     Ok(())
 }
 
-fn establish(
-    connection: OwnedFd,
-    link: LinkAsk,
-    opened: Opened,
-    ring_key: u64,
-    session: &Session,
-) -> Result<ServerLane, WorkerError> {
-    let shared = if link == LinkAsk::Shm { session.pinned.memory() } else { None };
-    establish_lane(connection, link, &Reply::Opened(Box::new(opened)), ring_key, shared)
-}
-
 /// Answers the client's request, then makes the connection a lane; `shared` goes with one over shared memory.
 pub fn establish_lane(
-    connection: OwnedFd,
-    link: LinkAsk,
+    line: Line,
     reply: &Reply,
     ring_key: u64,
     shared: Option<&SharedMemory>,
@@ -288,23 +303,23 @@ pub fn establish_lane(
         geometry: Geometry::DEFAULT,
         lane_key: ring_key,
     };
+    let link = line.link;
     Ok(match link {
         LinkAsk::Shm => {
-            let mut stream = UnixStream::from(connection);
+            let mut stream = UnixStream::from(line.connection);
             control::send(&mut stream, reply)?;
             stream.set_read_timeout(None)?;
             stream.set_write_timeout(None)?;
             shm::offer_with(stream, &config, shared)?
         }
         LinkAsk::Tcp => {
-            let mut stream = TcpStream::from(connection);
+            let mut stream = line.socket()?;
             control::send(&mut stream, reply)?;
-            stream.set_read_timeout(None)?;
-            stream.set_write_timeout(None)?;
+            stream.set_timeouts(None)?;
             tcp::server(stream, &config)?
         }
         LinkAsk::Rdma | LinkAsk::RdmaOnly => {
-            let mut stream = TcpStream::from(connection);
+            let mut stream = line.socket()?;
             control::send(&mut stream, reply)?;
             let (lane, choice) = rdma::server(stream, &config, link == LinkAsk::RdmaOnly)?;
             tracing::info!("link {choice}");

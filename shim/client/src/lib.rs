@@ -6,6 +6,7 @@
 pub mod contexts;
 pub mod functions;
 pub mod host_functions;
+mod lease;
 pub mod memory;
 pub mod notices;
 pub mod objects;

@@ -1,20 +1,20 @@
 //! Opening the session: once a process, by cuInit.
 
+use crate::lease::{Refusal, grace, identity, lease, not_ready};
 use crate::pinned::Pool;
 use crate::say::{Line, say};
 use crate::transfers::Mode;
 use crate::{notices, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
-use ringway_link::endpoint::{Connection, Endpoint};
+use ringway_link::endpoint::{LaneConnection, Target};
 use ringway_link::keeper::{BackOff, Keeper};
 use ringway_link::shm::SharedMemory;
 use ringway_link::{
-    ClientLane, DownCause, LaneConfig, LinkChoice, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
+    ClientLane, DownCause, LaneConfig, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
 };
 use ringway_wire::control::{
-    self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, Identity, LinkAsk, MemoryAsk, Opened,
-    Reply, Request,
+    self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, LinkAsk, Opened, Reply, Request,
 };
 use ringway_wire::layout::Geometry;
 use std::sync::OnceLock;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Bound on connecting and on each answer while the session opens.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The service thread looks at its lane at least this often.
 const SERVICE_LOOK: Duration = Duration::from_secs(30);
 
@@ -47,7 +47,7 @@ pub struct Session {
 
 /// What it takes to continue the session over another link.
 struct Origin {
-    endpoint: Endpoint,
+    server: Target,
     link: LinkAsk,
     session: u64,
     secret: String,
@@ -58,10 +58,9 @@ struct Origin {
 static SESSION: OnceLock<Session> = OnceLock::new();
 static OPENING: Mutex<Option<CudaError>> = Mutex::new(None);
 static FORKED: AtomicBool = AtomicBool::new(false);
-static LOST: Line = Line::new();
+pub(crate) static LOST: Line = Line::new();
 static NOT_OPENED: Line = Line::new();
 static SLOWER: Line = Line::new();
-static BAD_GRACE: Line = Line::new();
 
 /// The session.
 ///
@@ -116,154 +115,13 @@ extern "C" fn in_child() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
-type Refusal = (CudaError, String);
-
-fn not_ready(why: impl std::fmt::Display) -> Refusal {
-    (
-        CudaError::SYSTEM_NOT_READY,
-        format!("cannot open a GPU session: {why}"),
-    )
-}
-
-struct Lease {
-    endpoint: Endpoint,
-    lease: String,
-    secret: String,
-    link: LinkAsk,
-    held: Option<Keeper>,
-}
-
-fn identity() -> Identity {
-    let program = std::fs::read("/proc/self/cmdline").unwrap_or_default();
-    let program: String = String::from_utf8_lossy(&program)
-        .replace('\0', " ")
-        .trim()
-        .chars()
-        .take(120)
-        .collect();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
-    Identity {
-        user: std::env::var("USER").unwrap_or_default(),
-        host,
-        program,
-        pid: std::process::id(),
-    }
-}
-
-/// The lease that `ringway run` took, or, without it, one of our own from `RINGWAY_SERVER`.
-fn lease() -> Result<Lease, Refusal> {
-    if let Ok(text) = std::env::var("RINGWAY_LEASE") {
-        let parts: Vec<&str> = text.split('|').collect();
-        let [endpoint, lease, secret, link] = parts[..] else {
-            return Err(not_ready(
-                "RINGWAY_LEASE is malformed; start the program with ringway run",
-            ));
-        };
-        let endpoint = endpoint.parse().map_err(not_ready)?;
-        let link = match link {
-            "shm" => LinkAsk::Shm,
-            "rdma" => LinkAsk::Rdma,
-            "rdma-only" => LinkAsk::RdmaOnly,
-            _ => LinkAsk::Tcp,
-        };
-        return Ok(Lease {
-            endpoint,
-            lease: lease.to_owned(),
-            secret: secret.to_owned(),
-            link,
-            held: None,
-        });
-    }
-    let Ok(server) = std::env::var("RINGWAY_SERVER") else {
-        return Err((
-            CudaError::NO_DEVICE,
-            "this program uses Ringway's CUDA library but no GPU is leased; start it with `ringway run -- CMD`, or set RINGWAY_SERVER".into(),
-        ));
-    };
-    let endpoint: Endpoint = server.parse().map_err(not_ready)?;
-    let request = Request::Lease {
-        token: std::env::var("RINGWAY_TOKEN").unwrap_or_default(),
-        gpus: 1,
-        memory: MemoryAsk::Fraction(1.0),
-        identity: identity(),
-    };
-    let (connection, reply) = ask(&endpoint, &request)?;
-    let local = connection.local_ip();
-    let Reply::Leased {
-        lease,
-        secret,
-        rdma,
-        grace_ms,
-        ..
-    } = reply
-    else {
-        return Err(not_ready(
-            "the server answered with something else than a lease",
-        ));
-    };
-    let keeper = Keeper::start(
-        connection,
-        endpoint.clone(),
-        (lease.clone(), secret.clone()),
-        grace(grace_ms),
-        block_signals,
-        |why| {
-            if !ENDING.load(Ordering::Relaxed) {
-                LOST.say(format_args!(
-                    "the lease is gone ({why}); the GPU session is lost"
-                ));
-            }
-        },
-    )
-    .map_err(not_ready)?;
-    let link = if matches!(endpoint, Endpoint::Unix(_)) {
-        LinkAsk::Shm
-    } else if LinkChoice::remote("", local, &rdma).kind == LinkKind::Rdma {
-        LinkAsk::Rdma
-    } else {
-        LinkAsk::Tcp
-    };
-    Ok(Lease {
-        endpoint,
-        lease,
-        secret,
-        link,
-        held: Some(keeper),
-    })
-}
-
-/// How long to try to continue over another link: what the server keeps the session for, or less if `RINGWAY_GRACE` (seconds)
-/// says so.
-fn grace(server_ms: u64) -> Duration {
-    let server = Duration::from_millis(server_ms);
-    match std::env::var("RINGWAY_GRACE").ok().map(|text| text.parse()) {
-        None => server,
-        Some(Ok(seconds)) => server.min(Duration::from_secs(seconds)),
-        Some(Err(_)) => {
-            BAD_GRACE.say(format_args!(
-                "RINGWAY_GRACE is not a whole number of seconds and was ignored"
-            ));
-            server
-        }
-    }
-}
-
-fn ask(endpoint: &Endpoint, request: &Request) -> Result<(Connection, Reply), Refusal> {
-    let mut connection = endpoint
-        .connect(OPEN_TIMEOUT)
-        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
-    control::send(&mut connection, request).map_err(not_ready)?;
-    let reply = control::receive_reply(&mut connection)
-        .map_err(|error| not_ready(format_args!("{endpoint}: {error}")))?;
-    Ok((connection, reply))
-}
-
 /// A lane, what the server says of the session, and memory that came with the lane.
-fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened, Option<SharedMemory>), Refusal> {
-    let (connection, reply) = ask(endpoint, request)?;
+fn lane(server: &Target, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened, Option<SharedMemory>), Refusal> {
+    let failed = |error: &dyn std::fmt::Display| not_ready(format_args!("{server}: {error}"));
+    let mut connection = server.connect(OPEN_TIMEOUT).map_err(|error| failed(&error))?;
+    control::send(&mut connection, request).map_err(not_ready)?;
+    let mut connection = connection.into_lane().map_err(|error| failed(&error))?;
+    let reply = control::receive_reply(&mut connection).map_err(|error| failed(&error))?;
     let Reply::Opened(opened) = reply else {
         return Err(not_ready(
             "the server answered with something else than a session",
@@ -273,14 +131,14 @@ fn lane(endpoint: &Endpoint, request: &Request, link: LinkAsk) -> Result<(Client
         geometry: Geometry::DEFAULT,
         lane_key: opened.ring_key,
     };
-    connection.set_read_timeout(None).map_err(not_ready)?;
+    connection.set_timeouts(None).map_err(not_ready)?;
     let mut shared = None;
     let lane = match connection {
-        Connection::Unix(stream) => shm::accept_with(stream, &config).map(|(lane, memory)| {
+        LaneConnection::Unix(stream) => shm::accept_with(stream, &config).map(|(lane, memory)| {
             shared = memory;
             lane
         }),
-        Connection::Tcp(stream) => match link {
+        LaneConnection::Tcp(stream) => match link {
             LinkAsk::Rdma | LinkAsk::RdmaOnly => {
                 rdma::client(stream, &config, link == LinkAsk::RdmaOnly).map(|(lane, choice)| {
                     if choice.kind != LinkKind::Rdma {
@@ -304,7 +162,7 @@ fn connect() -> Result<Session, Refusal> {
         identity: identity(),
         link: lease.link,
     };
-    let (first, opened, memory) = lane(&lease.endpoint, &request, lease.link)?;
+    let (first, opened, memory) = lane(&lease.server, &request, lease.link)?;
     if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
         return Err(not_ready("the server's session has no GPU"));
     }
@@ -317,12 +175,12 @@ fn connect() -> Result<Session, Refusal> {
             lane: number,
             link: lease.link,
         };
-        let (next, _, memory) = lane(&lease.endpoint, &join, lease.link)?;
+        let (next, _, memory) = lane(&lease.server, &join, lease.link)?;
         lanes.push(next);
         memories.push(memory);
     }
     let origin = Origin {
-        endpoint: lease.endpoint,
+        server: lease.server,
         link: lease.link,
         session: opened.session,
         secret: opened.secret,
@@ -420,7 +278,7 @@ fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
                 };
                 say(format_args!(
                     "the link{which} to {} broke ({how}); {} continues, after a pause of {:.2} s",
-                    origin.endpoint,
+                    origin.server,
                     lane.kind(),
                     pause.as_secs_f64()
                 ));
@@ -458,8 +316,9 @@ fn attempt(
         attempt: resumption.attempt(),
         received: resumption.positions().received,
     };
-    let mut connection = origin.endpoint.connect(timeout)?;
+    let mut connection = origin.server.connect(timeout)?;
     control::send(&mut connection, &request)?;
+    let mut connection = connection.into_lane()?;
     let received = match control::receive::<Reply>(&mut connection)? {
         Reply::Resumed { received } => received,
         Reply::NotResumed { reason, again, .. } if again => return Err(NotYet::Again(reason)),
@@ -472,7 +331,7 @@ fn attempt(
             ));
         }
     };
-    let Connection::Tcp(stream) = connection else {
+    let LaneConnection::Tcp(stream) = connection else {
         return Err(NotYet::Never(
             "a lane over shared memory ends with its connection".into(),
         ));
@@ -502,7 +361,7 @@ pub fn block_signals() {
     }
 }
 
-static ENDING: AtomicBool = AtomicBool::new(false);
+pub(crate) static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// The process is exiting: a closed link is no news, and the server need not wait for another. Calls of destructors that
 /// run later still work.

@@ -15,11 +15,12 @@ use crate::client::ClientLane;
 use crate::lane::{Positions, Resumption, Start, Windows};
 use crate::link::Link;
 use crate::server::ServerLane;
+use crate::socket::Socket;
 use crate::{DownCause, LaneConfig, LinkChoice, LinkError, LinkKind, Result, tcp};
 use ends::Ends;
 use link::RdmaLink;
 use ringway_wire::control::{self, ControlError, QueuePairOffer, QueuePairState};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Bound of each wait for the peer while the queue pairs are set up.
@@ -35,17 +36,17 @@ pub fn usable_at(local: IpAddr) -> std::result::Result<String, String> {
 
 /// The client's end over a connected and authenticated socket; TCP where a queue pair cannot be had, unless `only`.
 /// Errors: `System` (also, if `only`, that there is no RDMA and why), `Down`.
-pub fn client(socket: TcpStream, config: &LaneConfig, only: bool) -> Result<(ClientLane, LinkChoice)> {
+pub fn client(socket: impl Into<Socket>, config: &LaneConfig, only: bool) -> Result<(ClientLane, LinkChoice)> {
     let windows = Windows::private(false, config)?;
-    let (link, choice) = connect(socket, &windows, Start::default(), only)?;
+    let (link, choice) = connect(socket.into(), &windows, Start::default(), only)?;
     Ok((ClientLane::new(link, windows), choice))
 }
 
 /// The server's end; as [`client`].
 /// Errors: as [`client`].
-pub fn server(socket: TcpStream, config: &LaneConfig, only: bool) -> Result<(ServerLane, LinkChoice)> {
+pub fn server(socket: impl Into<Socket>, config: &LaneConfig, only: bool) -> Result<(ServerLane, LinkChoice)> {
     let windows = Windows::private(true, config)?;
-    let (link, choice) = connect(socket, &windows, Start::default(), only)?;
+    let (link, choice) = connect(socket.into(), &windows, Start::default(), only)?;
     Ok((ServerLane::new(link, windows), choice))
 }
 
@@ -53,13 +54,13 @@ pub fn server(socket: TcpStream, config: &LaneConfig, only: bool) -> Result<(Ser
 /// Errors: as [`client`]; `Down` also if the lane ended meanwhile or the peer broke rule W17.
 pub fn resume(
     resumption: Resumption<'_>,
-    socket: TcpStream,
+    socket: impl Into<Socket>,
     peer: Positions,
     only: bool,
 ) -> Result<(Duration, LinkChoice)> {
     let mut chosen = None;
     let pause = resumption.with(peer, |windows, start| {
-        let (link, choice) = connect(socket, windows, start, only)?;
+        let (link, choice) = connect(socket.into(), windows, start, only)?;
         chosen = Some(choice);
         Ok(link)
     })?;
@@ -71,25 +72,23 @@ pub fn resume(
 
 /// A link over a queue pair; or, if one end cannot and not `only`, over the socket itself.
 fn connect(
-    socket: TcpStream,
+    mut socket: Socket,
     windows: &Windows,
     start: Start,
     only: bool,
 ) -> Result<(Box<dyn Link>, LinkChoice)> {
-    tcp::settle(&socket)?;
-    let time_out = |timeout| {
-        let set = socket
-            .set_read_timeout(timeout)
-            .and_then(|()| socket.set_write_timeout(timeout));
+    tcp::settle(socket.stream())?;
+    let time_out = |socket: &Socket, timeout| {
+        let set = socket.set_timeouts(timeout);
         set.map_err(|error| LinkError::system("time-outs", error))
     };
-    time_out(Some(SETUP_TIMEOUT))?;
+    time_out(&socket, Some(SETUP_TIMEOUT))?;
     let scanner = RdmaLink::scanner(windows, start)?;
-    let agreed = agree(&socket, windows, start.number)?;
-    time_out(None)?;
+    let agreed = agree(&mut socket, windows, start.number)?;
+    time_out(&socket, None)?;
     match agreed {
         Ok((ends, reason)) => {
-            let link = RdmaLink::new(socket, ends, windows, start, scanner)?;
+            let link = RdmaLink::new(socket.into_parts().0, ends, windows, start, scanner)?;
             let choice = LinkChoice {
                 kind: LinkKind::Rdma,
                 reason,
@@ -113,11 +112,12 @@ fn connect(
 /// The queue pair, connected, and how its bytes travel; or why there is none.
 /// Errors: the connection failed, or the peer makes no sense.
 fn agree(
-    socket: &TcpStream,
+    socket: &mut Socket,
     windows: &Windows,
     number: u64,
 ) -> Result<std::result::Result<(Ends, String), String>> {
     let local = socket
+        .stream()
         .local_addr()
         .map_err(|error| LinkError::system("address of the connection", error))?;
     let prepared = ends::prepare(local.ip(), windows);
@@ -125,8 +125,8 @@ fn agree(
         Ok(prepared) => prepared.offer(),
         Err(why) => QueuePairOffer::Unable(why.clone()),
     };
-    control::send(&mut &*socket, &offer).map_err(control_error)?;
-    let theirs = control::receive(&mut &*socket).map_err(control_error)?;
+    control::send(socket, &offer).map_err(control_error)?;
+    let theirs = control::receive(socket).map_err(control_error)?;
     let at_the_other_end = |why: &str| format!("at the other end: {}", ends::printable(why));
     let (prepared, endpoint, window, transfers) = match (prepared, theirs) {
         (Ok(prepared), QueuePairOffer::Offer { endpoint, window, transfers }) => (prepared, endpoint, window, transfers),
@@ -138,8 +138,8 @@ fn agree(
         Ok(_) => QueuePairState::Ready,
         Err(why) => QueuePairState::Failed(why.clone()),
     };
-    control::send(&mut &*socket, &state).map_err(control_error)?;
-    let theirs = control::receive(&mut &*socket).map_err(control_error)?;
+    control::send(socket, &state).map_err(control_error)?;
+    let theirs = control::receive(socket).map_err(control_error)?;
     Ok(match (connected, theirs) {
         (Ok(connected), QueuePairState::Ready) => Ok(connected),
         (Err(why), _) => Err(why),

@@ -1,6 +1,7 @@
 //! One suite for every kind of link. Each test takes a function that makes a connected pair of lane ends.
 
 mod resumption;
+mod sealed;
 mod suite;
 
 use resumption::Network;
@@ -111,6 +112,7 @@ macro_rules! every_test {
 
 every_test!(over_shm, crate::shm_pair, []);
 every_test!(over_tcp, crate::tcp_pair, []);
+every_test!(over_sealed_tcp, crate::sealed::pair, []);
 every_test!(over_sim, crate::sim_pair, []);
 every_test!(over_rdma, crate::rdma_pair, [ignore = "needs an RDMA device: ci/vm has one"]);
 
@@ -382,6 +384,7 @@ macro_rules! every_resumption {
 }
 
 every_resumption!(resumed_over_tcp, crate::breakable_tcp, []);
+every_resumption!(resumed_over_sealed_tcp, crate::sealed::breakable, []);
 every_resumption!(resumed_over_sim, crate::breakable_sim, []);
 every_resumption!(resumed_by_turns, crate::breakable_by_turns, []);
 every_resumption!(over_rdma_resumed, crate::breakable_rdma, [ignore = "needs an RDMA device: ci/vm has one"]);

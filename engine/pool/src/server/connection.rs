@@ -1,26 +1,100 @@
 //! Where clients come in: listening addresses, connections, and what can be said of a connection.
 
-use super::{ServeError, ServeOptions, refused};
+use super::admission::Admission;
+use super::{ServeError, refused};
 use ringway_link::endpoint::Endpoint;
-use ringway_wire::control::{self, LinkAsk, RdmaState, Reply};
+use ringway_link::socket::Socket;
+use ringway_secure::tls::TlsStream;
+use ringway_wire::control::{self, LaneKeys, LinkAsk, RdmaState, Reply};
 use std::io::{self, Read};
 use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A client's connection.
 pub(super) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
+    /// With TLS.
+    Tls(Box<TlsStream>),
+    /// Behind a request for a lane.
+    Lane(Socket),
 }
 
 impl Stream {
-    pub(super) fn time_out(&self, limit: Option<Duration>) -> io::Result<()> {
+    pub(super) fn time_out(&mut self, limit: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Unix(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
             Self::Tcp(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
+            Self::Tls(s) => {
+                s.set_deadline(None);
+                s.socket().set_read_timeout(limit).and(s.socket().set_write_timeout(limit))
+            }
+            Self::Lane(s) => s.set_timeouts(limit),
         }
+    }
+
+    /// The socket beneath, where it is one of TCP.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(s) => Some(s),
+            Self::Tls(s) => Some(s.socket()),
+            Self::Lane(s) => Some(s.stream()),
+        }
+    }
+
+    /// Where it comes from; None: this machine, or it is gone already.
+    pub(super) fn from(&self) -> Option<IpAddr> {
+        Some(self.tcp()?.peer_addr().ok()?.ip())
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        match (self, self.tcp()) {
+            (Self::Unix(s), _) => s.as_fd(),
+            (_, Some(s)) => s.as_fd(),
+            (Self::Tcp(s), None) => s.as_fd(),
+            (Self::Tls(s), None) => s.socket().as_fd(),
+            (Self::Lane(s), None) => s.stream().as_fd(),
+        }
+    }
+
+    /// Another descriptor of the socket, by which its reader can be told to stop.
+    pub(super) fn handle(&self) -> io::Result<OwnedFd> {
+        self.fd().try_clone_to_owned()
+    }
+
+    /// Behind a request for a lane: what follows is sealed if the connection has TLS, with these keys.
+    pub(super) fn into_lane(self) -> io::Result<(Self, Option<LaneKeys>)> {
+        match self {
+            Self::Tls(stream) => {
+                let (stream, keys) = stream.into_keys()?;
+                Ok((Self::Lane(Socket::sealed(stream, &keys, true)), Some(LaneKeys(keys.as_bytes().to_vec()))))
+            }
+            other => Ok((other, None)),
+        }
+    }
+}
+
+/// Reads a connection until a point in time, however slowly bytes come.
+pub(super) struct Until<'a>(pub(super) &'a mut Stream, pub(super) Instant);
+
+impl Read for Until<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.1.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match &mut *self.0 {
+            Stream::Unix(s) => s.set_read_timeout(Some(left))?,
+            Stream::Tcp(s) => s.set_read_timeout(Some(left))?,
+            Stream::Tls(s) => s.set_deadline(Some(self.1)),
+            Stream::Lane(s) => s.set_timeouts(Some(left))?,
+        }
+        self.0.read(into)
     }
 }
 
@@ -29,6 +103,8 @@ impl Read for Stream {
         match self {
             Self::Unix(s) => s.read(into),
             Self::Tcp(s) => s.read(into),
+            Self::Tls(s) => s.read(into),
+            Self::Lane(s) => s.read(into),
         }
     }
 }
@@ -38,6 +114,8 @@ impl io::Write for Stream {
         match self {
             Self::Unix(s) => s.write(from),
             Self::Tcp(s) => s.write(from),
+            Self::Tls(s) => s.write(from),
+            Self::Lane(s) => s.write(from),
         }
     }
 
@@ -52,16 +130,9 @@ pub(super) fn answer(stream: &mut Stream, reply: &Reply) {
     }
 }
 
-pub(super) fn raw(stream: &Stream) -> i32 {
-    match stream {
-        Stream::Unix(s) => s.as_raw_fd(),
-        Stream::Tcp(s) => s.as_raw_fd(),
-    }
-}
-
 /// Whether RDMA can be had at the address that a client reached.
 pub(super) fn rdma_state(stream: &Stream) -> RdmaState {
-    let Stream::Tcp(stream) = stream else {
+    let Some(stream) = stream.tcp() else {
         return RdmaState::Unusable("the server was not reached over IP".into());
     };
     match stream.local_addr().map(|address| ringway_link::rdma::usable_at(address.ip())) {
@@ -72,14 +143,13 @@ pub(super) fn rdma_state(stream: &Stream) -> RdmaState {
 }
 
 pub(super) fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
-    match (link, stream) {
-        (LinkAsk::Shm, Stream::Unix(_))
-        | (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Stream::Tcp(_)) => Ok(()),
-        (LinkAsk::Shm, Stream::Tcp(_)) => Err(refused(
+    match (link, stream.tcp()) {
+        (LinkAsk::Shm, None) | (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Some(_)) => Ok(()),
+        (LinkAsk::Shm, Some(_)) => Err(refused(
             "shared memory was asked for over TCP",
             "connect to the server's Unix socket, or use --link tcp",
         )),
-        (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Stream::Unix(_)) => Err(refused(
+        (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, None) => Err(refused(
             "a network link was asked for over a Unix socket",
             "connect to the server's TCP address, or use --link shm",
         )),
@@ -103,7 +173,7 @@ impl Drop for Listener {
     }
 }
 
-pub(super) fn bind(endpoint: &Endpoint, options: &ServeOptions) -> Result<Listener, ServeError> {
+pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listener, ServeError> {
     let fail = |cause: io::Error| {
         let cure = match cause.kind() {
             io::ErrorKind::AddrInUse => {
@@ -131,7 +201,7 @@ pub(super) fn bind(endpoint: &Endpoint, options: &ServeOptions) -> Result<Listen
                 std::fs::remove_file(path).map_err(fail)?;
             }
             let listener = UnixListener::bind(path).map_err(fail)?;
-            let mode = if options.token.is_some() {
+            let mode = if admission.is_selective() {
                 0o666
             } else {
                 0o600
@@ -144,12 +214,12 @@ pub(super) fn bind(endpoint: &Endpoint, options: &ServeOptions) -> Result<Listen
                 .to_socket_addrs()
                 .map_err(fail)?
                 .collect();
-            let loopback = |ip: IpAddr| ip.is_loopback();
-            let beyond = addresses.iter().any(|address| !loopback(address.ip()));
-            if beyond && !(options.trusted_network && options.token.is_some()) {
-                return Err(ServeError::Beyond(endpoint.to_string()));
-            }
             let listener = TcpListener::bind(addresses.as_slice()).map_err(fail)?;
+            // A name may have led elsewhere when it was looked up before.
+            let bound = listener.local_addr().map_err(fail)?;
+            if !bound.ip().is_loopback() && !admission.is_beyond() {
+                return Err(fail(io::Error::other("its name has changed its address")));
+            }
             Ok(Listener::Tcp(listener))
         }
     }

@@ -1,17 +1,24 @@
 //! Leases and those who hold them.
 
-use super::connection::Stream;
+use super::connection::{Stream, rdma_state};
+use super::pending::shut;
 use super::{Server, State, not_resumed, random_hex, refused, same_secret};
+use crate::identity::Grant;
 use crate::lease::LeaseError;
 use ringway_link::account::Account;
 use ringway_link::tcp::bound_silence;
-use ringway_wire::control::{self, ControlError, Identity, LinkStatus, MemoryAsk, RdmaState, Reply, Request, Slice};
+use ringway_wire::control::{self, ControlError, Identity, LinkStatus, MemoryAsk, Reply, Request, Slice};
+use std::collections::HashSet;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A lease that asks for memory which others are giving back waits this long for it.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether the tokens of leases are good still.
+const TOKENS_LOOK: Duration = Duration::from_secs(1);
+
 pub(super) struct Lease {
     pub(super) secret: String,
     pub(super) slices: Vec<Slice>,
@@ -20,6 +27,12 @@ pub(super) struct Lease {
     pub(super) slots_taken: u64,
     pub(super) since: Instant,
     pub(super) holder: Holder,
+    /// What its bearer may do.
+    pub(super) grant: Grant,
+    /// The socket of its holder.
+    pub(super) line: Option<OwnedFd>,
+    /// Its token is worthless now: nobody may hold it any more.
+    pub(super) ended: bool,
 }
 
 /// Who holds a lease.
@@ -49,10 +62,13 @@ impl Server {
         token: &str,
         gpus: u32,
         memory: MemoryAsk,
-        identity: Identity,
-        rdma: RdmaState,
+        mut identity: Identity,
+        stream: &Stream,
     ) -> Result<(String, Reply), Reply> {
-        self.check_token(token)?;
+        let grant = self.admission.admit(token, stream)?;
+        if let Some(user) = &grant.user {
+            identity.user.clone_from(user);
+        }
         let internal = |error: io::Error| {
             refused(
                 format!("the server could not make the lease: {error}"),
@@ -63,7 +79,9 @@ impl Server {
         let secret = random_hex(32).map_err(internal)?;
         let account =
             Arc::new(Account::create(gpus.clamp(1, control::LEASE_GPUS_MAX)).map_err(internal)?);
+        let line = stream.handle().map_err(internal)?;
         let mut state = self.lock();
+        check_gpus(&state, &grant, gpus)?;
         // Memory that is being freed right now is waited for: it is as good as free.
         let deadline = Instant::now() + RELEASE_TIMEOUT;
         let granted = loop {
@@ -87,8 +105,13 @@ impl Server {
                 "ask for less with -n, -p or -m, or wait until others release (ringway list)",
             )
         })?;
+        if let Err(reply) = check_memory(&state, &grant, &slices).and_then(|()| check_gpus(&state, &grant, gpus)) {
+            state.inventory.release(&slices);
+            return Err(reply);
+        }
         tracing::info!(
             lease = id,
+            token = grant.name,
             user = identity.user,
             host = identity.host,
             program = identity.program,
@@ -102,7 +125,8 @@ impl Server {
             server: self.options.name.clone(),
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
-            rdma,
+            rdma: rdma_state(stream),
+            trusted_network: self.options.trusted_network,
             grace_ms: self.options.grace.as_millis() as u64,
         };
         state.leases.insert(
@@ -115,8 +139,12 @@ impl Server {
                 slots_taken: 0,
                 since: Instant::now(),
                 holder: Holder::There,
+                grant,
+                line: Some(line),
+                ended: false,
             },
         );
+        self.leased.notify_all();
         Ok((id, reply))
     }
 
@@ -174,6 +202,9 @@ impl Server {
         };
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
+        if state.leases.get(id)?.ended {
+            return None;
+        }
         // What is most probably about to be freed is waited for by those who want it.
         let ending = u32::from(end == HolderEnd::EndOfStream);
         state.ending += ending;
@@ -185,7 +216,7 @@ impl Server {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let lease = state.leases.get_mut(id)?;
-            if left.is_zero() || matches!(lease.holder, Holder::Back(_)) {
+            if left.is_zero() || lease.ended || matches!(lease.holder, Holder::Back(_)) {
                 // After this nobody can come back any more.
                 let holder = std::mem::replace(&mut lease.holder, Holder::There);
                 state.ending -= ending;
@@ -226,7 +257,8 @@ impl Server {
                     false,
                 ),
             )),
-            Some(lease) if matches!(lease.holder, Holder::Awaited) => {
+            Some(lease) if matches!(lease.holder, Holder::Awaited) && !lease.ended => {
+                lease.line = stream.handle().ok();
                 lease.holder = Holder::Back(stream);
                 self.held.notify_all();
                 Ok(())
@@ -242,6 +274,35 @@ impl Server {
         }
     }
 
+    /// Ends the leases whose token was revoked or has expired, again and again.
+    pub(super) fn watch_tokens(&self) {
+        loop {
+            let mut state = self.lock();
+            let tokens = loop {
+                let leases = state.leases.values().filter(|lease| !lease.ended);
+                let tokens: HashSet<String> = leases.filter_map(|lease| lease.grant.token.clone()).collect();
+                if !tokens.is_empty() {
+                    break tokens;
+                }
+                state = self.leased.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+            drop(state);
+            for token in tokens.into_iter().filter(|token| !self.admission.still_good(token)) {
+                for (id, lease) in &mut self.lock().leases {
+                    if lease.grant.token.as_ref() == Some(&token) && !lease.ended {
+                        tracing::info!(lease = id, token = lease.grant.name, "the token is not good any more: its lease ends");
+                        lease.ended = true;
+                        if let Some(line) = &lease.line {
+                            shut(line);
+                        }
+                    }
+                }
+                self.held.notify_all();
+            }
+            std::thread::sleep(TOKENS_LOOK);
+        }
+    }
+
     /// Waits until the lease has no worker any more, for at most ten seconds.
     fn wait_for_workers(&self, id: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -251,12 +312,53 @@ impl Server {
     }
 }
 
+/// Bytes and GPUs that a token's leases have now.
+fn taken(state: &State, grant: &Grant) -> (u64, u32) {
+    let mut sum = (0u64, 0u32);
+    for lease in state.leases.values().filter(|lease| grant.token.is_some() && lease.grant.token == grant.token) {
+        sum.0 = lease.slices.iter().fold(sum.0, |sum, slice| sum.saturating_add(slice.memory_bytes));
+        sum.1 = sum.1.saturating_add(lease.slices.len() as u32);
+    }
+    sum
+}
+
+const ASK_FOR_LESS: &str = "ask for less, end other programs with this token, or ask for a token with more";
+
+fn check_gpus(state: &State, grant: &Grant, gpus: u32) -> Result<(), Reply> {
+    let have = taken(state, grant).1;
+    match grant.max_gpus {
+        Some(max) if have.saturating_add(gpus) > max => Err(refused(
+            format!("the token '{}' is good for {max} GPUs at a time; its leases have {have}, and {gpus} were asked for", grant.name),
+            ASK_FOR_LESS,
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_memory(state: &State, grant: &Grant, slices: &[Slice]) -> Result<(), Reply> {
+    let have = taken(state, grant).0;
+    let asked = slices.iter().fold(0u64, |sum, slice| sum.saturating_add(slice.memory_bytes));
+    match grant.max_memory_bytes {
+        Some(max) if have.saturating_add(asked) > max => Err(refused(
+            format!(
+                "the token '{}' is good for {} MiB at a time; its leases have {}, and {} were asked for",
+                grant.name,
+                max >> 20,
+                have >> 20,
+                asked >> 20
+            ),
+            "ask for less with -m, end other programs with this token, or ask for a token with more",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a holder's connection until it ends.
 fn held_until(stream: &mut Stream) -> HolderEnd {
     if stream.time_out(None).is_err() {
         return HolderEnd::Broken;
     }
-    if let Stream::Tcp(tcp) = &stream
+    if let Some(tcp) = stream.tcp()
         && let Err(error) = bound_silence(tcp)
     {
         tracing::warn!("a holder that is silent may stay unnoticed: {error}");

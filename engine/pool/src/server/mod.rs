@@ -1,13 +1,17 @@
 //! `ringway serve`: accepts control connections, grants leases, starts one worker process per session and hands it the
 //! client's connections.
 //!
-//! Clients come in by `connection.rs`; what they want is read here; `leases.rs` and `sessions.rs` do it.
+//! Clients come in by `connection.rs`, those that say nothing wait in `pending.rs`, `admission.rs` lets them in; what they want
+//! is read here; `leases.rs` and `sessions.rs` do it.
 //!
 //! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
 //! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
+mod admission;
 mod connection;
+mod failures;
 mod leases;
+mod pending;
 mod sessions;
 
 pub use connection::{Listener, bound};
@@ -15,21 +19,27 @@ pub use sessions::{MEASURING_MAX, SESSIONS_MAX, WorkerProgram, read_inventory};
 
 use crate::health;
 use crate::lease::Inventory;
-use connection::{Stream, answer, bind, rdma_state};
+use admission::Admission;
+use connection::{Stream, Until, answer, bind, rdma_state};
 use leases::{Holder, Lease, links_of};
+use crate::identity::IdentityError;
+use pending::{Pending, Place};
 use ringway_link::endpoint::Endpoint;
-use ringway_wire::control::{self, ControlError, LeaseStatus, RdmaState, Reply, Request, WorkerOrder};
-use sessions::Session;
+use ringway_secure::tls::{FIRST_BYTE, TlsStream};
+use ringway_wire::control::{self, ControlError, LeaseStatus, LinkAsk, Reply, Request, WorkerOrder};
+use sessions::{Asked, Session};
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client must have said what it wants within this time of connecting.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that have not yet said what they want, at the most.
-pub const PENDING_MAX: u32 = 256;
+pub const PENDING_MAX: usize = 256;
 
 /// How a server is set up.
 #[derive(Debug, Clone)]
@@ -38,8 +48,10 @@ pub struct ServeOptions {
     pub listen: Vec<Endpoint>,
     /// Shared secret that a lease must bring; None: none is asked for.
     pub token: Option<String>,
-    /// Allow listening beyond loopback although connections are not encrypted.
+    /// Take connections in clear text from other machines, and let what RDMA carries go in clear text without being asked for.
     pub trusted_network: bool,
+    /// Folder of the server's identity and tokens; None: it has neither.
+    pub state: Option<PathBuf>,
     /// What is started for each session.
     pub worker: WorkerProgram,
     /// Name shown to users.
@@ -65,10 +77,13 @@ pub enum ServeError {
     },
     /// An address beyond loopback without leave.
     #[error(
-        "{0} is reachable from other machines and connections are not encrypted in this release; \
-         listen on 127.0.0.1, or add --trusted-network with --token if the network is trusted"
+        "{0} is reachable from other machines, and a shared token would cross the network in clear text; \
+         make token files with `ringway token create` instead, or add --trusted-network if the network is trusted"
     )]
     Beyond(String),
+    /// The server's identity or its tokens are not usable.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The GPUs could not be read.
     #[error("cannot read this machine's GPUs: {cause}; {cure}")]
     Inventory {
@@ -96,13 +111,16 @@ pub struct Server {
     driver: String,
     boot_id: String,
     unix_path: Option<String>,
-    pending: AtomicU32,
+    admission: Admission,
+    pending: Arc<Pending>,
     measuring: AtomicU32,
     state: Mutex<State>,
     /// A lease was released.
     released: Condvar,
     /// A holder came back.
     held: Condvar,
+    /// A lease was granted to a token.
+    leased: Condvar,
 }
 
 fn random_hex(bytes: usize) -> io::Result<String> {
@@ -140,10 +158,11 @@ impl Server {
     /// # Errors
     /// [`ServeError`].
     pub fn start(options: ServeOptions) -> Result<(Arc<Self>, Vec<Listener>), ServeError> {
+        let admission = Admission::new(&options)?;
         let mut listeners = Vec::new();
         let mut unix_path = None;
         for endpoint in &options.listen {
-            listeners.push(bind(endpoint, &options)?);
+            listeners.push(bind(endpoint, &admission)?);
             if let Endpoint::Unix(path) = endpoint {
                 unix_path = Some(path.display().to_string());
             }
@@ -153,10 +172,12 @@ impl Server {
             driver,
             boot_id: boot_id(),
             unix_path,
-            pending: AtomicU32::new(0),
+            admission,
+            pending: Arc::default(),
             measuring: AtomicU32::new(0),
             released: Condvar::new(),
             held: Condvar::new(),
+            leased: Condvar::new(),
             state: Mutex::new(State {
                 inventory: Inventory::new(devices),
                 leases: HashMap::new(),
@@ -192,6 +213,13 @@ impl Server {
                 std::thread::spawn(move || server.accept(&listener))
             })
             .collect();
+        if self.options.state.is_some() {
+            let server = Arc::clone(&self);
+            let spawned = std::thread::Builder::new().name("tokens".into()).spawn(move || server.watch_tokens());
+            if let Err(error) = spawned {
+                tracing::error!("leases of revoked tokens will not be ended, for want of a thread: {error}");
+            }
+        }
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a listener thread ended by a panic");
@@ -210,21 +238,7 @@ impl Server {
                 Listener::Tcp(l) => l.accept().map(|(stream, _)| Stream::Tcp(stream)),
             };
             match accepted {
-                Ok(stream) => {
-                    if self.pending.fetch_add(1, Ordering::AcqRel) >= PENDING_MAX {
-                        self.pending.fetch_sub(1, Ordering::AcqRel);
-                        tracing::warn!("too many connections that say nothing; one was closed");
-                        continue;
-                    }
-                    let server = Arc::clone(self);
-                    let spawned = std::thread::Builder::new()
-                        .name("control".into())
-                        .spawn(move || server.converse(stream));
-                    if let Err(error) = spawned {
-                        self.pending.fetch_sub(1, Ordering::AcqRel);
-                        tracing::error!("no thread for a connection: {error}");
-                    }
-                }
+                Ok(stream) => self.welcome(stream),
                 Err(error) => {
                     tracing::warn!("accept: {error}");
                     std::thread::sleep(Duration::from_millis(50));
@@ -233,82 +247,128 @@ impl Server {
         }
     }
 
-    /// One control connection: one request; a lease keeps it open.
-    fn converse(self: Arc<Self>, mut stream: Stream) {
-        let request = stream
-            .time_out(Some(REQUEST_TIMEOUT))
-            .map_err(ControlError::from)
-            .and_then(|()| control::receive::<Request>(&mut stream));
-        self.pending.fetch_sub(1, Ordering::AcqRel);
-        let reply = match request {
+    /// Gives a new connection a thread; never blocks.
+    fn welcome(self: &Arc<Self>, stream: Stream) {
+        let from = stream.from();
+        if from.is_some_and(|from| self.admission.is_barred(from)) {
+            return;
+        }
+        let place = match stream.handle() {
+            Ok(handle) => {
+                let (place, full) = self.pending.enter(handle, from, PENDING_MAX);
+                if full {
+                    tracing::warn!("too many connections that say nothing; one was closed");
+                }
+                place
+            }
             Err(error) => {
-                // Clients on the same host look whether the socket can be opened, and say nothing.
-                if matches!(&error, ControlError::Io(io) if io.kind() == io::ErrorKind::UnexpectedEof)
-                {
+                tracing::error!("no descriptor for a connection: {error}");
+                return;
+            }
+        };
+        let server = Arc::clone(self);
+        let spawned = std::thread::Builder::new()
+            .name("control".into())
+            .spawn(move || server.converse(stream, place));
+        if let Err(error) = spawned {
+            tracing::error!("no thread for a connection: {error}");
+        }
+    }
+
+    /// Finds out whether a connection begins with TLS, and shakes hands if it does.
+    fn secure(&self, stream: Stream, deadline: Instant) -> io::Result<Stream> {
+        let Stream::Tcp(socket) = stream else {
+            return Ok(stream);
+        };
+        socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+        let mut first = [0];
+        if socket.peek(&mut first)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if first[0] != FIRST_BYTE {
+            return Ok(Stream::Tcp(socket));
+        }
+        let identity = match self.admission.identity() {
+            Ok(identity) => identity,
+            Err(why) => {
+                say_no_tls(socket, &why);
+                return Err(io::Error::other(why));
+            }
+        };
+        socket.set_nodelay(true)?;
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        Ok(Stream::Tls(Box::new(TlsStream::accept(socket, &identity, left)?)))
+    }
+
+    /// What a connection wants; None if that was not to be had, and it is closed.
+    fn hear(&self, stream: Stream) -> Option<(Stream, Result<Request, ControlError>)> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let from = stream.from();
+        let failed = |error: &dyn std::fmt::Display| {
+            if let Some(from) = from {
+                self.admission.failed(from);
+                tracing::info!("connection of {from} refused: {error}");
+            } else {
+                tracing::info!("connection refused: {error}");
+            }
+        };
+        // Clients on the same host look whether the socket can be opened, and say nothing.
+        let is_silent = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let mut stream = match self.secure(stream, deadline) {
+            Ok(stream) => stream,
+            Err(error) => {
+                if is_silent(&error) {
                     tracing::debug!("connection without a request: {error}");
                 } else {
-                    tracing::info!("connection refused: {error}");
+                    failed(&error);
                 }
-                refused(
-                    error.to_string(),
-                    "use the ringway program of the same release",
-                )
+                return None;
             }
-            Ok(Request::Inventory { token }) => self.inventory(&token, rdma_state(&stream)),
-            Ok(Request::Health { token }) => self.health(&token, rdma_state(&stream)),
+        };
+        let request = control::receive::<Request>(&mut Until(&mut stream, deadline));
+        match &request {
+            Err(ControlError::Io(error)) if is_silent(error) => tracing::debug!("connection without a request: {error}"),
+            Err(error) => failed(error),
+            Ok(_) => {}
+        }
+        stream.time_out(Some(REQUEST_TIMEOUT)).ok()?;
+        Some((stream, request))
+    }
+
+    /// One control connection: one request; a lease keeps it open.
+    fn converse(self: Arc<Self>, stream: Stream, place: Place) {
+        let heard = self.hear(stream);
+        drop(place);
+        let Some((mut stream, request)) = heard else {
+            return;
+        };
+        if let Err(reply) = self.admission.check_clear(&stream) {
+            answer(&mut stream, &reply);
+            return;
+        }
+        let reply = match request {
+            Err(error) => refused(
+                error.to_string(),
+                "use the ringway program of the same release",
+            ),
+            Ok(Request::Open { link, .. } | Request::Join { link, .. } | Request::Measure { link, .. } | Request::Resume { link, .. }) => {
+                self.converse_about_lane(stream, request, link);
+                return;
+            }
+            Ok(Request::Inventory { token }) => self.inventory(&token, &stream),
+            Ok(Request::Health { token }) => self.health(&token, &stream),
             Ok(Request::Lease {
                 token,
                 gpus,
                 memory,
                 identity,
-            }) => match self.lease(&token, gpus, memory, identity, rdma_state(&stream)) {
+            }) => match self.lease(&token, gpus, memory, identity, &stream) {
                 Ok((id, reply)) => {
                     self.hold(&id, stream, &reply);
                     return;
                 }
                 Err(reply) => reply,
             },
-            Ok(Request::Measure { token, link }) => match self.measure(&token, link, &stream) {
-                Ok(()) => return,
-                Err(reply) => reply,
-            },
-            Ok(Request::Open {
-                lease,
-                secret,
-                identity,
-                link,
-            }) => match self.open(&lease, &secret, &identity, link, &stream) {
-                Ok(()) => return,
-                Err(reply) => reply,
-            },
-            Ok(Request::Join {
-                session,
-                secret,
-                lane,
-                link,
-            }) => match self.join(session, &secret, lane, link, &stream) {
-                Ok(()) => return,
-                Err(reply) => reply,
-            },
-            Ok(Request::Resume {
-                session,
-                secret,
-                lane,
-                link,
-                attempt,
-                received,
-            }) => {
-                let resume = WorkerOrder::Resume {
-                    lane,
-                    link,
-                    attempt,
-                    received,
-                };
-                match self.resume(session, &secret, link, &resume, &stream) {
-                    Ok(()) => return,
-                    Err(reply) => reply,
-                }
-            }
             Ok(Request::Hold { lease, secret }) => match self.hold_again(&lease, &secret, stream) {
                 Ok(()) => return,
                 Err((mut stream, reply)) => {
@@ -324,18 +384,32 @@ impl Server {
         answer(&mut stream, &reply);
     }
 
-    fn check_token(&self, token: &str) -> Result<(), Reply> {
-        match &self.options.token {
-            Some(own) if !same_secret(own, token) => Err(refused(
-                "the server did not accept the token",
-                "set RINGWAY_TOKEN to the token that the server was started with",
-            )),
-            _ => Ok(()),
+    /// A request for a lane: behind it the connection is the lane's, and what answers may be another process.
+    fn converse_about_lane(self: &Arc<Self>, stream: Stream, request: Result<Request, ControlError>, link: LinkAsk) {
+        let mut asked = match stream.into_lane() {
+            Ok((stream, keys)) => Asked { stream, keys, link },
+            Err(error) => {
+                tracing::info!("connection refused: {error}");
+                return;
+            }
+        };
+        let done = match request {
+            Ok(Request::Measure { token, .. }) => self.measure(&token, &asked),
+            Ok(Request::Open { lease, secret, identity, .. }) => self.open(&lease, &secret, &identity, &asked),
+            Ok(Request::Join { session, secret, lane, .. }) => self.join(session, &secret, lane, &asked),
+            Ok(Request::Resume { session, secret, lane, attempt, received, .. }) => {
+                let resume = WorkerOrder::Resume { lane, link, attempt, received, keys: asked.keys.clone() };
+                self.resume(session, &secret, &resume, &asked)
+            }
+            _ => Err(refused("a request that is none for a lane", "this is a fault of the server")),
+        };
+        if let Err(reply) = done {
+            answer(&mut asked.stream, &reply);
         }
     }
 
-    fn inventory(&self, token: &str, rdma: RdmaState) -> Reply {
-        if let Err(reply) = self.check_token(token) {
+    fn inventory(&self, token: &str, stream: &Stream) -> Reply {
+        if let Err(reply) = self.admission.admit(token, stream) {
             return reply;
         }
         let state = self.lock();
@@ -364,12 +438,13 @@ impl Server {
             leases,
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
-            rdma,
+            rdma: rdma_state(stream),
+            trusted_network: self.options.trusted_network,
         }
     }
 
-    fn health(&self, token: &str, rdma: RdmaState) -> Reply {
-        if let Err(reply) = self.check_token(token) {
+    fn health(&self, token: &str, stream: &Stream) -> Reply {
+        if let Err(reply) = self.admission.admit(token, stream) {
             return reply;
         }
         let devices = self.lock().inventory.devices().to_vec();
@@ -380,10 +455,21 @@ impl Server {
             unix_ms: health::unix_ms(),
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
-            rdma,
+            rdma: rdma_state(stream),
+            trusted_network: self.options.trusted_network,
         }
     }
 
+}
+
+/// Tells a client that asks for TLS, in clear text, that there is none. What it said is read first: closing a socket with unread
+/// bytes would take the answer back.
+fn say_no_tls(mut socket: TcpStream, why: &str) {
+    let briefly = Some(Duration::from_millis(200));
+    if socket.set_read_timeout(briefly).and_then(|()| socket.set_write_timeout(briefly)).is_ok() {
+        let _ = socket.read(&mut [0; 4096]);
+        answer(&mut Stream::Tcp(socket), &refused(why, "make a token on the server"));
+    }
 }
 
 fn not_resumed(reason: impl Into<String>, cure: impl Into<String>, again: bool) -> Reply {

@@ -1,9 +1,9 @@
 //! Sessions and the worker processes that serve them.
 
-use super::connection::{Stream, check_link, raw};
+use super::connection::{Stream, check_link};
 use super::{REQUEST_TIMEOUT, ServeError, Server, not_resumed, random_hex, refused, same_secret};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
-use ringway_wire::control::{self, DeviceSnapshot, Identity, LinkAsk, Reply, WorkerOrder};
+use ringway_wire::control::{self, DeviceSnapshot, Identity, LaneKeys, LinkAsk, Reply, WorkerOrder};
 use sendfd::SendWithFd;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -75,6 +75,8 @@ fn worker_command(worker: &WorkerProgram) -> Command {
         "RINGWAY_LEASE",
         "RINGWAY_DIRECT",
         "RINGWAY_TOKEN",
+        "RINGWAY_TOKEN_FILE",
+        "RINGWAY_STATE",
     ] {
         command.env_remove(name);
     }
@@ -90,14 +92,31 @@ pub(super) struct Session {
     pub(super) orders: UnixStream,
 }
 
+/// A connection on which a lane was asked for. Either it is handed to a worker, or this process answers on it: what answers
+/// seals with its keys, and nobody else may.
+pub(super) struct Asked {
+    pub(super) stream: Stream,
+    pub(super) keys: Option<LaneKeys>,
+    pub(super) link: LinkAsk,
+}
+
+impl Asked {
+    fn fd(&self) -> i32 {
+        self.stream.fd().as_raw_fd()
+    }
+
+    fn attach(&self, lane: u32) -> WorkerOrder {
+        WorkerOrder::Attach { lane, link: self.link, keys: self.keys.clone() }
+    }
+}
+
 impl Server {
     pub(super) fn open(
         self: &Arc<Self>,
         id: &str,
         secret: &str,
         identity: &Identity,
-        link: LinkAsk,
-        stream: &Stream,
+        asked: &Asked,
     ) -> Result<(), Reply> {
         let internal = |error: io::Error| {
             refused(
@@ -111,7 +130,7 @@ impl Server {
             .and_then(|mut f| f.read_exact(&mut number))
             .map_err(internal)?;
         let session = u64::from_le_bytes(number);
-        check_link(link, stream)?;
+        check_link(asked.link, &asked.stream)?;
         let mut state = self.lock();
         if state.sessions.len() >= SESSIONS_MAX {
             return Err(refused(
@@ -122,7 +141,7 @@ impl Server {
         let Some(lease) = state
             .leases
             .get_mut(id)
-            .filter(|lease| same_secret(&lease.secret, secret))
+            .filter(|lease| same_secret(&lease.secret, secret) && !lease.ended)
         else {
             return Err(refused(
                 "there is no such lease",
@@ -146,7 +165,7 @@ impl Server {
             cores: self.options.cores.clone(),
             grace_ms: self.options.grace.as_millis() as u64,
         };
-        let started = self.start_worker(&configure, &account, link, stream);
+        let started = self.start_worker(&configure, &account, asked);
         match started {
             Ok((child, orders)) => {
                 let pid = child.id();
@@ -182,9 +201,9 @@ impl Server {
     }
 
     /// Starts a worker that only answers on a lane.
-    pub(super) fn measure(self: &Arc<Self>, token: &str, link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
-        self.check_token(token)?;
-        check_link(link, stream)?;
+    pub(super) fn measure(self: &Arc<Self>, token: &str, asked: &Asked) -> Result<(), Reply> {
+        self.admission.admit(token, &asked.stream)?;
+        check_link(asked.link, &asked.stream)?;
         if self.measuring.fetch_add(1, Ordering::AcqRel) >= MEASURING_MAX {
             self.measuring.fetch_sub(1, Ordering::AcqRel);
             return Err(refused(
@@ -199,7 +218,8 @@ impl Server {
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 .stdout(Stdio::null())
                 .spawn()?;
-            order(&orders, &WorkerOrder::Measure { link }, raw(stream))?;
+            let measure = WorkerOrder::Measure { link: asked.link, keys: asked.keys.clone() };
+            order(&orders, &measure, asked.fd())?;
             Ok(child)
         };
         match started() {
@@ -228,8 +248,7 @@ impl Server {
         &self,
         configure: &WorkerOrder,
         account: &Account,
-        link: LinkAsk,
-        stream: &Stream,
+        asked: &Asked,
     ) -> io::Result<(Child, UnixStream)> {
         let (orders, theirs) = UnixStream::pair()?;
         orders.set_write_timeout(Some(REQUEST_TIMEOUT))?;
@@ -238,7 +257,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()?;
         order(&orders, configure, account.as_fd().as_raw_fd())?;
-        order(&orders, &WorkerOrder::Attach { lane: 0, link }, raw(stream))?;
+        order(&orders, &asked.attach(0), asked.fd())?;
         Ok((child, orders))
     }
 
@@ -247,10 +266,9 @@ impl Server {
         session: u64,
         secret: &str,
         lane: u32,
-        link: LinkAsk,
-        stream: &Stream,
+        asked: &Asked,
     ) -> Result<(), Reply> {
-        check_link(link, stream)?;
+        check_link(asked.link, &asked.stream)?;
         let state = self.lock();
         let Some(found) = state
             .sessions
@@ -268,11 +286,7 @@ impl Server {
                 "this is a fault of the client",
             ));
         }
-        order(
-            &found.orders,
-            &WorkerOrder::Attach { lane, link },
-            raw(stream),
-        )
+        order(&found.orders, &asked.attach(lane), asked.fd())
         .map_err(|error| {
             refused(
                 format!("the worker did not take the connection: {error}"),
@@ -286,11 +300,10 @@ impl Server {
         &self,
         session: u64,
         secret: &str,
-        link: LinkAsk,
         resume: &WorkerOrder,
-        stream: &Stream,
+        asked: &Asked,
     ) -> Result<(), Reply> {
-        check_link(link, stream)?;
+        check_link(asked.link, &asked.stream)?;
         let state = self.lock();
         let Some(found) = state
             .sessions
@@ -303,7 +316,7 @@ impl Server {
                 false,
             ));
         };
-        order(&found.orders, resume, raw(stream)).map_err(|error| {
+        order(&found.orders, resume, asked.fd()).map_err(|error| {
             // The worker has just ended: the next attempt is told that there is no such session.
             not_resumed(
                 format!("the worker did not take the connection: {error}"),
