@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Link};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -107,8 +108,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it. What it prints is read with [`Running::output`] or [`Running::lines`].
+    /// Starts it, from the thread that lives as long as it. What it prints is read with [`Running::output`] or [`Running::lines`].
     pub fn start(mut command: Command, name: &str) -> Result<Self, String> {
+        // It ends with this program, however that ends: the kernel sends it SIGTERM then.
+        // SAFETY: one system call, which may be made between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                Ok(())
+            });
+        }
         let child = command
             .stdout(Stdio::piped())
             .spawn()

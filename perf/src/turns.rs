@@ -8,8 +8,10 @@ use crate::samples::Samples;
 /// What one run of a program measured: case and samples.
 pub type Measured = Vec<(String, Samples)>;
 
-/// Runs `once` on every link and directly, `rounds` times, and once before that to warm up if `warm_up` says so. The floor
-/// of a row is the same case run directly in the same round; what is not measured everywhere has no row. Direct runs have rows of their own, without a floor.
+/// Runs `once` on every link and directly, `rounds` times, and once before that to warm up if `warm_up` says so.
+///
+/// The floor of a row is the same case run directly in the same round; what is not measured everywhere has no row. Direct
+/// runs have rows of their own, without a floor.
 pub fn beside_direct(
     suite: &str,
     links: &[Link],
