@@ -40,6 +40,7 @@ everywhere("copies of pinned memory", ["behaviour/transfers.py"], 300, options=[
 everywhere("copies of pinned memory, asked for as transfers", ["behaviour/transfers.py"], 300, places=("shm", "tcp"), options=["-n", "2"],
            environment={"RINGWAY_SOFTGPU_DEVICES": "2"}, env={"RINGWAY_RDMA_COPIES": "always", "RINGWAY_SHARED_PINNED": "0"})
 everywhere("copies captured into a graph", ["behaviour/captured.py"])
+everywhere("modules loaded again", ["behaviour/reloaded.py"])
 everywhere("out of memory, then on", ["behaviour/out_of_memory.py"], environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "512"})
 everywhere("out of memory in a slice", ["behaviour/out_of_memory.py"], places=("shm",), options=["-p", "0.25"],
            environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "1024"})

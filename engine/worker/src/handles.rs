@@ -65,7 +65,8 @@ impl Handles {
         if table.len() <= index {
             table.resize(index + 1, None);
         }
-        if table[index].is_some() {
+        // An object of another generation is gone as far as the client knows: functions and kernels go with their module or library.
+        if table[index].is_some_and(|taken| taken.generation == generation) {
             return Err(CudaError::INVALID_VALUE);
         }
         table[index] = Some(Entry {
@@ -175,6 +176,11 @@ mod tests {
             Err(CudaError::INVALID_VALUE),
             "taken"
         );
+        let next = pack(Kind::Stream, 4, 7);
+        handles.insert(Kind::Stream, next, 0xdef, 1).unwrap();
+        assert_eq!(handles.get(Kind::Stream, id), Err(CudaError::INVALID_HANDLE));
+        assert_eq!(handles.remove(Kind::Stream, next).unwrap().raw, 0xdef);
+        handles.insert(Kind::Stream, id, 0xabc, 1).unwrap();
         assert_eq!(
             handles.insert(Kind::Stream, pack(Kind::Stream, 0, SERVER_INDEX_MIN), 1, 1),
             Err(CudaError::INVALID_VALUE),
