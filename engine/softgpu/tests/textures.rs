@@ -488,8 +488,9 @@ fn wrong_objects_are_faults_that_say_what_is_wrong() {
     }
     {
         let _ctx = Ctx::new(0);
-        let rows = alloc(4096);
-        let r = CUDA_RESOURCE_DESC { resType: 3, address: rows.0, format: F32, numChannels: 1, size: 16, height: 16, pitchInBytes: 64, ..CUDA_RESOURCE_DESC::default() };
+        // At the end of a large allocation: the other tests' threads take what is freed from its beginning.
+        let rows = alloc(64 << 20);
+        let r = CUDA_RESOURCE_DESC { resType: 3, address: rows.0 + (64 << 20) - 4096, format: F32, numChannels: 1, size: 16, height: 16, pitchInBytes: 64, ..CUDA_RESOURCE_DESC::default() };
         let object = texture(&r, &CUDA_TEXTURE_DESC::default());
         ok!(cuMemFree_v2(rows));
         // The kernel's own buffers may lie where the texture was: a large one takes the place of none of its rows.
