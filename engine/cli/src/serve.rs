@@ -3,10 +3,10 @@
 use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
-use ringway_pool::identity::default_folder;
+use ringway_pool::identity::{Folder, IdentityError, default_folder};
 use ringway_pool::server::{ServeOptions, Server, WorkerProgram, bound};
 use ringway_wire::control::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -101,7 +101,7 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
             // A server for one program, of its user, has no use for either.
             _ if args.until_eof => None,
             Some(folder) => Some(folder),
-            None => default_folder().ok(),
+            None => usable_default(),
         },
         worker: WorkerProgram {
             exe: std::env::current_exe()?,
@@ -159,4 +159,19 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         })?;
     server.run(listeners);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The default folder for identity and tokens; None where this user cannot look there: a service started with another user's HOME.
+fn usable_default() -> Option<PathBuf> {
+    let folder = default_folder().ok()?;
+    match Folder::find(&folder) {
+        Err(IdentityError::Io(_, error)) if error.kind() == ErrorKind::PermissionDenied => {
+            tracing::warn!(
+                "{} is out of this user's reach: this server has no identity and no tokens; --state names another folder",
+                folder.display()
+            );
+            None
+        }
+        _ => Some(folder),
+    }
 }
