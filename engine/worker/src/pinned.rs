@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_what_a_machine_pins_and_no_page_of_it_before() {
+    fn the_memory_has_bounds_and_so_have_places_in_it() {
         let bytes = length() as u64;
         assert!((BYTES_MIN..=BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(PAGE));
         let pinned = Pinned::default();

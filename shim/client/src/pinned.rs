@@ -124,11 +124,11 @@ pub fn free(address: u64, bytes: usize, context: Option<Target>) -> bool {
 }
 
 /// Where `bytes` from `host` on lie in the session's memory, if a copy of them can be the driver's own.
-fn place(session: &Session, host: u64, bytes: usize, in_order: bool) -> Option<u64> {
-    if bytes < BYTES_MIN && !in_order {
+fn place(session: &Session, host: u64, bytes: usize, in_order: fn(u64) -> bool, stream: u64) -> Option<u64> {
+    let offset = session.pinned.as_ref()?.offset(host)?;
+    if bytes < BYTES_MIN && !in_order(stream) {
         return None;
     }
-    let offset = session.pinned.as_ref()?.offset(host)?;
     let found = memory::find(host)?;
     (matches!(found.place, Place::PinnedHost(_)) && host + bytes as u64 <= found.base + found.bytes).then_some(offset as u64)
 }
@@ -144,13 +144,14 @@ pub struct How {
     pub stream: u64,
     /// The call returns when the bytes are in place.
     pub wait: bool,
-    /// However short: it may become part of a graph, or must wait for a host function.
-    pub in_order: bool,
+    /// Whether a copy in this stream may become part of a graph, or must wait for a host function, however short it is. Asked for
+    /// short copies with shared memory only.
+    pub in_order: fn(u64) -> bool,
 }
 
 /// A copy to the device, if it can be the driver's own; None: it must go by the ring.
 pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, src, bytes, how.in_order)?;
+    let offset = place(session().ok()?, src, bytes, how.in_order, how.stream)?;
     stats::up(bytes);
     stats::past_ring_up(bytes, false);
     Some(copy(how, SharedCall { stream: how.stream, device: dst, bytes: bytes as u64, offset }))
@@ -158,7 +159,7 @@ pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<()
 
 /// A copy to the host, as [`to_device`].
 pub fn to_host(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, dst, bytes, how.in_order)?;
+    let offset = place(session().ok()?, dst, bytes, how.in_order, how.stream)?;
     stats::down(bytes);
     stats::past_ring_down(bytes, false);
     Some(copy(how, SharedCall { stream: how.stream, device: src, bytes: bytes as u64, offset }))

@@ -36,7 +36,7 @@ fn how(opcode: u32, stream: Object, wait: bool) -> pinned::How {
         target: stream.target,
         stream: stream.id,
         wait,
-        in_order: capture::any() || host_functions::waiting(stream.id),
+        in_order: |stream| capture::any() || host_functions::waiting(stream),
     }
 }
 
