@@ -130,27 +130,40 @@ def add(guest, title, across, full):
         require(link["verdict"] == "pass" and link["found"].startswith("rdma: "), f"link: {link}")
         return f"{sum(len(report['checks']) for report in shown)} checks; {link['found']}"
 
+    def attacked(t, server, address, token, device):
+        """Offers, immediates, writes and records that mean harm, posted by rdma-core's own Python binding; another session goes on."""
+        env = {"RINGWAY_TOKEN": token}
+        victim = guest.start(t, [RINGWAY, "run", "-p", "0.1", "--server", address, "--link", "rdma", "--", python(), CLIENTS / "behaviour/endless.py"],
+                             env=env, label="victim")
+        victim.wait_for_text("running", 120)
+        text = guest.run(t, ["/usr/bin/python3", HOSTILE, address, "rdma", device], env=env, limit_s=330, label="hostile")
+        summary = json.loads(last_line(text))
+        require(not summary["failed"], f"failed: {summary['failed']}")
+        require(victim.job.code is None, f"another session was harmed: {victim.errors()[-300:]!r}")
+        victim.stop()
+        require("panicked" not in server.errors(), "something panicked")
+        broken = set(re.findall(r"broke rule (W\d+)", server.errors()))
+        require({"W20", "W22", "W24"} <= broken, f"rules that were found broken: {sorted(broken)}")
+        return f"{summary['checks']} checks, another session went on"
+
     # Takes twice as long on the other kernel.
     @test(f"{title} hostile clients over rdma", 400, full=not full)
     def hostile(t):
-        """Offers, immediates, writes and records that mean harm, posted by rdma-core's own Python binding; another session goes on."""
-        server = guest.start(t, [RINGWAY, "serve", "--driver", "softgpu", "--announce", "--listen", "127.0.0.1:7807"], label="serve")
-        server.wait_for_text("ready ", 120)
+        """On the server's own device."""
+        served = Serving(t, guest, "127.0.0.1:7807")
         try:
-            victim = guest.start(t, [RINGWAY, "run", "-p", "0.1", "--server", "127.0.0.1:7807", "--link", "rdma", "--", python(),
-                                     CLIENTS / "behaviour/endless.py"], label="victim")
-            victim.wait_for_text("running", 120)
-            text = guest.run(t, ["/usr/bin/python3", HOSTILE, "127.0.0.1:7807", "rdma", "rxelo"], limit_s=330, label="hostile")
-            summary = json.loads(last_line(text))
-            require(not summary["failed"], f"failed: {summary['failed']}")
-            require(victim.job.code is None, f"another session was harmed: {victim.errors()[-300:]!r}")
-            victim.stop()
-            require("panicked" not in server.errors(), "something panicked")
-            broken = set(re.findall(r"broke rule (W\d+)", server.errors()))
-            require({"W20", "W22", "W24"} <= broken, f"rules that were found broken: {sorted(broken)}")
+            return attacked(t, served.server, "127.0.0.1:7807", served.token, "rxelo")
         finally:
-            server.stop()
-        return f"{summary['checks']} checks, another session went on"
+            served.close()
+
+    @test(f"{title} hostile clients over the wire", 500, full=True)
+    def hostile_veth(t):
+        """From the other end of the veth pair."""
+        place = across(t)
+        try:
+            return attacked(t, place.server, place.address, place.token, "rxe1")
+        finally:
+            place.close()
 
     @test(f"{title} a device goes", 240, full=full)
     def device_goes(t):

@@ -2,13 +2,14 @@
 
 usage: main.py unix:/PATH|HOST:PORT [rdma DEVICE]
 
-Speaks the control protocol and the data plane by hand (engine/wire/WIRE.md). Each attack must end in a refusal or in the
+With $RINGWAY_TOKEN where the server asks for one. Speaks the control protocol and the data plane by hand (engine/wire/WIRE.md). Each attack must end in a refusal or in the
 end of its own connection, within a bound; the server must answer an ordinary question after each. The last line is JSON.
 """
 
 import contextlib
 import json
 import mmap
+import os
 import random
 import select
 import socket
@@ -21,6 +22,7 @@ if RDMA_DEVICE:
     import queue_pair
 
 MAGIC, VERSION = b"RWCT", 1
+TOKEN = os.environ.get("RINGWAY_TOKEN", "")
 IDENTITY = {"user": "mallory", "host": "elsewhere", "program": "hostile", "pid": 1}
 # the data plane's layout (engine/wire/src/layout.rs, frame.rs)
 KIND_RING, KIND_RELEASED = 1, 4
@@ -98,13 +100,13 @@ def closed(connection, limit_s=LIMIT_S):
 
 def alive(address):
     with contextlib.closing(connect(address)) as connection:
-        connection.sendall(message({"inventory": {"token": ""}}))
+        connection.sendall(message({"inventory": {"token": TOKEN}}))
         reply = receive(connection)
         return bool(reply) and "inventory" in reply
 
 
 def control_attacks(address):
-    ask = json.dumps({"inventory": {"token": ""}}).encode()
+    ask = json.dumps({"inventory": {"token": TOKEN}}).encode()
     deep = b"[" * 100_000
     attacks = {
         "random bytes": random.Random(1).randbytes(4096),
@@ -118,10 +120,10 @@ def control_attacks(address):
         "not JSON": frame(b"\xff\xfe{]"),
         "JSON nested without end": frame(deep),
         "an unknown request": message({"take_over": {}}),
-        "a lease of 4 billion GPUs": message({"lease": {"token": "", "gpus": 0xFFFFFFFF, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
-        "a lease of no GPU": message({"lease": {"token": "", "gpus": 0, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
-        "a lease of a negative fraction": message({"lease": {"token": "", "gpus": 1, "memory": {"fraction": -1.0}, "identity": IDENTITY}}),
-        "a lease of too much memory": message({"lease": {"token": "", "gpus": 1, "memory": {"mib": 2**64 - 1}, "identity": IDENTITY}}),
+        "a lease of 4 billion GPUs": message({"lease": {"token": TOKEN, "gpus": 0xFFFFFFFF, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
+        "a lease of no GPU": message({"lease": {"token": TOKEN, "gpus": 0, "memory": {"fraction": 1.0}, "identity": IDENTITY}}),
+        "a lease of a negative fraction": message({"lease": {"token": TOKEN, "gpus": 1, "memory": {"fraction": -1.0}, "identity": IDENTITY}}),
+        "a lease of too much memory": message({"lease": {"token": TOKEN, "gpus": 1, "memory": {"mib": 2**64 - 1}, "identity": IDENTITY}}),
         "a session in no lease": message({"open": {"lease": "none", "secret": "none", "identity": IDENTITY, "link": "tcp"}}),
         "a lane of no session": message({"join": {"session": 2**64 - 1, "secret": "", "lane": 2**32 - 1, "link": "tcp"}}),
     }
@@ -139,7 +141,7 @@ def control_attacks(address):
                 check(f"{name} is refused with a reason", reason, str(reply))
     for cut in (1, 4, 11, 12, 13, 40):
         connection = connect(address)
-        connection.sendall(message({"inventory": {"token": ""}})[:cut])
+        connection.sendall(message({"inventory": {"token": TOKEN}})[:cut])
         connection.close()
     # many that connect and say nothing do not keep others out
     idle = [connect(address) for _ in range(50)]
@@ -156,7 +158,7 @@ class Session:
         self.link = link
         self.queue_pair = None
         self.lease = connect(address)
-        self.lease.sendall(message({"lease": {"token": "", "gpus": 1, "memory": {"fraction": 0.1}, "identity": IDENTITY}}))
+        self.lease.sendall(message({"lease": {"token": TOKEN, "gpus": 1, "memory": {"fraction": 0.1}, "identity": IDENTITY}}))
         leased = receive(self.lease)
         if not leased or "leased" not in leased:
             raise RuntimeError(f"no lease: {leased}")
