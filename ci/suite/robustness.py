@@ -188,6 +188,20 @@ def exit_codes(t):
     require(code == 7, f"SIGTERM was not passed on: {code}")
 
 
+@test("libraries with many thread-local variables", 120)
+def thread_locals(t):
+    """A program starts whose libraries have 24 KiB of them, which glibc has no space for where there is an auditor."""
+    setup("need_cxx")
+    library, program = t.folder / "libmany.so", t.folder / "program"
+    (t.folder / "many.c").write_text("__thread char many[24 << 10] __attribute__((tls_model(\"initial-exec\")));\n"
+                                     "int sum(void) { many[5] = 42; int s = 0; for (int i = 0; i < sizeof many; i++) s += many[i]; return s; }\n")
+    (t.folder / "program.c").write_text("int sum(void); int main(void) { return sum(); }\n")
+    t.output_of("gcc", "-shared", "-fPIC", "-o", library, t.folder / "many.c")
+    t.output_of("gcc", "-o", program, t.folder / "program.c", library, f"-Wl,-rpath,{t.folder}")
+    code = Embedded(t).start([program]).wait(60)
+    require(code == 42, f"ended with {code}, not 42")
+
+
 @test("wrong command lines say what is wrong", 120)
 def command_lines(t):
     cases = [

@@ -446,7 +446,23 @@ fn prepare(command: &mut Command, names: &Names, libraries: &Libraries) {
     }
     command
         .env("LD_AUDIT", audit)
-        .env("RINGWAY_AUDIT", names.audit_map());
+        .env("RINGWAY_AUDIT", names.audit_map())
+        .env("GLIBC_TUNABLES", tunables(std::env::var("GLIBC_TUNABLES").ok()));
+}
+
+/// The C library's tunables: `old`, and space for thread-local variables of the libraries that a program is linked with.
+///
+/// Where there is an auditor, glibc sets up the main thread's variables before it loads those libraries, so they share the space that
+/// is meant for libraries loaded later: 512 bytes and a little. Without more, a program whose libraries have larger ones does not start
+/// ("cannot allocate memory in static TLS block"). Each thread's stack holds that space, untouched where it is not needed.
+fn tunables(old: Option<String>) -> String {
+    const SPACE: &str = "glibc.rtld.optional_static_tls";
+    const BYTES: usize = 32 << 10;
+    match old.filter(|old| !old.is_empty()) {
+        Some(old) if old.contains(SPACE) => old,
+        Some(old) => format!("{old}:{SPACE}={BYTES}"),
+        None => format!("{SPACE}={BYTES}"),
+    }
 }
 
 fn supervise_status(mut command: Command) -> Result<std::process::ExitStatus, Failure> {
@@ -500,4 +516,19 @@ fn write_stats(file: &Path, dir: &Path, link: &str, wall: Duration) -> Result<()
     let text = serde_json::to_string_pretty(&Value::Object(sum))?;
     std::fs::write(file, text + "\n")
         .map_err(|error| Failure::new(format!("--stats {}: {error}", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tunables;
+
+    #[test]
+    fn tunables_of_the_user_are_kept() {
+        let ours = "glibc.rtld.optional_static_tls=32768";
+        assert_eq!(tunables(None), ours);
+        assert_eq!(tunables(Some(String::new())), ours);
+        assert_eq!(tunables(Some("glibc.malloc.check=1".into())), format!("glibc.malloc.check=1:{ours}"));
+        let larger = "glibc.rtld.optional_static_tls=90000";
+        assert_eq!(tunables(Some(larger.into())), larger);
+    }
 }
