@@ -1,10 +1,11 @@
-"""ringway-perf: that every suite runs and reports; never how fast."""
+"""ringway-perf: that every suite runs and reports, never how fast; and instruction counts, which are the same on every machine."""
 
 import collections
 import json
 import math
 
-from .runner import RELEASE, require, test
+from .places import setup
+from .runner import RELEASE, ROOT, require, test
 
 # links on which rows of a suite are
 LINKS = {
@@ -33,3 +34,31 @@ def every_suite_quick(t):
     require(all(f"<small>{suite}</small>" in markup for suite in LINKS), "the page lacks a suite")
     covered = next(line for line in text.splitlines() if line.startswith("measured "))
     return f"{len(rows)} rows; {covered}"
+
+
+@test("ringway-perf, instructions beside the baseline", 240)
+def instructions(t):
+    """No call and no part takes over 3 % more instructions than what was committed; 15 % where another compiler built them."""
+    setup("need_valgrind")
+    baseline = ROOT / "perf/instructions.json"
+    text = t.output_of(RELEASE / "ringway-perf", "instructions", "--baseline", baseline)
+    within = next(line for line in text.splitlines() if " cases within " in line)
+    # and a baseline that it does not meet is an error
+    lower = t.folder / "lower.json"
+    held = json.loads(baseline.read_text())
+    held["cases"] = {case: count * 0.5 if case.startswith("cuLaunchKernel, 4") else count for case, count in held["cases"].items()}
+    lower.write_text(json.dumps(held))
+    program = t.start([RELEASE / "ringway-perf", "instructions", "--case", "cuLaunchKernel, ", "--baseline", lower], label="lower")
+    code = program.wait(60)
+    require(code == 1 and "more: cuLaunchKernel, 4 parameters" in program.output(), f"half the instructions: ended with {code}: {program.errors()[-300:]}")
+    return within
+
+
+@test("ringway-perf, criterion's benchmarks", 600, full=True)
+def benchmarks(t):
+    """That they run: each once."""
+    setup("need_rust")
+    for bench, under in (("parts", []), ("submit", [RELEASE / "ringway", "run", "-q", "--driver", "softgpu", "--"])):
+        program = t.start([*under, "cargo", "bench", "--manifest-path", ROOT / "perf/benches/Cargo.toml", "--bench", bench, "--", "--test"], label=bench)
+        code = program.wait()
+        require(code == 0 and "Success" in program.output(), f"{bench} ended with {code}: {program.errors()[-300:]}")

@@ -4,6 +4,7 @@ use crate::api;
 use crate::app;
 use crate::bench;
 use crate::cli::Effort;
+use crate::instructions;
 use crate::scale;
 use crate::start;
 use serde::Serialize;
@@ -51,6 +52,11 @@ pub enum Task {
         #[arg(long)]
         samples: usize,
     },
+    /// Sections that callgrind counts.
+    Instructions {
+        #[arg(long)]
+        filter: String,
+    },
 }
 
 /// Does it.
@@ -66,6 +72,7 @@ pub fn run(task: &Task) -> Result<()> {
         Task::App { program, steps } => app::run(*program, *steps),
         Task::Session { chatty, time_ms } => scale::run(*chatty, Duration::from_millis(*time_ms)),
         Task::Api { filter, samples } => api::run(filter, *samples),
+        Task::Instructions { filter } => instructions::run(filter),
     }
 }
 

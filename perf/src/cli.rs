@@ -93,6 +93,18 @@ pub enum What {
         #[arg(long, value_name = "TEXT", default_value = "")]
         case: String,
     },
+    /// Instructions that calls and parts of Ringway take, counted by callgrind (valgrind must be installed): the same on a busy machine.
+    Instructions {
+        /// Only cases whose name contains TEXT.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        case: String,
+        /// Compare with the counts in FILE; a case that takes over 3 % more is an error.
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+        /// Write the counts to FILE.
+        #[arg(long, value_name = "FILE", conflicts_with = "case")]
+        write_baseline: Option<PathBuf>,
+    },
     /// Ringway's verbs layer beside perftest, which must be installed, on the same RDMA devices.
     Rdma {
         /// Device to measure with itself, or two (SERVER:CLIENT); the first one if none is named.

@@ -1,7 +1,7 @@
 //! `ringway-perf`: what Ringway costs, beside what the machine gives in the same run.
 //!
-//! `main.rs` runs the suites that were asked for and reports. Each runs this program again as a CUDA program under
-//! `ringway run` (`remote.rs`); `child.rs` is that program, `driver.rs` the CUDA driver API that it calls.
+//! `lib.rs` runs the suites that were asked for and reports. Each runs this program again as a CUDA program under
+//! `ringway run` (`remote.rs`); `child.rs` is that program, `driver` the CUDA driver API that it calls.
 //!
 //! | file | |
 //! |---|---|
@@ -9,6 +9,8 @@
 //! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
+//! | `instructions` | how many instructions calls and parts take, counted by callgrind |
+//! | `parts` | parts of Ringway by themselves; `perf/benches` times them |
 //! | `softgpu` | the software GPU's interpreter, no driver |
 //! | `rdma` | the verbs layer beside perftest |
 //! | `samples.rs`, `pairs.rs`, `row.rs` | times, case and floor in turn, what is reported |
@@ -20,13 +22,15 @@ mod bench;
 mod child;
 mod cli;
 mod clock;
-mod driver;
+pub mod driver;
 mod environment;
 mod floors;
 mod goals;
 mod html;
 mod idle;
+mod instructions;
 mod pairs;
+pub mod parts;
 mod processes;
 mod progress;
 mod rdma;
@@ -45,7 +49,8 @@ use row::Row;
 use std::path::Path;
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+/// The program.
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.what {
         Some(What::Child { task }) => child::run(task).map_err(|error| error.to_string()),
@@ -124,6 +129,16 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
         What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),
+        What::Instructions {
+            case,
+            baseline,
+            write_baseline,
+        } => rows.extend(instructions::measure(
+            cli,
+            case,
+            baseline.as_deref(),
+            write_baseline.as_deref(),
+        )?),
         What::Rdma { device, pairs } => {
             rows.extend(rdma::run(
                 device,

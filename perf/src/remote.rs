@@ -1,6 +1,7 @@
 //! Programs under `ringway run`, and the server that they reach: started here, waited for with a bound, ended by pid.
 
 use crate::cli::{Cli, Link};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,18 @@ impl Runner {
         options: &[&str],
         task: &[&str],
     ) -> Result<Command, String> {
+        self.command_under(link, own, options, &[], task)
+    }
+
+    /// The same with words before those of the program: another program that runs it.
+    pub fn command_under(
+        &self,
+        link: Link,
+        own: Option<&Server>,
+        options: &[&str],
+        under: &[OsString],
+        task: &[&str],
+    ) -> Result<Command, String> {
         let mut command = Command::new(&self.ringway);
         command.args(["run", "-q", "--driver", &self.driver]);
         if link == Link::Direct {
@@ -60,6 +73,7 @@ impl Runner {
         }
         command
             .arg("--")
+            .args(under)
             .arg(std::env::current_exe().map_err(|error| error.to_string())?)
             .arg("child")
             .args(task);

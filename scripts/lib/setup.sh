@@ -108,5 +108,8 @@ need_compilers_venv() {
 # need_clang: tinygrad's own CPU device compiles with clang
 need_clang() { command -v clang >/dev/null 2>&1 || apt_install clang; }
 
+# need_valgrind: instructions are counted by its callgrind
+need_valgrind() { command -v valgrind >/dev/null 2>&1 || apt_install valgrind; }
+
 # need_cxx: nvcc compiles host code with g++
 need_cxx() { command -v g++ >/dev/null 2>&1 || apt_install g++; }

@@ -17,7 +17,8 @@ use crate::remote::{Runner, Running};
 use crate::row::Row;
 use crate::samples::Samples;
 use crate::turns;
-use calls::{Call, Calls, Cycle, Scratch, call};
+pub use calls::{Call, Calls};
+use calls::{Cycle, Scratch, call};
 use ringway_api::{Class, TABLE};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -81,22 +82,26 @@ fn row_of(symbol: &str) -> Option<&'static ringway_api::Row> {
 }
 
 /// As in a row: the table's name of the function, and its class.
-fn case_of(symbol: &str) -> String {
+pub fn case_of(symbol: &str) -> String {
     row_of(symbol).map_or_else(
         || symbol.to_owned(),
         |row| format!("{} ({})", row.name, row.class.word()),
     )
 }
 
-/// The program: every call that works here.
-pub fn run(filter: &str, samples: usize) -> child::Result<()> {
-    let driver = Driver::open()?;
+/// Its class in the table.
+pub fn class_of(symbol: &str) -> Option<Class> {
+    row_of(symbol).map(|row| row.class)
+}
+
+/// Hands over the calls of `objects.rs` and `memory.rs`, with what they are made with.
+pub fn with_calls<T>(driver: &Driver, work: impl FnOnce(&Calls<'_>) -> T) -> child::Result<T> {
     let scratch = Scratch::default();
     let device = driver.device_memory(DEVICE_BYTES as usize)?;
     let mut pinned = driver.pinned_memory(64 << 10)?;
     let page = Page::new();
     let given = given(
-        &driver,
+        driver,
         &scratch,
         device.address(),
         pinned.bytes().as_mut_ptr().cast(),
@@ -109,6 +114,21 @@ pub fn run(filter: &str, samples: usize) -> child::Result<()> {
     };
     objects::add(&mut calls, &given);
     memory::add(&mut calls, &given);
+    let outcome = work(&calls);
+    // Nothing that is under way uses what is freed now.
+    driver.synchronize_all()?;
+    Ok(outcome)
+}
+
+/// The program: every call that works here.
+pub fn run(filter: &str, samples: usize) -> child::Result<()> {
+    let driver = Driver::open()?;
+    let report = with_calls(&driver, |calls| times(&driver, calls, filter, samples))?;
+    print(&report)
+}
+
+/// The times of every call whose symbol contains `filter`.
+fn times(driver: &Driver, calls: &Calls<'_>, filter: &str, samples: usize) -> Report {
     let mut left_out: Vec<String> = calls
         .missing
         .iter()
@@ -121,7 +141,7 @@ pub fn run(filter: &str, samples: usize) -> child::Result<()> {
         if !cycle.iter().any(wanted) {
             continue;
         }
-        match time(&driver, cycle, samples, clock) {
+        match time(driver, cycle, samples, clock) {
             Ok(times) => measured.extend(
                 cycle
                     .iter()
@@ -132,8 +152,7 @@ pub fn run(filter: &str, samples: usize) -> child::Result<()> {
             Err(why) => left_out.push(why),
         }
     }
-    driver.synchronize()?;
-    print(&Report { measured, left_out })
+    Report { measured, left_out }
 }
 
 /// Makes a cycle again and again; the times of each of its calls.
@@ -144,7 +163,7 @@ fn time(
     clock: Duration,
 ) -> Result<Vec<Samples>, String> {
     let mut times = vec![Samples::new(); cycle.len()];
-    let class = row_of(cycle[0].symbol).map(|row| row.class);
+    let class = class_of(cycle[0].symbol);
     let at_once = matches!(class, Some(Class::Local | Class::Posted));
     let calls = if cycle.len() == 1 && at_once {
         BATCH

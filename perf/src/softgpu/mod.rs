@@ -14,8 +14,8 @@ use crate::pairs::{self, spread_into};
 use crate::progress;
 use crate::row::{Row, plain_row};
 use crate::samples::Samples;
-use device::Mode;
-use set::Scale;
+pub use device::Mode;
+pub use set::{MATMUL, Scale, all};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -7,8 +7,7 @@ use ringway_softgpu::exec::LaunchStats;
 /// How much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// Enough to touch edges; for tests.
-    #[cfg_attr(not(test), allow(dead_code))]
+    /// Enough to touch edges; for tests, and to count instructions.
     Small,
     /// Milliseconds of work.
     Full,
@@ -107,7 +106,8 @@ fn words(count: usize, seed: u32) -> Vec<u32> {
         .collect()
 }
 
-const MATMUL: &str = include_str!("../../../engine/softgpu/tests/tiled_matmul.ptx");
+/// The text of the products with tiles.
+pub const MATMUL: &str = include_str!("../../../engine/softgpu/tests/tiled_matmul.ptx");
 const MATMUL_BLOCKED: &str = include_str!("kernels/matmul_blocked.ptx");
 const VECTOR: &str = include_str!("kernels/vector.ptx");
 const REDUCE: &str = include_str!("kernels/reduce.ptx");
