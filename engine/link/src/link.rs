@@ -165,6 +165,12 @@ pub(crate) trait Link: Send + Sync {
     /// Sleeps until something comes, `wake` is called, the peer goes or `timeout` has passed.
     fn park(&self, sleeper: Sleeper, timeout: Duration) -> Slept;
 
+    /// Whether the server wakes a waiter itself, by the futex word of its reply slot, also when there is a notice that nobody else is
+    /// awake for. Then no waiter sleeps on the connection.
+    fn wakes_waiters(&self) -> bool {
+        false
+    }
+
     /// How long a first sleep is before the sleeper looks again; zero if the peer's doorbells cannot be missed.
     fn first_sleep(&self) -> Duration;
 

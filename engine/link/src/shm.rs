@@ -231,20 +231,30 @@ impl ShmLink {
         }
     }
 
-    /// Server: rings for the thread that sleeps on the client's socket, if `wants` says it cares. As above.
-    /// [SYNC leader]
+    /// Server: rings for the thread that sleeps on the client's socket, or else wakes one that sleeps on its slot: there is a
+    /// notice. As above. [SYNC leader]
     #[inline]
-    fn ring_leader(&self, wants: impl Fn(u32) -> bool) -> bool {
+    fn ring_client(&self) {
         compiler_fence(Ordering::SeqCst);
         let sleep = self.own.load_u64(CONTROL_LEADER, Ordering::Relaxed);
-        let leader = sleep as u32;
-        if leader == 0 || !wants(leader) {
-            return false;
+        if sleep as u32 != 0 {
+            if self.rung_leader.swap(sleep, Ordering::Relaxed) != sleep {
+                self.doorbell();
+            }
+            return;
         }
-        if self.rung_leader.swap(sleep, Ordering::Relaxed) != sleep {
-            self.doorbell();
+        let parked = self.own.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
+        if parked != 0 {
+            self.wake_waiter(parked.trailing_zeros() as usize);
         }
-        true
+    }
+
+    /// Server: wakes the thread that sleeps on this slot; there are as many as `CONTROL_PARKED_SLOTS` has bits.
+    #[cold]
+    fn wake_waiter(&self, slot: usize) {
+        futex::wake_all(&self.peer, reply_slot_at(slot) + REPLY_POSITION);
+        // It may have been queued for this very core, where the GPU thread would look at its ring for some 50 us before it sleeps.
+        std::thread::yield_now();
     }
 
     /// Takes doorbell bytes out of the socket; finds its end.
@@ -286,7 +296,7 @@ impl Link for ShmLink {
     #[inline]
     fn ring_committed(&self, _end: u64) -> Told {
         if self.server {
-            self.ring_leader(|_| true);
+            self.ring_client();
         } else {
             self.ring_server();
         }
@@ -296,11 +306,11 @@ impl Link for ShmLink {
     fn written(&self, area: Area) -> Told {
         match area {
             Area::Slot(slot) => {
-                if !self.ring_leader(|leader| leader == u32::from(slot) + 1) {
-                    let parked = self.own.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
-                    if parked >> slot & 1 == 1 {
-                        futex::wake_all(&self.peer, reply_slot_at(slot.into()) + REPLY_POSITION);
-                    }
+                // The answer, then the look: a waiter that goes to sleep now is seen. [SYNC parked]
+                fence(Ordering::SeqCst);
+                let parked = self.own.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
+                if parked >> slot & 1 == 1 {
+                    self.wake_waiter(slot.into());
                 }
             }
             Area::Released if self.server => {
@@ -356,6 +366,10 @@ impl Link for ShmLink {
             self.wakers.of(sleeper),
             timeout,
         )
+    }
+
+    fn wakes_waiters(&self) -> bool {
+        true
     }
 
     fn first_sleep(&self) -> Duration {
