@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 /// First bytes of the message that carries the memory files.
@@ -189,6 +189,8 @@ struct ShmLink {
     /// The sleep that was last rung for: of the server (client's end) or of a leader (server's end).
     rung_server: AtomicU32,
     rung_leader: AtomicU64,
+    /// Server: a thread of the client was woken since the GPU thread last found nothing.
+    woke: AtomicBool,
 }
 
 impl ShmLink {
@@ -202,6 +204,7 @@ impl ShmLink {
             server: windows.server,
             rung_server: AtomicU32::new(0),
             rung_leader: AtomicU64::new(0),
+            woke: AtomicBool::new(false),
         }
     }
 
@@ -240,6 +243,7 @@ impl ShmLink {
         if sleep as u32 != 0 {
             if self.rung_leader.swap(sleep, Ordering::Relaxed) != sleep {
                 self.doorbell();
+                self.woke.store(true, Ordering::Relaxed);
             }
             return;
         }
@@ -253,8 +257,7 @@ impl ShmLink {
     #[cold]
     fn wake_waiter(&self, slot: usize) {
         futex::wake_all(&self.peer, reply_slot_at(slot) + REPLY_POSITION);
-        // It may have been queued for this very core, where the GPU thread would look at its ring for some 50 us before it sleeps.
-        std::thread::yield_now();
+        self.woke.store(true, Ordering::Relaxed);
     }
 
     /// Takes doorbell bytes out of the socket; finds its end.
@@ -331,8 +334,14 @@ impl Link for ShmLink {
 
     fn flush(&self) {}
 
+    /// Whoever was woken may be queued for this very core, where the GPU thread would look at its ring for some 50 us before it sleeps.
     #[inline]
-    fn idle(&self) {}
+    fn idle(&self) {
+        if self.woke.load(Ordering::Relaxed) {
+            self.woke.store(false, Ordering::Relaxed);
+            std::thread::yield_now();
+        }
+    }
 
     #[inline]
     fn received(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! What a handler sees while it executes one record: the session, the call's header, and the ways to answer.
 
+use crate::downloads::Download;
 use crate::driver_call;
 use crate::generated::Driver;
 use crate::session::{Context, Session};
@@ -181,7 +182,9 @@ pub enum Target {
     /// All work in these streams of a context.
     Context(Vec<u64>),
     /// A copy to the client that fits a reply.
-    Copy(Arc<crate::downloads::Download>),
+    Copy(Arc<Download>),
+    /// A short copy to the client for which nobody waits: its bytes are sent when they are there.
+    Delivery(Arc<Download>),
 }
 
 /// A wait that the GPU thread polls for a while and then gives to a waiter thread.
@@ -192,6 +195,8 @@ pub struct Pending {
     pub context: u64,
     /// Where the answer goes.
     pub reply: ReplyTo,
+    /// It was found reached, and waits for copies that the GPU thread delivers itself.
+    pub reached: bool,
 }
 
 /// The place of one record's execution.
@@ -331,6 +336,33 @@ impl Cx<'_> {
     /// `CUDA_ERROR_OUT_OF_MEMORY` when the table is full.
     pub fn found(&self, kind: Kind, raw: u64) -> Result<u64, CudaError> {
         self.session.handles.found(kind, raw, self.header.ctx)
+    }
+
+    /// Answers the call when `target` is reached.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_CONTEXT`.
+    pub fn wait_for(&mut self, target: Target) -> Handled {
+        let (context, reply) = (self.context()?.raw, self.reply_to());
+        self.pending.push(Pending {
+            target,
+            context,
+            reply,
+            reached: false,
+        });
+        Ok(Outcome::Later)
+    }
+
+    /// Answers a call that put work into `stream` (the driver's handle) when that is done, if the client waits for an answer.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_CONTEXT`.
+    pub fn answer_after(&mut self, stream: u64) -> Handled {
+        if self.reply_to().wanted() {
+            self.wait_for(Target::Stream(stream))
+        } else {
+            Ok(Outcome::Done)
+        }
     }
 
     /// Runs `job` on a waiter thread in the call's context; it answers by itself.

@@ -1,14 +1,14 @@
 //! Copies from the device to the client.
 //!
 //! The driver copies into pinned staging memory, in stream order, piece by piece with an event after each; a waiter
-//! thread sends each piece as a notice when its event has come. A synchronisation that covers a copy must not be answered
+//! thread, or for a short copy the GPU thread, sends each piece as a notice when its event has come. A synchronisation that covers a copy must not be answered
 //! before the copy's bytes were sent: [`Downloads::deliver`] sees to that.
 
 use crate::driver_call;
 use crate::generated::Driver;
 use parking_lot::{Condvar, Mutex};
 use ringway_api::CudaError;
-use ringway_link::ServerHandle;
+use ringway_link::{LinkError, ServerHandle};
 use ringway_wire::call::{COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -330,6 +330,35 @@ impl Downloads {
         Some(result)
     }
 
+    /// For a copy of one piece that is ready: sends its bytes, for the GPU thread, which waits for no space. Gives the copy's result;
+    /// None if it is not ready, if there is no space in the ring now, or while another thread sends it.
+    pub fn send_ready(&self, driver: &Driver, download: &Arc<Download>) -> Option<Result<(), CudaError>> {
+        if let Some(result) = *download.delivered.lock() {
+            return Some(result);
+        }
+        let event = driver_call!(driver, cuEventQuery(*download.events.first()?));
+        if event == Err(CudaError::NOT_READY) || download.bytes > COPY_PIECE_BYTES || !download.take() {
+            return None;
+        }
+        let id = download.id.to_le_bytes();
+        if event.is_ok() {
+            // SAFETY: the driver has filled the staging memory: its event came; nobody writes there until the download is finished.
+            let bytes = unsafe { std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes) };
+            if let Err(LinkError::Full) = download.lane.try_notice(NOTICE_DATA, &[&id, &0u64.to_le_bytes(), bytes]) {
+                download.taken.store(false, Ordering::Release);
+                return None;
+            }
+        }
+        let code = event.err().map_or(0, CudaError::code).to_le_bytes();
+        if let Err(LinkError::Full) = download.lane.try_notice(NOTICE_DATA_END, &[&id, &code]) {
+            // The bytes go twice, to the same place.
+            download.taken.store(false, Ordering::Release);
+            return None;
+        }
+        self.finish(download, event);
+        Some(event)
+    }
+
     /// For whoever has taken the download.
     fn finish(&self, download: &Arc<Download>, result: Result<(), CudaError>) {
         *download.delivered.lock() = Some(result);
@@ -346,6 +375,11 @@ impl Downloads {
             at: download.staging.at,
             bytes: download.staging.bytes,
         });
+    }
+
+    /// Whether there is staging memory to be freed, by [`Self::trim`].
+    pub fn keeps_too_much(&self) -> bool {
+        self.state.lock().staging_bytes > STAGING_KEPT_MAX
     }
 
     /// Whether a copy is under way.

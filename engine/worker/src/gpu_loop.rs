@@ -152,7 +152,8 @@ fn execute(
 /// Looks at each wait once; says whether one came to its end.
 fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64) -> bool {
     let mut any = false;
-    pending.retain(|wait| {
+    let delivers = pending.iter().any(|wait| matches!(wait.target, Target::Delivery(_)));
+    pending.retain_mut(|wait| {
         if *current != wait.context
             && driver_call!(session.driver, cuCtxSetCurrent(wait.context)).is_ok()
         {
@@ -183,11 +184,28 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
                 answer(session, wait, result, bytes);
                 return false;
             }
+            Target::Delivery(copy) => {
+                let Some(result) = session.downloads.send_ready(&session.driver, copy) else {
+                    return true;
+                };
+                any = true;
+                wait.reply.result(session, result);
+                if session.downloads.keeps_too_much() {
+                    let session = Arc::clone(session);
+                    Arc::clone(&session).waiters.run(move || session.downloads.trim(&session.driver));
+                }
+                return false;
+            }
         };
         if result == Err(CudaError::NOT_READY) {
             return true;
         }
         any = true;
+        if delivers && !wait.reached && session.downloads.any() {
+            // The copies that it covers are this thread's to deliver, in its next turn.
+            wait.reached = true;
+            return true;
+        }
         if result.is_ok() && session.output.is_expected() {
             deliver_output(session, &wait.target);
         }
@@ -207,7 +225,7 @@ fn deliver_output(session: &Session, target: &Target) {
             Some(stream) => driver_call!(session.driver, cuStreamSynchronize(*stream)),
             None => Ok(()),
         },
-        Target::Copy(_) => Ok(()),
+        Target::Copy(_) | Target::Delivery(_) => Ok(()),
     };
     if let Err(code) = result {
         tracing::debug!("kernels' output: {code}");
@@ -238,10 +256,14 @@ fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
                     Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
                     Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
                     Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
-                    Target::Copy(copy) => session.downloads.send(driver, copy),
+                    Target::Copy(copy) | Target::Delivery(copy) => session.downloads.send(driver, copy),
                 }
             });
-            wait.reply.send_synchronised(&session, result, &[]);
+            if wait.reply.wanted() {
+                wait.reply.send_synchronised(&session, result, &[]);
+            } else {
+                wait.reply.result(&session, result);
+            }
             session.downloads.trim(driver);
         });
     }

@@ -4,7 +4,7 @@
 //! registered with the driver here, so it is pinned for the GPU as it would be in the program's own process, and a copy
 //! goes between it and device memory without another copy in between, in stream order.
 
-use crate::cx::{Cx, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Handled};
 use crate::driver_call;
 use ringway_api::CudaError;
 use ringway_link::rdma::Direction;
@@ -95,13 +95,7 @@ pub fn copy(cx: &mut Cx<'_>, r: &mut Reader<'_>, direction: Direction) -> Handle
         Direction::ToDevice => driver_call!(cx.driver, cuMemcpyHtoDAsync(call.device, host, bytes, stream)),
         Direction::ToHost => driver_call!(cx.driver, cuMemcpyDtoHAsync(host, call.device, bytes, stream)),
     }?;
-    let reply = cx.reply_to();
-    if !reply.wanted() {
-        return Ok(Outcome::Done);
-    }
-    let context = cx.context()?.raw;
-    cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
-    Ok(Outcome::Later)
+    cx.answer_after(stream)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! cannot be made, or its link breaks, the bytes go by the ring while the host function still holds the stream: those to the
 //! device are asked for ([`NOTICE_TRANSFER_WANTED`]), those to the host are sent as a download's.
 
-use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Failure, Handled};
 use crate::driver_call;
 use crate::generated::Driver;
 use crate::handlers::copy::refuse_capture;
@@ -302,13 +302,7 @@ pub fn begin(cx: &mut Cx<'_>, r: &mut Reader<'_>, direction: Direction) -> Handl
         }
         Err(malformed) => return Err(malformed),
     };
-    let reply = cx.reply_to();
-    if !reply.wanted() {
-        return Ok(Outcome::Done);
-    }
-    let context = cx.context()?.raw;
-    cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
-    Ok(Outcome::Later)
+    cx.answer_after(stream)
 }
 
 /// Puts a transfer into its stream, which is returned (the driver's handle).

@@ -1,7 +1,7 @@
 //! Copies with arrays: within the device as they are; from the client straight out of the ring; to the client by `downloads`.
 
 use super::copy::{DOWNLOAD_BYTES_MAX, Memcpy3D, deliver, kind, refuse_capture};
-use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Failure, Handled, Outcome};
 use crate::driver_call;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::{CallHeader, Reader};
@@ -108,13 +108,7 @@ fn to_array(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     };
     // The source is the ring itself, pageable memory that the driver reads before the call returns (see `copy::to_device`).
     driver_call!(cx.driver, cuMemcpy3DAsync((&raw const copy).cast(), stream))?;
-    let reply = cx.reply_to();
-    if !reply.wanted() {
-        return Ok(Outcome::Done);
-    }
-    let context = cx.context()?.raw;
-    cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
-    Ok(Outcome::Later)
+    cx.answer_after(stream)
 }
 
 pub fn cuMemcpyHtoA(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {

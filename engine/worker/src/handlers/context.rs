@@ -1,7 +1,7 @@
 //! Contexts: made and destroyed under the client's numbers. What lived in one (handles, charges, events for copies) is
 //! forgotten with it. Which one is current is the client's affair; `Cx::enter` follows it record by record.
 
-use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Failure, Handled, Outcome, Target};
 use crate::driver_call;
 use crate::session::{Context, Session};
 use ringway_api::{CudaError, Kind};
@@ -130,16 +130,9 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
 pub fn cuCtxSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         r.end()?;
-        let context = cx.context()?;
         let mut streams = cx.session.handles.of_context(Kind::Stream, cx.header.ctx);
         streams.push(0);
-        let reply = cx.reply_to();
-        cx.pending.push(Pending {
-            target: Target::Context(streams),
-            context: context.raw,
-            reply,
-        });
-        Ok(Outcome::Later)
+        cx.wait_for(Target::Context(streams))
     };
     body(cx, r).into()
 }

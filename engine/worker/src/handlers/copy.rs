@@ -1,7 +1,7 @@
 //! Copies. To the device: straight from the ring. To the client: by `downloads`, inside the reply where the copy is short
 //! and soon done. Past the ring, either way: by `transfers`, or with memory of both ends by `pinned`. Within the device: as they are.
 
-use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Failure, Handled, Outcome, Target};
 use crate::downloads::Download;
 use crate::{driver_call, pinned, transfers};
 use ringway_api::CudaError;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(super) const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
 /// Copies of up to this many bytes are looked at by the GPU thread for a while: they may be inside the reply.
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
+/// Bytes that the GPU thread sends itself where nobody waits: copying more would keep others waiting.
+const DELIVERED_BYTES_MAX: usize = 32 << 10;
 
 /// Host memory of the server is not the client's: a copy with it cannot become part of a graph.
 pub(crate) fn refuse_capture(cx: &Cx<'_>, stream: u64) -> Result<(), CudaError> {
@@ -50,13 +52,7 @@ fn to_device(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
         cx.driver,
         cuMemcpyHtoDAsync(address, data.as_ptr().cast::<c_void>(), data.len(), stream)
     )?;
-    let reply = cx.reply_to();
-    if !reply.wanted() {
-        return Ok(Outcome::Done);
-    }
-    let context = cx.context()?.raw;
-    cx.pending.push(Pending { target: Target::Stream(stream), context, reply });
-    Ok(Outcome::Later)
+    cx.answer_after(stream)
 }
 
 pub fn cuMemcpyHtoD(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
@@ -94,17 +90,15 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     deliver(cx, download, bytes)
 }
 
-/// Sends a download's bytes when they are there: inside the reply where the copy is short.
+/// Sends a download's bytes when they are there: a short copy's by the GPU thread, inside the reply where there is one; a long
+/// one's by a waiter thread.
 pub(super) fn deliver(cx: &mut Cx<'_>, download: Arc<Download>, bytes: usize) -> Handled {
-    let context = cx.context()?.raw;
-    let reply = cx.reply_to();
-    if reply.wanted() && bytes <= INLINE_BYTES_MAX {
-        cx.pending.push(Pending {
-            target: Target::Copy(download),
-            context,
-            reply,
-        });
-        return Ok(Outcome::Later);
+    let wanted = cx.reply_to().wanted();
+    if wanted && bytes <= INLINE_BYTES_MAX {
+        return cx.wait_for(Target::Copy(download));
+    }
+    if !wanted && bytes <= DELIVERED_BYTES_MAX {
+        return cx.wait_for(Target::Delivery(download));
     }
     cx.offload(move |session, reply| {
         let result = session.downloads.send(&session.driver, &download);

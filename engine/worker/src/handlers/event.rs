@@ -1,7 +1,7 @@
 //! Events: asking and waiting. A wait is polled by the GPU thread and never made there.
 
 use super::stream::answer_query;
-use crate::cx::{Cx, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Handled, Outcome, Target};
 use crate::driver_call;
 use ringway_api::Kind;
 use ringway_wire::codec::Reader;
@@ -20,14 +20,7 @@ pub fn cuEventSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         let event = cx.handle(Kind::Event, r.u64()?)?;
         r.end()?;
-        let context = cx.context()?.raw;
-        let reply = cx.reply_to();
-        cx.pending.push(Pending {
-            target: Target::Event(event),
-            context,
-            reply,
-        });
-        Ok(Outcome::Later)
+        cx.wait_for(Target::Event(event))
     };
     body(cx, r).into()
 }

@@ -1,7 +1,7 @@
 //! Streams: asking, waiting, callbacks. A question that is answered with "done" delivers first what the stream copied to
 //! the client, as a wait does.
 
-use crate::cx::{Cx, Failure, Handled, Outcome, Pending, Target};
+use crate::cx::{Cx, Failure, Handled, Outcome, Target};
 use crate::driver_call;
 use crate::handlers::launch::host_function;
 use ringway_api::CudaError;
@@ -11,14 +11,7 @@ pub fn cuStreamSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         let stream = cx.stream(r.u64()?)?;
         r.end()?;
-        let context = cx.context()?.raw;
-        let reply = cx.reply_to();
-        cx.pending.push(Pending {
-            target: Target::Stream(stream),
-            context,
-            reply,
-        });
-        Ok(Outcome::Later)
+        cx.wait_for(Target::Stream(stream))
     };
     body(cx, r).into()
 }
