@@ -76,6 +76,7 @@ _SIGNATURES = {
     "cuEventCreate": [c_void_p, c_uint],
     "cuEventDestroy_v2": [c_void_p],
     "cuEventRecord": [c_void_p, c_void_p],
+    "cuEventRecordWithFlags": [c_void_p, c_void_p, c_uint],
     "cuEventSynchronize": [c_void_p],
     "cuEventQuery": [c_void_p],
     "cuEventElapsedTime": [c_void_p, c_void_p, c_void_p],
