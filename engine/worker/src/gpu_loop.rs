@@ -84,7 +84,8 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
             if !pending.is_empty() {
                 busy |= advance(session, &mut pending, &mut current);
             }
-            if session.watches.any() && (!busy || records.is_multiple_of(RECORDS_PER_WATCH)) {
+            let watching = session.watches.any();
+            if watching && (!busy || records.is_multiple_of(RECORDS_PER_WATCH)) {
                 busy |= session.watches.look(session, number, WATCHES_PER_TURN, &mut current) > 0;
             }
             if busy {
@@ -99,7 +100,12 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
             {
                 break;
             }
-            std::hint::spin_loop();
+            if watching {
+                // The program that polls keeps a processor busy too; the driver's threads need one.
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
         }
         hand_over(session, &mut pending);
         // Nobody wakes this thread when the device has finished something: it looks, less and less often.
