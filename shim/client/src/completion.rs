@@ -18,7 +18,9 @@ use ringway_link::Position;
 use ringway_wire::call::TAG_WATCH;
 use ringway_wire::codec::Writer as _;
 use ringway_wire::ids::{SERVER_INDEX_MIN, unpack};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Nobody has asked.
 const UNKNOWN: u64 = 0;
@@ -36,6 +38,10 @@ pub(crate) const QUERIED: u64 = 1 << 4;
 /// An event may be recorded by something else than cuEventRecord: its state is not known here.
 pub(crate) const ELSEWHERE: u64 = 1 << 5;
 const TICKET_SHIFT: u32 = 8;
+/// Answers "not ready" to one thread about one ticket before it begins to sleep between them, and how many between two sleeps.
+const POLLS_AT_ONCE: u32 = 32;
+const POLLS_PER_NAP: u32 = 16;
+const POLL_NAP: Duration = Duration::from_micros(20);
 
 /// A record was posted: what was known of its stream, and of the legacy stream, which others may hold up, is void. After the
 /// commit: who asks between the two gets an answer that does not cover a call which has not returned yet.
@@ -78,6 +84,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
         if seen & STATE == WATCHED && seen >> TICKET_SHIFT == before {
             usable(target)?;
             stats::count(opcode, false);
+            give_way(before);
             return Err(CudaError::NOT_READY);
         }
     }
@@ -108,6 +115,18 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
         change(word, ticket, &[ASKING], known);
     }
     result
+}
+
+/// A thread that does nothing but poll sleeps for a moment now and then: those whose work it waits for need a processor, too, and
+/// on few of them a thread that never sleeps holds them up for whole time slices.
+fn give_way(ticket: u64) {
+    thread_local!(static POLLS: Cell<(u64, u32)> = const { Cell::new((0, 0)) });
+    let (last, count) = POLLS.get();
+    let count = if last == ticket { count.wrapping_add(1) } else { 0 };
+    POLLS.set((ticket, count));
+    if count >= POLLS_AT_ONCE && count.is_multiple_of(POLLS_PER_NAP) {
+        std::thread::sleep(POLL_NAP);
+    }
 }
 
 fn stream_word(stream: Object) -> Result<&'static AtomicU64, CudaError> {
