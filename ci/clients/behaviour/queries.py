@@ -305,6 +305,29 @@ def kept_errors(c, device):
         c.equal(f"a refused call, {round_}", told, [INVALID_VALUE])
 
 
+def waits_that_are_over(c, device, affine):
+    """A wait for a stream that was waited for already is over at once; with anything new, it is one again."""
+    stream, beside = device.stream(), device.stream()
+    word, other = device.upload(np.array([3], np.uint32)), device.upload(np.array([0], np.uint32))
+    got = np.zeros(1, np.uint32)
+    for round_ in range(3):
+        launch(affine, 1, 1, [c_uint64(word), c_uint(1), c_uint(1)], stream)
+        call("cuMemcpyDtoHAsync_v2", got.ctypes.data, word, 4, stream)  # waits, as the memory is not pinned
+        c.equal(f"copied, {round_}", int(got[0]), 4 + 2 * round_)
+        call("cuStreamSynchronize", stream)
+        launch(affine, 1, 1, [c_uint64(word), c_uint(1), c_uint(1)], stream)
+        call("cuStreamSynchronize", stream)
+        c.equal(f"the stream, {round_}", result_of("cuStreamQuery", stream), 0)
+        # What another stream was given makes errors possible that a wait has to report.
+        told = [result_of("cuMemcpyDtoDAsync_v2", NOWHERE, other, 4, beside)]
+        told += [result_of("cuStreamSynchronize", stream) for _ in range(2)]
+        c.equal(f"a refused call of another stream, {round_}", [result for result in told if result], [INVALID_VALUE])
+        stall = Stall(stream)
+        threading.Timer(0.05, stall.release).start()
+        call("cuStreamSynchronize", stream)
+        c.true(f"a wait for a stall, {round_}", stall.in_time == [True])
+
+
 def fault(c, device, affine):
     """A faulting kernel ends a polling loop with its error, which stays."""
     stream, event = device.stream(), device.event()
@@ -346,6 +369,7 @@ def main():
     short_lives(c, device, affine)
     captures(c, device, affine)
     kept_errors(c, device)
+    waits_that_are_over(c, device, affine)
     c.finish()
 
 

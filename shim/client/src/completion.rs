@@ -32,6 +32,9 @@ const WATCHED: u64 = 2;
 const DONE: u64 = 3;
 /// Only the server knows, each time anew: a recording that is being posted, or that two threads posted at once.
 const OPAQUE: u64 = 4;
+/// Finished, and a call of this thread or another waited for it: the errors of all that was posted before were reported, and what
+/// kernels printed was written.
+const SETTLED: u64 = 5;
 const STATE: u64 = 7;
 /// An event was queried since it was last recorded. Stays with the place of a destroyed event, for the next one there.
 pub(crate) const QUERIED: u64 = 1 << 4;
@@ -88,7 +91,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
             return Err(CudaError::NOT_READY);
         }
     }
-    if seen & STATE == DONE && seen & ELSEWHERE == 0 {
+    if matches!(seen & STATE, DONE | SETTLED) && seen & ELSEWHERE == 0 {
         usable(target)?;
         session()?;
         stats::count(opcode, false);
@@ -220,6 +223,22 @@ pub fn recorded_elsewhere(event: u64) -> Result<(), CudaError> {
     Ok(())
 }
 
+/// cuStreamSynchronize, by `wait` unless a call waited for the stream already and nothing was posted in its context since.
+///
+/// # Errors
+/// Those of `wait`.
+pub fn synchronise_stream(stream: Object, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
+    let seen = stream_word(stream)?.load(Ordering::Acquire);
+    let last = contexts::work(stream.target.context).load(Ordering::Acquire);
+    if seen & STATE == SETTLED && seen >> TICKET_SHIFT == last >> TICKET_SHIFT {
+        usable(stream.target)?;
+        session()?;
+        stats::count(op::CU_STREAM_SYNCHRONIZE, false);
+        return Ok(());
+    }
+    waited_for_stream(stream, wait)
+}
+
 /// Makes a call that waits for all work of a stream; after it that is known to be done.
 ///
 /// # Errors
@@ -248,7 +267,7 @@ fn waited(word: &AtomicU64, wait: impl FnOnce() -> Result<(), CudaError>) -> Res
     let ticket = word.load(Ordering::Acquire) >> TICKET_SHIFT;
     wait()?;
     if ticket != 0 {
-        change(word, ticket, &[UNKNOWN, ASKING, WATCHED], DONE);
+        change(word, ticket, &[UNKNOWN, ASKING, WATCHED, DONE], SETTLED);
     }
     Ok(())
 }
@@ -335,7 +354,7 @@ mod tests {
     fn a_wait_settles_what_was_posted_before_it_and_not_what_came_meanwhile() {
         let stream = word(64, UNKNOWN);
         waited(&stream, || Ok(())).unwrap();
-        assert_eq!(parts(&stream), (64, DONE));
+        assert_eq!(parts(&stream), (64, SETTLED));
         let stream = word(64, UNKNOWN);
         waited(&stream, || {
             stream.store(128 << TICKET_SHIFT, Ordering::Release);

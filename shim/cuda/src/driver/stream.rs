@@ -47,7 +47,7 @@ pub unsafe fn cuStreamGetCtx_v2(
 
 pub unsafe fn cuStreamSynchronize(hStream: u64) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
-    completion::waited_for_stream(stream, |target| {
+    completion::synchronise_stream(stream, |target| {
         called(op::CU_STREAM_SYNCHRONIZE, target, 8, |w| w.u64(stream.id), |_| Ok(()))
     })
 }
