@@ -80,3 +80,27 @@ def polling(t):
         # a stream's work is new in each step: one question
         require(waits[120]["cuStreamQuery"] <= 60, f"{link}: waiting stream queries: {waits}")
     return "waiting event queries in 60 steps: " + str(waits[120]["cuEventQuery"])
+
+
+# Waiting calls of a training step, by which docs/performance.md's table is held. numba frees its arrays in groups.
+STEP_WAITS = {"torch": ("cuStreamSynchronize",), "item": ("cuMemcpyDtoHAsync",), "timed": ("cuEventElapsedTime", "cuStreamSynchronize"),
+              "numba": ("cuMemAlloc", "cuMemFree", "cuMemcpyDtoHAsync"), "tinygrad": ("cuCtxSynchronize", "cuMemcpyDtoH")}
+
+
+@test("waiting calls of a training step", 300)
+def step_waits(t):
+    shown = []
+    for kind, wanted in STEP_WAITS.items():
+        counts = []
+        for steps in (20, 60):
+            file = t.folder / f"steps-{kind}-{steps}.json"
+            program = Embedded(t).start([python(), CLIENTS / "behaviour/steps.py", kind, str(steps)], env={"DEV": "CUDA:PTX", "CCACHE": "0"},
+                                        options=["--stats", file])
+            summary_of(program)
+            counts.append({name: count["waits"] for name, count in json.loads(file.read_text())["by_function"].items()})
+        each = {name: (waits - counts[0].get(name, 0)) / 40 for name, waits in counts[1].items()}
+        each = {name: waits for name, waits in each.items() if waits}
+        require(set(each) <= set(wanted), f"{kind}: calls that wait in each step: {each}")
+        require(sum(each.values()) <= len(wanted) + 0.2, f"{kind}: waiting calls of a step: {each}")
+        shown.append(f"{kind} {sum(each.values()):g}")
+    return ", ".join(shown)
