@@ -164,7 +164,7 @@ impl ReplyTo {
             session.downloads.deliver(&session.driver);
         }
         session.output.drain_expected();
-        session.watches.tell(session, finished);
+        session.watches.tell(session, finished, true);
         let status = match (result, session.take_kept(self.context)) {
             (Ok(()), Some(kept)) => Status::kept(kept.code.code(), kept.opcode),
             (Ok(()), None) => Status::of(0),

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Watches of a session at a time; what is beyond must be asked for.
 const WATCHES_MAX: usize = 1024;
+/// Notices that wait for space in the ring at a time; a client that lets so many wait does not take them.
+const TELLING_MAX: usize = 4096;
 /// The client must take a notice within this time; one that does not is gone or stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -71,10 +73,13 @@ impl Watch {
 pub struct Watches {
     list: Mutex<VecDeque<Watch>>,
     count: AtomicUsize,
+    /// Notices that waiter threads are to send.
+    telling: AtomicUsize,
 }
 
 impl Watches {
-    /// Begins to watch. Where there are too many already, the client hears at once that it must ask.
+    /// Begins to watch. Where there are too many already, the client hears at once that it must ask. (Of one object there may be
+    /// several: which ticket is the client's last is not known here.)
     pub fn add(&self, session: &Arc<Session>, watch: Watch) {
         let mut list = self.list.lock();
         if list.len() < WATCHES_MAX {
@@ -82,7 +87,7 @@ impl Watches {
             self.count.store(list.len(), Ordering::Release);
         } else {
             drop(list);
-            self.tell(session, vec![Finished { watch, result: Err(CudaError::NOT_READY) }]);
+            self.tell(session, vec![Finished { watch, result: Err(CudaError::NOT_READY) }], false);
         }
     }
 
@@ -99,8 +104,11 @@ impl Watches {
         let mut list = self.list.lock();
         let mut looked = 0;
         for _ in 0..list.len() {
+            if looked == limit {
+                break;
+            }
             let Some(watch) = list.pop_front() else { break };
-            if looked == limit || watch.gpu != gpu {
+            if watch.gpu != gpu {
                 list.push_back(watch);
                 continue;
             }
@@ -116,11 +124,11 @@ impl Watches {
         self.count.store(list.len(), Ordering::Release);
         drop(list);
         let count = finished.len();
-        self.tell(session, finished);
+        self.tell(session, finished, false);
         count
     }
 
-    /// Takes out what is over of a context, but for its legacy stream, which can be asked about in its context only; for
+    /// Takes out what is over of a context (0: of all), but for legacy streams, which can be asked about in their context only; for
     /// [`Watches::tell`].
     pub fn take_finished(&self, session: &Session, context: u32) -> Vec<Finished> {
         if !self.any() {
@@ -130,7 +138,7 @@ impl Watches {
         let mut list = self.list.lock();
         for _ in 0..list.len() {
             let Some(watch) = list.pop_front() else { break };
-            let result = if watch.context == context && !watch.is_legacy() {
+            let result = if (context == 0 || watch.context == context) && !watch.is_legacy() {
                 watch.result(&session.driver, session.capturing())
             } else {
                 None
@@ -144,8 +152,9 @@ impl Watches {
         finished
     }
 
-    /// Tells the client, after everything that was copied to it. Never waits for it; the telling may come later, from another thread.
-    pub fn tell(&self, session: &Arc<Session>, finished: Vec<Finished>) {
+    /// Tells the client, after everything that was copied to it, for which the caller may have seen already (`delivered`). Never waits
+    /// for the client; the telling may come later, from another thread.
+    pub fn tell(&self, session: &Arc<Session>, finished: Vec<Finished>, delivered: bool) {
         for Finished { watch, result } in finished {
             // An error is for a call to report, which the client then makes.
             let verdict = if result.is_ok() && !session.has_kept(watch.context) { FINISHED_DONE } else { FINISHED_ASK };
@@ -158,9 +167,14 @@ impl Watches {
                     watch.lane.try_notice(NOTICE_FINISHED, &parts)
                 }
             };
-            let copies = verdict == FINISHED_DONE && session.downloads.any();
+            let copies = !delivered && verdict == FINISHED_DONE && session.downloads.any();
             if !copies && !matches!(send(false), Err(LinkError::Full)) {
                 // Sent, or the client is gone.
+                continue;
+            }
+            if self.telling.fetch_add(1, Ordering::AcqRel) >= TELLING_MAX {
+                self.telling.fetch_sub(1, Ordering::AcqRel);
+                tracing::warn!("the client does not take notices: the end of a watch is not told");
                 continue;
             }
             let later = Arc::clone(session);
@@ -171,6 +185,7 @@ impl Watches {
                 if let Err(error) = send(true) {
                     tracing::debug!("the end of a watch was not delivered: {error}");
                 }
+                later.watches.telling.fetch_sub(1, Ordering::AcqRel);
             });
         }
     }
