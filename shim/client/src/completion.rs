@@ -196,7 +196,7 @@ pub fn recorded(event: u64, watchable: bool, record: impl FnOnce() -> Result<(),
 
 /// Gives the recording's ticket, and whether the one before was queried, so that this one may be watched.
 fn begin_recording(word: &AtomicU64) -> (u64, bool) {
-    let begin = |seen: u64| Some((seen >> TICKET_SHIFT) + 1 << TICKET_SHIFT | seen & ELSEWHERE | OPAQUE);
+    let begin = |seen: u64| Some(((seen >> TICKET_SHIFT) + 1) << TICKET_SHIFT | seen & ELSEWHERE | OPAQUE);
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).unwrap_or_else(|seen| seen);
     ((before >> TICKET_SHIFT) + 1, before & QUERIED != 0 && before & ELSEWHERE == 0)
 }
@@ -208,7 +208,7 @@ fn end_recording(word: &AtomicU64, ticket: u64, watch: bool) -> bool {
         Some(if alone(seen) {
             seen & !STATE | if watch { WATCHED } else { UNKNOWN }
         } else {
-            (seen >> TICKET_SHIFT) + 1 << TICKET_SHIFT | seen & ELSEWHERE | OPAQUE
+            ((seen >> TICKET_SHIFT) + 1) << TICKET_SHIFT | seen & ELSEWHERE | OPAQUE
         })
     };
     word.fetch_update(Ordering::AcqRel, Ordering::Acquire, end).is_ok_and(alone)
