@@ -87,7 +87,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
         if seen & STATE == WATCHED && seen >> TICKET_SHIFT == before {
             usable(target)?;
             stats::count(opcode, false);
-            give_way(before);
+            give_way(word, before);
             return Err(CudaError::NOT_READY);
         }
     }
@@ -122,11 +122,12 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
 
 /// A thread that does nothing but poll sleeps for a moment now and then: those whose work it waits for need a processor, too, and
 /// on few of them a thread that never sleeps holds them up for whole time slices.
-fn give_way(ticket: u64) {
-    thread_local!(static POLLS: Cell<(u64, u32)> = const { Cell::new((0, 0)) });
+fn give_way(word: &AtomicU64, ticket: u64) {
+    thread_local!(static POLLS: Cell<((usize, u64), u32)> = const { Cell::new(((0, 0), 0)) });
+    let polled = (std::ptr::from_ref(word).addr(), ticket);
     let (last, count) = POLLS.get();
-    let count = if last == ticket { count.wrapping_add(1) } else { 0 };
-    POLLS.set((ticket, count));
+    let count = if last == polled { count.wrapping_add(1) } else { 0 };
+    POLLS.set((polled, count));
     if count >= POLLS_AT_ONCE && count.is_multiple_of(POLLS_PER_NAP) {
         std::thread::sleep(POLL_NAP);
     }
