@@ -1,5 +1,7 @@
 """What CUDA promises, checked on the bare driver: directly on the software GPU and through Ringway by shm and tcp."""
 
+import json
+
 from .clients import CLIENTS, summary_of
 from .places import Direct, Embedded, over_tcp, python
 from .runner import require, test
@@ -34,6 +36,8 @@ def everywhere(title, words, limit_s=180, places=PLACES, options=(), environment
 
 everywhere("eight threads keep CUDA's order", ["behaviour/order.py"])
 everywhere("a blocked thread delays nobody", ["behaviour/blocked.py"])
+everywhere("queries of events and streams", ["behaviour/queries.py"])
+everywhere("queries behind a fault", ["behaviour/queries.py", "--fault"])
 everywhere("copies of 1 B to 64 MiB", ["behaviour/copies.py"], 300)
 everywhere("copies in batches", ["behaviour/batches.py"])
 everywhere("copies of pinned memory", ["behaviour/transfers.py"], 300, options=["-n", "2"], environment={"RINGWAY_SOFTGPU_DEVICES": "2"})
@@ -61,3 +65,42 @@ def out_of_bounds(t):
         require("affine" in said, f"{place}: the report does not name the kernel")
         require("line" in said, f"{place}: the report does not name the PTX line")
         t.running.clear()
+
+
+@test("a program that polls waits for none of its event queries but the first", 120)
+def polling(t):
+    for link in ("shm", "tcp"):
+        waits = {}
+        for steps in (20, 120):
+            counts = t.folder / f"stats-{link}-{steps}.json"
+            program = Embedded(t, link).start([python(), CLIENTS / "behaviour/queries.py", "--steps", str(steps)], options=["--stats", counts])
+            summary_of(program)
+            waits[steps] = {name: count["waits"] for name, count in json.loads(counts.read_text())["by_function"].items()}
+        require(waits[20]["cuEventQuery"] == waits[120]["cuEventQuery"] <= 2, f"{link}: waiting event queries: {waits}")
+        # a stream's work is new in each step: one question
+        require(waits[120]["cuStreamQuery"] <= 60, f"{link}: waiting stream queries: {waits}")
+    return "waiting event queries in 60 steps: " + str(waits[120]["cuEventQuery"])
+
+
+# Waiting calls of a training step, by which docs/performance.md's table is held. numba frees its arrays in groups.
+STEP_WAITS = {"torch": ("cuStreamSynchronize",), "item": ("cuMemcpyDtoHAsync",), "timed": ("cuEventElapsedTime", "cuStreamSynchronize"),
+              "numba": ("cuMemAlloc", "cuMemFree", "cuMemcpyDtoHAsync"), "tinygrad": ("cuCtxSynchronize", "cuMemcpyDtoH")}
+
+
+@test("waiting calls of a training step", 300)
+def step_waits(t):
+    shown = []
+    for kind, wanted in STEP_WAITS.items():
+        counts = []
+        for steps in (20, 60):
+            file = t.folder / f"steps-{kind}-{steps}.json"
+            program = Embedded(t).start([python(), CLIENTS / "behaviour/steps.py", kind, str(steps)], env={"DEV": "CUDA:PTX", "CCACHE": "0"},
+                                        options=["--stats", file])
+            summary_of(program)
+            counts.append({name: count["waits"] for name, count in json.loads(file.read_text())["by_function"].items()})
+        each = {name: (waits - counts[0].get(name, 0)) / 40 for name, waits in counts[1].items()}
+        each = {name: waits for name, waits in each.items() if waits}
+        require(set(each) <= set(wanted), f"{kind}: calls that wait in each step: {each}")
+        require(sum(each.values()) <= len(wanted) + 0.2, f"{kind}: waiting calls of a step: {each}")
+        shown.append(f"{kind} {sum(each.values()):g}")
+    return ", ".join(shown)

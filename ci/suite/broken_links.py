@@ -222,6 +222,12 @@ def cut_runs(t):
     ))
 
 
+@test("links cut while a program polls", 120)
+def cut_polls(t):
+    # What the server tells of finished events is put again on the next link; a loop that polls ends all the same.
+    return compared(t, "queries", [python(), CLIENTS / "behaviour/queries.py", "--steps", "400"], 25, ordered=True, same_images=True)
+
+
 @test("a proxy that ends is no end", 120)
 def proxy_ends(t):
     served = Served(t)

@@ -356,6 +356,8 @@ def add(kernel):
         for client in chosen_clients():
             program = InMachine(guest, t, "rdma").start(client.words(), env=client.env, label=client.name.split()[0])
             notes.append(f"{client.name} {by_rdma(program)['checks']}")
+        queries = InMachine(guest, t, "rdma").start([python(), ROOT / "ci/clients/behaviour/queries.py", "--steps", "100"], label="queries")
+        notes.append(f"queries {by_rdma(queries)['checks']}")
         place = Across(guest, t, "rdma")
         try:
             client = chosen_clients()[0]

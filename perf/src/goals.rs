@@ -19,25 +19,25 @@ const GOALS: [(&str, &str, &str, Goal); 29] = [
     ("submit", "launch, 4 parameters", "tcp", Goal::AtMost(200.0)),
     (
         "call",
-        "stream synchronize, idle stream",
+        "context synchronize, idle",
         "shm",
         Goal::RatioAtMost(2.0),
     ),
     (
         "call",
-        "stream synchronize, both asleep",
+        "context synchronize, both asleep",
         "shm",
         Goal::RatioAtMost(1.2),
     ),
     (
         "call",
-        "stream synchronize, idle stream",
+        "context synchronize, idle",
         "tcp",
         Goal::RatioAtMost(1.15),
     ),
     (
         "call",
-        "stream synchronize, both asleep",
+        "context synchronize, both asleep",
         "tcp",
         Goal::RatioAtMost(1.15),
     ),
@@ -242,8 +242,8 @@ mod tests {
             ..Row::default()
         };
         let rows = [
-            row("stream synchronize, idle stream", 150.0, 1.5),
-            row("stream synchronize, both asleep", 150.0, 1.5),
+            row("context synchronize, idle", 150.0, 1.5),
+            row("context synchronize, both asleep", 150.0, 1.5),
             row("memory info", 1.0, 1.0),
         ];
         let reached: Vec<bool> = verdicts(&rows).iter().map(|goal| goal.reached).collect();

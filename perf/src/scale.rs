@@ -54,7 +54,8 @@ pub fn run(chatty: bool, time: Duration) -> child::Result<()> {
         } else {
             thread::sleep(PAUSE);
             let start = Instant::now();
-            driver.synchronize()?;
+            // Of a stream it would be known here that it is done.
+            driver.synchronize_all()?;
             waiting.once(start.elapsed());
             calls += 1;
         }

@@ -357,6 +357,7 @@ def window_attacks(address):
 RETAIN, ALLOC, TO_DEVICE, TO_HOST = 284, 373, 447, 448
 FLAG_TRANSFER, TRANSFER_DATA, TRANSFER_WANTED = 2, 0x40000006, 6
 FLAG_SHARED, PIN = 4, 0x40000007
+EVENT_CREATE, EVENT_RECORD, LAUNCH_HOST_FUNC, WATCH = 516, 517, 370, 0x40000008
 KIND_REPLY = 3
 MIB, MAX = 1 << 20, 2**64 - 1
 
@@ -483,6 +484,35 @@ def transfer_attacks(address):
     check("alive after the attacks by transfers", alive(address))
 
 
+def watch_attacks(address):
+    """What the server is to watch (rule W32) and cannot, and more of it than it watches."""
+    event, stream = 3 << 48 | 1 << 32, 2 << 48 | 1 << 32
+    attacks = {
+        "an event that is none": [(event, 1)],
+        "a stream in an event's place": [(stream, 1), (0, 1), (1, 1)],
+        "objects of all kinds": [(kind << 48 | 0xFFFFFFFFFFFF, MAX) for kind in range(64)] + [(MAX, 0)],
+        "an event that is done, thousands of times": [(event, ticket % 3) for ticket in range(6000)],
+        "an event that is not done, thousands of times": [(event, ticket) for ticket in range(6000)],
+    }
+    for name, watches in attacks.items():
+        session = Allocated(address)
+        if "done" in name:
+            session.send(EVENT_CREATE, struct.pack("<QI", event, 0), slot=0xFFFF)
+            if "not done" in name:
+                session.send(LAUNCH_HOST_FUNC, struct.pack("<QQ", 0, 77), slot=0xFFFF)
+                session.send(EVENT_RECORD, struct.pack("<QQ", event, 0), slot=0xFFFF)
+        for object_, ticket in watches:
+            session.send(WATCH, struct.pack("<QQ", object_, ticket), slot=0xFFFF)
+        session.send(ALLOC, struct.pack("<Q", MIB), slot=2)
+        check(f"watches: the session goes on after {name}", len(session.answer(2)) == 8)
+        session.close()
+    session = Allocated(address)
+    session.send(WATCH, struct.pack("<QQB", event, 1, 0), slot=0xFFFF)
+    check("watches: bytes too many end the session", closed(session.connection))
+    session.close()
+    check("alive after the attacks by watches", alive(address))
+
+
 def ring_attacks(address):
     """Garbage all over the shared window."""
     dice = random.Random(3)
@@ -523,6 +553,7 @@ def main():
         stream_attacks(address)
         record_attacks(address, "tcp")
         transfer_attacks(address)
+        watch_attacks(address)
     print(json.dumps({"client": "hostile", "checks": checks, "failed": failures, "values": {}}))
     return 1 if failures else 0
 

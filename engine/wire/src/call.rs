@@ -31,6 +31,10 @@ pub const FLAG_SHARED: u16 = 4;
 /// `bytes u64`.
 pub const TAG_PIN: u32 = TAG_INTERNAL + 7;
 
+/// Client to server: say by [`NOTICE_FINISHED`] when an event, as recorded last, is finished. `event u64`, `ticket u64`. A query of an event
+/// or a stream (0 and 1: the context's legacy stream) that has a ticket asks for the same where its answer is "not ready".
+pub const TAG_WATCH: u32 = TAG_INTERNAL + 8;
+
 /// Server to client: bytes of a download. `download u64`, `offset u64`, then the bytes.
 pub const NOTICE_DATA: u32 = 1;
 /// Server to client: a download has ended. `download u64`, `result u32`.
@@ -47,6 +51,14 @@ pub const NOTICE_TRANSFER_WANTED: u32 = 6;
 pub const NOTICE_TRANSFER_ENDED: u32 = 7;
 /// Server to client: no transfers on this lane any more, and why, as text.
 pub const NOTICE_NO_TRANSFERS: u32 = 8;
+
+/// Server to client: what was asked for with this ticket is finished ([`FINISHED_DONE`]), or must be asked for again, because there is
+/// an error to report or nothing is known ([`FINISHED_ASK`]). `object u64`, `ticket u64`, `context u32`, `verdict u32`.
+pub const NOTICE_FINISHED: u32 = 9;
+/// Everything is finished, without an error, and all that was copied to the client was sent before.
+pub const FINISHED_DONE: u32 = 0;
+/// Only a call that waits can tell.
+pub const FINISHED_ASK: u32 = 1;
 
 /// A blob (a module image) is at most this long.
 pub const BLOB_BYTES_MAX: u64 = 1 << 30;

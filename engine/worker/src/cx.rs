@@ -4,6 +4,7 @@ use crate::downloads::Download;
 use crate::driver_call;
 use crate::generated::Driver;
 use crate::session::{Context, Session};
+use crate::watches::Watch;
 use ringway_api::{CudaError, Kind};
 use ringway_link::{Payload, ServerHandle};
 use ringway_wire::call::{NOTICE_LONG_REPLY, Status};
@@ -155,14 +156,16 @@ impl ReplyTo {
     /// reported if the call itself has none. May block: for a waiter thread, or when no copy is under way.
     pub fn send_synchronised(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         result: Result<(), CudaError>,
         bytes: &[u8],
     ) {
+        let finished = session.watches.take_finished(session, self.context);
         if session.downloads.any() {
             session.downloads.deliver(&session.driver);
         }
         session.output.drain_expected();
+        session.watches.tell(session, finished, true);
         let status = match (result, session.take_kept(self.context)) {
             (Ok(()), Some(kept)) => Status::kept(kept.code.code(), kept.opcode),
             (Ok(()), None) => Status::of(0),
@@ -363,6 +366,25 @@ impl Cx<'_> {
         } else {
             Ok(Outcome::Done)
         }
+    }
+
+    /// Begins to watch an event or a stream for the client.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_CONTEXT`.
+    pub fn watch(&self, object: u64, raw: u64, ticket: u64) -> Result<(), CudaError> {
+        let context = self.context()?;
+        let watch = Watch {
+            object,
+            raw,
+            context: self.header.ctx,
+            context_raw: context.raw,
+            gpu: context.gpu,
+            ticket,
+            lane: self.lane.clone(),
+        };
+        self.session.watches.add(self.session, watch);
+        Ok(())
     }
 
     /// Runs `job` on a waiter thread in the call's context; it answers by itself.

@@ -17,6 +17,12 @@ use std::time::{Duration, Instant};
 const PARK: Duration = Duration::from_secs(5);
 /// Turns without work between two looks at the clock: reading it takes longer than looking at the ring.
 const TURNS_PER_CLOCK: u32 = 16;
+/// Shortest and longest sleep between looks at what the client wants to be told of.
+const WATCH_NAP: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
+/// Watches that are looked at in a turn.
+const WATCHES_PER_TURN: usize = 4;
+/// While records come without a pause, watches are looked at after so many.
+const RECORDS_PER_WATCH: u32 = 64;
 /// Bytes of a record that are copied out before they are decoded; what follows in a record is bulk data, read in place.
 const DECODED_BYTES_MAX: usize = 64 * 1024;
 
@@ -45,6 +51,9 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
     let mut pending: Vec<Pending> = Vec::new();
     let mut current = 0u64;
     let mut decoded = vec![0u8; DECODED_BYTES_MAX].into_boxed_slice();
+    let mut records = 0u32;
+    let mut nap = WATCH_NAP.0;
+    let mut patience = spin;
     loop {
         let mut quiet_since: Option<Instant> = None;
         let mut quiet_turns = 0u32;
@@ -67,6 +76,7 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
                     handle.set_executed(position);
                     session.executed(number, position);
                     busy = true;
+                    records = records.wrapping_add(1);
                 }
                 Ok(None) => {}
                 Err(error) => return error.into(),
@@ -74,23 +84,36 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
             if !pending.is_empty() {
                 busy |= advance(session, &mut pending, &mut current);
             }
+            let watching = session.watches.any();
+            if watching && (!busy || records.is_multiple_of(RECORDS_PER_WATCH)) {
+                busy |= session.watches.look(session, number, WATCHES_PER_TURN, &mut current) > 0;
+            }
             if busy {
                 quiet_since = None;
                 quiet_turns = 0;
+                (nap, patience) = (WATCH_NAP.0, spin);
                 continue;
             }
             quiet_turns = quiet_turns.wrapping_add(1);
             if quiet_turns.is_multiple_of(TURNS_PER_CLOCK)
-                && quiet_since.get_or_insert_with(Instant::now).elapsed() > spin
+                && quiet_since.get_or_insert_with(Instant::now).elapsed() > patience
             {
                 break;
             }
-            std::hint::spin_loop();
+            if watching {
+                // The program that polls keeps a processor busy too; the driver's threads need one.
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
         }
         hand_over(session, &mut pending);
-        if let Err(error) = lane.park(PARK) {
+        // Nobody wakes this thread when the device has finished something: it looks, less and less often.
+        let watching = session.watches.any();
+        if let Err(error) = lane.park(if watching { nap } else { PARK }) {
             return error.into();
         }
+        (nap, patience) = if watching { ((nap * 2).min(WATCH_NAP.1), Duration::ZERO) } else { (WATCH_NAP.0, spin) };
     }
 }
 

@@ -1,10 +1,10 @@
 //! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer, pinned ranges.
 
 use crate::cx::{Cx, Failure, Outcome};
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_wire::call::{
     COPY_PIECE_BYTES, FLAG_SETTLE, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
-    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PIN, TAG_PING, TAG_TRANSFER_DATA,
+    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PIN, TAG_PING, TAG_TRANSFER_DATA, TAG_WATCH,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
         TAG_FETCH_BLOB => fetch(cx, r).into(),
         TAG_AFTER => after(cx, r).into(),
         TAG_TRANSFER_DATA => crate::transfers::data(cx, r).into(),
+        TAG_WATCH => watch(cx, r).into(),
         TAG_PIN => crate::pinned::pin(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
@@ -55,6 +56,13 @@ fn blob(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
 fn host_function_done(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     cx.session.host_function_returned(r.u64()?);
     Ok(r.end()?)
+}
+
+fn watch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let (event, ticket) = (r.u64()?, r.u64()?);
+    r.end()?;
+    let raw = cx.handle(Kind::Event, event)?;
+    Ok(cx.watch(event, raw, ticket)?)
 }
 
 /// Looks at another lane's progress before a short sleep between looks.

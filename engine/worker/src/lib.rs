@@ -20,6 +20,7 @@ mod session;
 mod transfers;
 mod translate;
 mod waiters;
+mod watches;
 
 pub use inventory::print_inventory;
 pub use orders::serve_session;

@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::pinned::Pinned;
 use crate::transfers::Transfers;
 use crate::waiters::Waiters;
+use crate::watches::Watches;
 use parking_lot::{Condvar, Mutex};
 use ringway_api::CudaError;
 use ringway_link::account::Account;
@@ -105,6 +106,8 @@ pub struct Session {
     pub pinned: Pinned,
     /// Threads that wait in the driver.
     pub waiters: Waiters,
+    /// What the client wants to be told of.
+    pub watches: Watches,
     /// What kernels print.
     pub output: Output,
     /// Stream captures that have begun and not ended.
@@ -145,6 +148,7 @@ impl Session {
             transfers: Transfers::new(),
             pinned: Pinned::default(),
             waiters: Waiters::default(),
+            watches: Watches::default(),
             output,
             captures: AtomicU32::new(0),
             mapped: Mapped::default(),
@@ -244,6 +248,11 @@ impl Session {
             .lock()
             .entry(context)
             .or_insert(Kept { code, opcode });
+    }
+
+    /// Whether a context has a kept error.
+    pub fn has_kept(&self, context: u32) -> bool {
+        self.kept.lock().contains_key(&context)
     }
 
     /// The kept error of a context, to be reported now: once, or for ever if it is sticky.

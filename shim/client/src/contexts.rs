@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::ids::unpack;
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Contexts at the most: their numbers index tables here.
 pub const CONTEXTS_MAX: usize = 4096;
@@ -18,22 +18,36 @@ pub struct Target {
     pub context: u32,
     /// Lane.
     pub lane: u32,
+    /// Index of the stream whose work it is, and one; 0: of none, or of the legacy stream; [`Target::NO_WORK`].
+    pub stream: u32,
 }
 
 struct Facts {
     lane: AtomicU32,
     /// The sticky CUresult, 0 while usable.
     fault: AtomicU32,
+    /// What is known of the work of the legacy stream ([`crate::completion`]).
+    work: AtomicU64,
 }
 
 static FACTS: [Facts; CONTEXTS_MAX] = [const {
     Facts {
         lane: AtomicU32::new(0),
         fault: AtomicU32::new(0),
+        work: AtomicU64::new(0),
     }
 }; CONTEXTS_MAX];
 
 impl Target {
+    /// The `stream` of calls that give a stream nothing to do: questions and waits.
+    pub const NO_WORK: u32 = u32::MAX;
+
+    /// The same for a call that gives no stream anything to do.
+    #[inline]
+    pub fn without_work(self) -> Self {
+        Self { stream: Self::NO_WORK, ..self }
+    }
+
     /// The target of everything in a context.
     #[inline]
     pub fn of_context(context: u32) -> Self {
@@ -42,6 +56,7 @@ impl Target {
             lane: FACTS[context as usize % CONTEXTS_MAX]
                 .lane
                 .load(Ordering::Relaxed),
+            stream: 0,
         }
     }
 }
@@ -67,9 +82,15 @@ pub fn note(context: u32, result: CudaError) {
 
 /// The context is new, or was reset.
 pub fn heal(context: u32) {
-    FACTS[context as usize % CONTEXTS_MAX]
-        .fault
-        .store(0, Ordering::Relaxed);
+    let facts = &FACTS[context as usize % CONTEXTS_MAX];
+    facts.fault.store(0, Ordering::Relaxed);
+    facts.work.store(0, Ordering::Release);
+}
+
+/// What is known of the work of a context's legacy stream.
+#[inline]
+pub(crate) fn work(context: u32) -> &'static AtomicU64 {
+    &FACTS[context as usize % CONTEXTS_MAX].work
 }
 
 /// Makes a context's handle on `lane`; numbers start at 1.
@@ -88,12 +109,13 @@ pub fn create(lane: u32) -> Result<objects::New, CudaError> {
             Target {
                 context: 0,
                 lane: 0,
+                stream: 0,
             },
         ) {
             new.keep();
         }
     });
-    let new = objects::create(Kind::Context, Target { context: 0, lane })?;
+    let new = objects::create(Kind::Context, Target { context: 0, lane, stream: 0 })?;
     let (_, _, index) = unpack(new.id());
     if index as usize >= CONTEXTS_MAX {
         return Err(CudaError::OUT_OF_MEMORY);

@@ -175,6 +175,7 @@ fn call_one(job: &Job) {
     let target = Target {
         context: 0,
         lane: job.lane,
+        stream: Target::NO_WORK,
     };
     // A link that is lost is reported by the program's own calls.
     let _ =

@@ -3,6 +3,7 @@
 //! `session` opens it, `submit` posts records and waits for answers, `objects` names things before the server has made
 //! them, `notices` takes what the server sends unasked (data, kernel output, host functions), `transfers` lets it reach pinned memory.
 
+pub mod completion;
 pub mod contexts;
 pub mod functions;
 pub mod host_functions;

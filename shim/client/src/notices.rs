@@ -4,12 +4,12 @@
 
 use crate::contexts::Target;
 use crate::say::Line;
-use crate::{host_functions, stats, transfers};
+use crate::{completion, host_functions, stats, transfers};
 use parking_lot::Mutex;
 use ringway_link::{NoticeSink, Payload, Position};
 use ringway_link::rdma::Registration;
 use ringway_wire::call::{
-    NOTICE_DATA, NOTICE_DATA_END, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_NO_TRANSFERS, NOTICE_OUTPUT, NOTICE_TRANSFER_ENDED,
+    FINISHED_DONE, NOTICE_DATA, NOTICE_DATA_END, NOTICE_FINISHED, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_NO_TRANSFERS, NOTICE_OUTPUT, NOTICE_TRANSFER_ENDED,
     NOTICE_TRANSFER_WANTED,
 };
 use std::collections::HashMap;
@@ -194,6 +194,10 @@ fn take(lane: u32, tag: u32, payload: Payload<'_>) -> Option<()> {
             let _ = std::io::stdout()
                 .write_all(&text)
                 .and_then(|()| std::io::stdout().flush());
+        }
+        NOTICE_FINISHED => {
+            let done = half(&payload, 20)? == FINISHED_DONE;
+            completion::finished(word(&payload, 0)?, half(&payload, 16)?, word(&payload, 8)?, done);
         }
         NOTICE_HOST_FUNCTION => host_functions::run(lane, word(&payload, 0)?, half(&payload, 8)?),
         NOTICE_LONG_REPLY => {

@@ -3,6 +3,7 @@
 //! A handle is `kind << 48 | generation << 32 | index` (`ringway_wire::ids`). Looking one up is two loads; a handle that
 //! was never given out, or whose object is gone, is found out here and now.
 
+use crate::completion::{ELSEWHERE, QUERIED};
 use crate::contexts::{self, Target};
 use crate::session::session;
 use crate::threads;
@@ -107,7 +108,10 @@ pub fn handle(kind: Kind, id: u64) -> Result<Object, CudaError> {
     match find(kind, id) {
         Some((_, meta)) => Ok(Object {
             id,
-            target: Target::of_context(meta as u32),
+            target: Target {
+                stream: if kind == Kind::Stream { id as u32 + 1 } else { 0 },
+                ..Target::of_context(meta as u32)
+            },
         }),
         None if kind == Kind::Context => Err(CudaError::INVALID_CONTEXT),
         None => Err(CudaError::INVALID_HANDLE),
@@ -160,6 +164,7 @@ pub fn device(ordinal: i32) -> Result<Device, CudaError> {
         target: Target {
             context: 0,
             lane: lane as u32,
+            stream: 0,
         },
     })
 }
@@ -210,7 +215,8 @@ pub fn create(kind: Kind, target: Target) -> Result<New, CudaError> {
     };
     let entry = table.entry_or_new(index).ok_or(CudaError::OUT_OF_MEMORY)?;
     let generation = ((entry.meta.load(Ordering::Relaxed) >> 32) as u16).wrapping_add(1);
-    entry.data.store(0, Ordering::Relaxed);
+    let kept = if kind == Kind::Event { entry.data.load(Ordering::Relaxed) & QUERIED } else { 0 };
+    entry.data.store(kept, Ordering::Relaxed);
     entry.meta.store(
         ALIVE | u64::from(generation) << 32 | u64::from(target.context),
         Ordering::Release,
@@ -252,7 +258,8 @@ pub fn found(kind: Kind, id: u64, target: Target) -> Result<u64, CudaError> {
         return Err(CudaError::UNKNOWN);
     }
     let entry = table(kind).entry_or_new(index).ok_or(CudaError::UNKNOWN)?;
-    entry.data.store(0, Ordering::Relaxed);
+    let data = if kind == Kind::Event { ELSEWHERE } else { 0 };
+    entry.data.store(data, Ordering::Relaxed);
     entry.meta.store(
         ALIVE | u64::from(generation) << 32 | u64::from(target.context),
         Ordering::Release,
@@ -274,6 +281,21 @@ pub fn data(kind: Kind, id: u64) -> Result<u64, CudaError> {
 /// Sets the word of a live object; gives the old one.
 pub fn set_data(kind: Kind, id: u64, data: u64) -> u64 {
     find(kind, id).map_or(0, |(entry, _)| entry.data.swap(data, Ordering::AcqRel))
+}
+
+/// The word of a live object itself; another object may have it later.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_HANDLE`.
+#[inline]
+pub(crate) fn word(kind: Kind, id: u64) -> Result<&'static AtomicU64, CudaError> {
+    find(kind, id).map(|(entry, _)| &entry.data).ok_or(CudaError::INVALID_HANDLE)
+}
+
+/// The word of the stream with an index, whether it lives or not.
+#[inline]
+pub(crate) fn stream_word(index: u32) -> Option<&'static AtomicU64> {
+    TABLES[Kind::Stream as usize].get()?.entry(index).map(|entry| &entry.data)
 }
 
 /// Every live handle of a kind in a context.
@@ -307,6 +329,7 @@ mod tests {
         let target = Target {
             context: 3,
             lane: 0,
+            stream: 0,
         };
         let first = create(Kind::Event, target).unwrap().keep();
         assert_eq!(handle(Kind::Event, first).unwrap().target.context, 3);

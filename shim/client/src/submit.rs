@@ -1,5 +1,6 @@
 //! The two ways of a call: posted (written to the ring; the call returns) and called (waits for its answer).
 
+use crate::completion;
 use crate::contexts::{self, Target};
 use crate::say;
 use crate::session::{Session, lost, session};
@@ -93,6 +94,7 @@ fn record(
         return Err(CudaError::INVALID_VALUE);
     }
     let position = space.commit();
+    completion::posted(target, position);
     if session.lanes.len() > 1 {
         LAST.store(
             u64::from(target.lane) << 56 | position & (u64::MAX >> 8),

@@ -41,5 +41,5 @@ pub fn own_stream() -> Result<Object, CudaError> {
         own.retain(|(of, _)| *of != context);
         own.push((context, id));
     });
-    Ok(Object { id, target })
+    objects::handle(Kind::Stream, id)
 }

@@ -322,7 +322,7 @@ fn send(id: u64) {
             // is held: `release` takes it out before the program's memory goes.
             let piece = unsafe { std::slice::from_raw_parts((upload.from + offset) as *const u8, bytes) }.to_vec();
             // The context stands still behind the transfer: nothing may wait for it.
-            (piece, Target { context: 0, lane: upload.target.lane })
+            (piece, Target { context: 0, lane: upload.target.lane, stream: 0 })
         };
         let sent = posted(TAG_TRANSFER_DATA, target, 16 + piece.len(), |w| {
             w.u64(id);
@@ -391,7 +391,7 @@ mod tests {
     use super::*;
 
     fn begin(id: u64, from: usize, bytes: usize) {
-        let target = Target { context: 1, lane: 0 };
+        let target = Target { context: 1, lane: 0, stream: 0 };
         let upload = Upload { from, bytes, target, wanted: false, _lent: None };
         UPLOADS.lock().get_or_insert_default().insert(id, upload);
     }

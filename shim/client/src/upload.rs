@@ -30,6 +30,7 @@ pub fn blob(target: Target, bytes: &[u8]) -> Result<[u8; 32], CudaError> {
             Target {
                 context: 0,
                 lane: target.lane,
+                stream: 0,
             },
             48 + piece.len(),
             |w| {

@@ -102,9 +102,11 @@ impl ClientLane {
             && notices.sink.get().is_some()
     }
 
-    /// Hands notices that are there to the sink, without waiting; how many. 0 also if another thread is draining.
+    /// Hands notices that are there to the sink, without waiting; how many. 0 also if another thread is draining. Whoever calls
+    /// this again and again serves the lane, and the service thread stays out of its way.
     /// Errors: `Down`.
     pub fn drain_notices(&self) -> Result<usize> {
+        self.waiters.waits.fetch_add(1, Ordering::Relaxed);
         let progress = self.links.link().progress();
         self.dispatch(progress);
         let drained = self.drain_some();

@@ -49,16 +49,6 @@ pub(super) fn cuEventRecordWithFlags(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Res
     Ok(())
 }
 
-pub(super) fn cuEventDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hEvent_id = r.u64()?;
-    let hEvent = cx.handle(Kind::Event, hEvent_id)?;
-    r.end()?;
-    let call = cx.driver.cuEventDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hEvent) })?;
-    cx.remove(Kind::Event, hEvent_id);
-    Ok(())
-}
-
 pub(super) fn cuEventElapsedTime(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let hStart = cx.handle(Kind::Event, r.u64()?)?;
     let hEnd = cx.handle(Kind::Event, r.u64()?)?;

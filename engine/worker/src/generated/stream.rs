@@ -83,16 +83,6 @@ pub(super) fn cuStreamWaitEvent(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) fn cuStreamDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let hStream_id = r.u64()?;
-    let hStream = cx.handle(Kind::Stream, hStream_id)?;
-    r.end()?;
-    let call = cx.driver.cuStreamDestroy.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(hStream) })?;
-    cx.remove(Kind::Stream, hStream_id);
-    Ok(())
-}
-
 pub(super) fn cuStreamCopyAttributes(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     let dst = cx.stream(r.u64()?)?;
     let src = cx.stream(r.u64()?)?;

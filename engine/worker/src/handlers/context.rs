@@ -70,6 +70,7 @@ pub fn cuDevicePrimaryCtxReset(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let number = number(r)?;
         r.end()?;
         let context = cx.session.take_context(number)?;
+        cx.session.watches.forget_context(number);
         *cx.current = 0;
         cx.offload(move |session, reply| {
             end_copies(session, number, &context);
@@ -115,6 +116,7 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
             cx.session.put_context(number, context);
             return Err(CudaError::INVALID_CONTEXT.into());
         }
+        cx.session.watches.forget_context(number);
         *cx.current = 0;
         driver_call!(cx.driver, cuCtxSetCurrent(0))?;
         cx.offload(move |session, reply| {

@@ -1,17 +1,18 @@
-//! Events: asking and waiting. A wait is polled by the GPU thread and never made there.
+//! Events: asking, waiting and the end of one. A wait is polled by the GPU thread and never made there.
 
 use super::stream::answer_query;
-use crate::cx::{Cx, Handled, Outcome, Target};
+use crate::cx::{Cx, Failure, Handled, Outcome, Target};
 use crate::driver_call;
 use ringway_api::Kind;
 use ringway_wire::codec::Reader;
 
 pub fn cuEventQuery(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
-        let event = cx.handle(Kind::Event, r.u64()?)?;
+        let (id, ticket) = (r.u64()?, r.u64()?);
         r.end()?;
+        let event = cx.handle(Kind::Event, id)?;
         let result = driver_call!(cx.driver, cuEventQuery(event));
-        Ok(answer_query(cx, result))
+        answer_query(cx, (id, event, ticket), result)
     };
     body(cx, r).into()
 }
@@ -21,6 +22,19 @@ pub fn cuEventSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let event = cx.handle(Kind::Event, r.u64()?)?;
         r.end()?;
         cx.wait_for(Target::Event(event))
+    };
+    body(cx, r).into()
+}
+
+pub fn cuEventDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+        let id = r.u64()?;
+        r.end()?;
+        let event = cx.handle(Kind::Event, id)?;
+        cx.session.watches.forget(id);
+        driver_call!(cx.driver, cuEventDestroy(event))?;
+        cx.remove(Kind::Event, id);
+        Ok(())
     };
     body(cx, r).into()
 }

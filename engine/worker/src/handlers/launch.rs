@@ -161,14 +161,18 @@ struct Request {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Request {
-    /// The client's function may look at what the stream copied to the host before: those bytes go first. Asking the driver
+    /// The client's function may look at what the stream copied to the host before, and at events: that goes first. Asking the driver
     /// what is done is not allowed within a host function, so a waiter thread does it.
     fn deliver_copies(&self) {
-        if !self.session.downloads.any() {
+        if !self.session.downloads.any() && !self.session.watches.any() {
             return;
         }
         let session = Arc::clone(&self.session);
-        let deliver = move || session.downloads.deliver(&session.driver);
+        let deliver = move || {
+            let finished = session.watches.take_finished(&session, 0);
+            session.downloads.deliver(&session.driver);
+            session.watches.tell(&session, finished, true);
+        };
         if !self.session.waiters.run_first(deliver) {
             tracing::warn!("no thread: a host function may run before the copies ahead of it");
         }

@@ -5,7 +5,7 @@ use super::{put, put_if};
 use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target, with_primary};
-use ringway_client::{called, device, handle, memory, objects, transfers};
+use ringway_client::{called, completion, device, handle, memory, objects, transfers};
 use ringway_wire::codec::Writer as _;
 
 /// Flags that cuCtxCreate takes: scheduling, mapped host memory, local memory resize, core dumps, memory synchronisation.
@@ -208,6 +208,7 @@ pub unsafe fn cuCtxDestroy(ctx: u64) -> Result<(), CudaError> {
     let target = Target {
         context: 0,
         lane: Target::of_context(number).lane,
+        stream: 0,
     };
     let _ = object;
     if contexts::current_handle() == ctx {
@@ -302,13 +303,20 @@ pub unsafe fn cuCtxGetId(ctx: u64, ctxId: *mut u64) -> Result<(), CudaError> {
 }
 
 pub unsafe fn cuCtxSynchronize() -> Result<(), CudaError> {
-    let target = contexts::current()?;
-    called(op::CU_CTX_SYNCHRONIZE, target, 0, |_| (), |_| Ok(()))
+    synchronize(contexts::current()?)
 }
 
 pub unsafe fn cuCtxSynchronize_v2(ctx: u64) -> Result<(), CudaError> {
-    let target = Target::of_context(contexts::number(ctx)?);
-    called(op::CU_CTX_SYNCHRONIZE, target, 0, |_| (), |_| Ok(()))
+    synchronize(Target::of_context(contexts::number(ctx)?))
+}
+
+fn synchronize(target: Target) -> Result<(), CudaError> {
+    completion::waited_for_context(target, |target| called(op::CU_CTX_SYNCHRONIZE, target, 0, |_| (), |_| Ok(())))
+}
+
+pub unsafe fn cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
+    completion::recorded_elsewhere(hEvent)?;
+    unsafe { crate::generated::context::auto_cuCtxRecordEvent(hCtx, hEvent) }
 }
 
 pub unsafe fn cuCtxGetApiVersion(ctx: u64, version: *mut u32) -> Result<(), CudaError> {

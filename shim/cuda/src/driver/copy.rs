@@ -10,7 +10,7 @@ use ringway_api::{CudaError, op};
 use ringway_client::memory::{self, Place};
 use ringway_client::notices;
 use ringway_client::objects::Object;
-use ringway_client::{called, host_functions, pinned, posted, stats, stream, transfers};
+use ringway_client::{called, completion, host_functions, pinned, posted, stats, stream, transfers};
 use ringway_wire::call::COPY_PIECE_BYTES;
 use ringway_wire::codec::Writer as _;
 
@@ -144,11 +144,13 @@ unsafe fn to_host(
             w.u64(id);
         };
         let result = if wait {
-            called(opcode, stream.target, 32, write, |r| {
-                if part <= INLINE_BYTES_MAX && r.left() == part {
-                    notices::inline_download(id, r.take(part)?);
-                }
-                Ok(())
+            completion::waited_for_stream(stream, |target| {
+                called(opcode, target, 32, write, |r| {
+                    if part <= INLINE_BYTES_MAX && r.left() == part {
+                        notices::inline_download(id, r.take(part)?);
+                    }
+                    Ok(())
+                })
             })
         } else {
             posted(opcode, stream.target, 32, write)

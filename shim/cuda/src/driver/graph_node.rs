@@ -1,6 +1,7 @@
 //! Graph nodes whose parameters hold pointers: kernels, copies, host functions.
 
 use super::array_copy;
+pub use super::event::{cuGraphAddEventRecordNode, cuGraphEventRecordNodeSetEvent, cuGraphExecEventRecordNodeSetEvent};
 use super::copy::{Memcpy3D, Region, region_3d};
 use super::late;
 use super::launch::{Params, Shape};

@@ -88,6 +88,7 @@ pub unsafe fn cuMemFree(dptr: u64) -> Result<(), CudaError> {
     let target = Target {
         context: found.context,
         lane: found.gpu,
+        stream: 0,
     };
     // Forgotten before it is freed: the server may give the address to another thread at once.
     memory::remove(dptr);
@@ -167,7 +168,7 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
         unsafe { super::context::cuCtxSynchronize() }?;
     }
     transfers::release(found.base, found.bytes);
-    let target = Target { context: found.context, lane: found.gpu };
+    let target = Target { context: found.context, lane: found.gpu, stream: 0 };
     unpin(&found, Some(target));
     Ok(())
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::host_functions::{self, Function, StreamCallback};
-use ringway_client::{called, objects, posted, stream};
+use ringway_client::{called, completion, objects, posted, stream};
 use ringway_wire::codec::Writer as _;
 
 /// Handle of the context that a stream is in.
@@ -47,24 +47,13 @@ pub unsafe fn cuStreamGetCtx_v2(
 
 pub unsafe fn cuStreamSynchronize(hStream: u64) -> Result<(), CudaError> {
     let stream = stream(hStream)?;
-    called(
-        op::CU_STREAM_SYNCHRONIZE,
-        stream.target,
-        8,
-        |w| w.u64(stream.id),
-        |_| Ok(()),
-    )
+    completion::synchronise_stream(stream, |target| {
+        called(op::CU_STREAM_SYNCHRONIZE, target, 8, |w| w.u64(stream.id), |_| Ok(()))
+    })
 }
 
 pub unsafe fn cuStreamQuery(hStream: u64) -> Result<(), CudaError> {
-    let stream = stream(hStream)?;
-    called(
-        op::CU_STREAM_QUERY,
-        stream.target,
-        8,
-        |w| w.u64(stream.id),
-        |_| Ok(()),
-    )
+    completion::query_stream(stream(hStream)?)
 }
 
 pub unsafe fn cuStreamAddCallback(

@@ -317,10 +317,10 @@ unsafe fn auto_cuCtxGetExecAffinity(pExecAffinity: *mut c_void, kind: u32) -> Re
 /// `cuCtxRecordEvent`, CUDA 12.5.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> u32 {
-    guard(op::CU_CTX_RECORD_EVENT, || unsafe { auto_cuCtxRecordEvent(hCtx, hEvent) })
+    guard(op::CU_CTX_RECORD_EVENT, || unsafe { crate::driver::context::cuCtxRecordEvent(hCtx, hEvent) })
 }
 
-unsafe fn auto_cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuCtxRecordEvent(hCtx: u64, hEvent: u64) -> Result<(), CudaError> {
     let hCtx = client::handle(Kind::Context, hCtx)?;
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let aim = hCtx.target;

@@ -45,16 +45,16 @@ unsafe fn auto_cuEventCreate(phEvent: *mut u64, Flags: u32) -> Result<(), CudaEr
 /// `cuEventRecord`, CUDA 2.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventRecord(hEvent: u64, hStream: u64) -> u32 {
-    guard(op::CU_EVENT_RECORD, || unsafe { auto_cuEventRecord(hEvent, stream_arg(hStream, false)) })
+    guard(op::CU_EVENT_RECORD, || unsafe { crate::driver::event::cuEventRecord(hEvent, stream_arg(hStream, false)) })
 }
 
 /// `cuEventRecord`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventRecord_ptsz(hEvent: u64, hStream: u64) -> u32 {
-    guard(op::CU_EVENT_RECORD, || unsafe { auto_cuEventRecord(hEvent, stream_arg(hStream, true)) })
+    guard(op::CU_EVENT_RECORD, || unsafe { crate::driver::event::cuEventRecord(hEvent, stream_arg(hStream, true)) })
 }
 
-unsafe fn auto_cuEventRecord(hEvent: u64, hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuEventRecord(hEvent: u64, hStream: u64) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let hStream = client::stream(hStream)?;
     let aim = hStream.target;
@@ -68,16 +68,16 @@ unsafe fn auto_cuEventRecord(hEvent: u64, hStream: u64) -> Result<(), CudaError>
 /// `cuEventRecordWithFlags`, CUDA 11.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> u32 {
-    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { auto_cuEventRecordWithFlags(hEvent, stream_arg(hStream, false), flags) })
+    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { crate::driver::event::cuEventRecordWithFlags(hEvent, stream_arg(hStream, false), flags) })
 }
 
 /// `cuEventRecordWithFlags`, CUDA 11.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventRecordWithFlags_ptsz(hEvent: u64, hStream: u64, flags: u32) -> u32 {
-    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { auto_cuEventRecordWithFlags(hEvent, stream_arg(hStream, true), flags) })
+    guard(op::CU_EVENT_RECORD_WITH_FLAGS, || unsafe { crate::driver::event::cuEventRecordWithFlags(hEvent, stream_arg(hStream, true), flags) })
 }
 
-unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuEventRecordWithFlags(hEvent: u64, hStream: u64, flags: u32) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
     let hStream = client::stream(hStream)?;
     if flags & !0x1 != 0 {

@@ -259,10 +259,10 @@ unsafe fn auto_cuGraphAddEmptyNode(phGraphNode: *mut u64, hGraph: u64, dependenc
 /// `cuGraphAddEventRecordNode`, CUDA 11.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuGraphAddEventRecordNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const u64, numDependencies: usize, event: u64) -> u32 {
-    guard(op::CU_GRAPH_ADD_EVENT_RECORD_NODE, || unsafe { auto_cuGraphAddEventRecordNode(phGraphNode, hGraph, dependencies, numDependencies, event) })
+    guard(op::CU_GRAPH_ADD_EVENT_RECORD_NODE, || unsafe { crate::driver::graph_node::cuGraphAddEventRecordNode(phGraphNode, hGraph, dependencies, numDependencies, event) })
 }
 
-unsafe fn auto_cuGraphAddEventRecordNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const u64, numDependencies: usize, event: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuGraphAddEventRecordNode(phGraphNode: *mut u64, hGraph: u64, dependencies: *const u64, numDependencies: usize, event: u64) -> Result<(), CudaError> {
     if phGraphNode.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -315,10 +315,10 @@ unsafe fn auto_cuGraphEventRecordNodeGetEvent(hNode: u64, event_out: *mut u64) -
 /// `cuGraphEventRecordNodeSetEvent`, CUDA 11.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuGraphEventRecordNodeSetEvent(hNode: u64, event: u64) -> u32 {
-    guard(op::CU_GRAPH_EVENT_RECORD_NODE_SET_EVENT, || unsafe { auto_cuGraphEventRecordNodeSetEvent(hNode, event) })
+    guard(op::CU_GRAPH_EVENT_RECORD_NODE_SET_EVENT, || unsafe { crate::driver::graph_node::cuGraphEventRecordNodeSetEvent(hNode, event) })
 }
 
-unsafe fn auto_cuGraphEventRecordNodeSetEvent(hNode: u64, event: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuGraphEventRecordNodeSetEvent(hNode: u64, event: u64) -> Result<(), CudaError> {
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
     let aim = hNode.target;
@@ -893,10 +893,10 @@ unsafe fn auto_cuGraphExecChildGraphNodeSetParams(hGraphExec: u64, hNode: u64, c
 /// `cuGraphExecEventRecordNodeSetEvent`, CUDA 11.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuGraphExecEventRecordNodeSetEvent(hGraphExec: u64, hNode: u64, event: u64) -> u32 {
-    guard(op::CU_GRAPH_EXEC_EVENT_RECORD_NODE_SET_EVENT, || unsafe { auto_cuGraphExecEventRecordNodeSetEvent(hGraphExec, hNode, event) })
+    guard(op::CU_GRAPH_EXEC_EVENT_RECORD_NODE_SET_EVENT, || unsafe { crate::driver::graph_node::cuGraphExecEventRecordNodeSetEvent(hGraphExec, hNode, event) })
 }
 
-unsafe fn auto_cuGraphExecEventRecordNodeSetEvent(hGraphExec: u64, hNode: u64, event: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuGraphExecEventRecordNodeSetEvent(hGraphExec: u64, hNode: u64, event: u64) -> Result<(), CudaError> {
     let hGraphExec = client::handle(Kind::GraphExec, hGraphExec)?;
     let hNode = client::handle(Kind::GraphNode, hNode)?;
     let event = client::handle(Kind::Event, event)?;
