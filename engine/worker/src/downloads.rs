@@ -307,10 +307,15 @@ impl Downloads {
         if download.bytes > limit || download.events.len() != 1 {
             return None;
         }
+        let delivered = download.delivered.lock();
+        if delivered.is_some() {
+            return None;
+        }
         let event = driver_call!(driver, cuEventQuery(download.events[0]));
         if event == Err(CudaError::NOT_READY) || !download.take() {
             return None;
         }
+        drop(delivered);
         let result = match event {
             Err(code) => Err(code),
             Ok(()) => {
@@ -333,13 +338,15 @@ impl Downloads {
     /// For a copy of one piece that is ready: sends its bytes, for the GPU thread, which waits for no space. Gives the copy's result;
     /// None if it is not ready, if there is no space in the ring now, or while another thread sends it.
     pub fn send_ready(&self, driver: &Driver, download: &Arc<Download>) -> Option<Result<(), CudaError>> {
-        if let Some(result) = *download.delivered.lock() {
-            return Some(result);
+        let delivered = download.delivered.lock();
+        if delivered.is_some() {
+            return *delivered;
         }
         let event = driver_call!(driver, cuEventQuery(*download.events.first()?));
         if event == Err(CudaError::NOT_READY) || download.bytes > COPY_PIECE_BYTES || !download.take() {
             return None;
         }
+        drop(delivered);
         let id = download.id.to_le_bytes();
         if event.is_ok() {
             // SAFETY: the driver has filled the staging memory: its event came; nobody writes there until the download is finished.
@@ -359,10 +366,10 @@ impl Downloads {
         Some(event)
     }
 
-    /// For whoever has taken the download.
+    /// For whoever has taken the download. Its result is seen when its events and its staging memory are in nobody's hands any more;
+    /// while the lock of the result is held and there is none, they are the download's.
     fn finish(&self, download: &Arc<Download>, result: Result<(), CudaError>) {
-        *download.delivered.lock() = Some(result);
-        download.delivery.notify_all();
+        let mut delivered = download.delivered.lock();
         self.state
             .lock()
             .under_way
@@ -375,6 +382,9 @@ impl Downloads {
             at: download.staging.at,
             bytes: download.staging.bytes,
         });
+        *delivered = Some(result);
+        drop(delivered);
+        download.delivery.notify_all();
     }
 
     /// Whether there is staging memory to be freed, by [`Self::trim`].
@@ -393,8 +403,8 @@ impl Downloads {
         let under_way = self.state.lock().under_way.clone();
         for download in under_way {
             let is_done = download.events.last().is_none_or(|event| {
-                download.delivered.lock().is_some()
-                    || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY)
+                let delivered = download.delivered.lock();
+                delivered.is_some() || driver_call!(driver, cuEventQuery(*event)) != Err(CudaError::NOT_READY)
             });
             if is_done && download.take() {
                 // Its own thread takes the result.
