@@ -1,0 +1,560 @@
+//! A byte stream as if the network under it was another: for measurements, never for use (`network.rs`).
+//!
+//! The sender writes before each piece when it arrives: when its last byte has left a wire of that bandwidth, behind all
+//! pieces before it, and half a round trip later. The receiver holds it back until then. Both read the host's monotonic
+//! clock, so both ends have to be on one host. A receiver that is late to look delays nothing, as the kernel of a real network would
+//! have taken the bytes in meanwhile. What is on its way lies in the socket and in memory of the receiving pipe.
+
+use crate::LinkKind;
+use crate::framed::{Bytes, Pipe};
+use crate::link::{Sleeper, Slept};
+use crate::network::{Network, ROUND_TRIP_MAX};
+use crate::sealed::Cursor;
+use crate::sleep::{Wakers, until_any};
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Bytes that share a time of arrival, at the most: 13 us at 10 Gbit/s.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+/// Arrival (nanoseconds of the monotonic clock), length, and a mark that both ends do this.
+const HEADER_BYTES: usize = 16;
+const MARK: u32 = 0x5257_4445;
+/// Pieces that are handed to the kernel at a time.
+const PIECES_A_TURN: usize = 16;
+/// On the way, at the most: more than both windows of a lane have room for, so that a full one never holds up a sender that a
+/// real network would let go on.
+const UNDER_WAY_BYTES: usize = 12 << 20;
+/// No piece may be due later than this after it is read: longest round trip and a full window at the least bandwidth.
+const DUE_NS_MAX: u64 = ROUND_TRIP_MAX.as_nanos() as u64 + 900_000_000_000;
+/// A sleeper gets up so long before its piece is due and looks at the clock from then on: a timer is some tens of microseconds
+/// late in a virtual machine.
+const SPIN_NS: u64 = 70_000;
+
+struct Sending {
+    /// Pieces; those bytes from `start` to `end` the stream has not taken yet.
+    pieces: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// What they carry of the caller's bytes.
+    owed: usize,
+    /// When the wire is free, nanoseconds of the monotonic clock.
+    wire_free_ns: u64,
+}
+
+struct Receiving {
+    /// A circle of bytes as they came.
+    buffer: Box<[u8]>,
+    /// Positions in the stream; their places are their rests by the length.
+    start: u64,
+    end: u64,
+    /// The piece at the start, whose header was read: due, bytes left.
+    piece: Option<(u64, usize)>,
+    /// How the stream ended, behind all that came.
+    ended: Option<io::ErrorKind>,
+}
+
+pub(crate) struct DelayedPipe<P> {
+    pipe: P,
+    network: Network,
+    wakers: Arc<Wakers>,
+    sending: Mutex<Sending>,
+    receiving: Mutex<Receiving>,
+    /// Threads in `park`.
+    sleepers: AtomicU32,
+}
+
+/// What a receiver can do now.
+enum Next {
+    /// Take something.
+    Due,
+    /// Wait for so many nanoseconds.
+    In(u64),
+    /// Wait for bytes.
+    Nothing,
+}
+
+fn now_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: an out parameter; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+impl<P: Pipe> DelayedPipe<P> {
+    pub(crate) fn new(pipe: P, network: Network, wakers: Arc<Wakers>) -> DelayedPipe<P> {
+        let zeros = |bytes| vec![0; bytes].into_boxed_slice();
+        DelayedPipe {
+            pipe,
+            network,
+            wakers,
+            sending: Mutex::new(Sending {
+                pieces: zeros(PIECES_A_TURN * (HEADER_BYTES + PIECE_BYTES_MAX)),
+                start: 0,
+                end: 0,
+                owed: 0,
+                wire_free_ns: 0,
+            }),
+            receiving: Mutex::new(Receiving { buffer: zeros(UNDER_WAY_BYTES), start: 0, end: 0, piece: None, ended: None }),
+            sleepers: AtomicU32::new(0),
+        }
+    }
+
+    /// Whoever sleeps computed how long before this came.
+    fn tell_sleepers(&self) {
+        // What came is in the buffer; who goes to sleep is counted, then looks into it.
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) != 0 {
+            self.wakers.wake_all();
+        }
+    }
+}
+
+impl Sending {
+    /// Makes pieces of as much as there is room for.
+    ///
+    /// # Safety
+    /// The parts must be readable.
+    unsafe fn cut(&mut self, parts: [Bytes; 2], network: &Network) {
+        let mut from = Cursor { parts };
+        (self.start, self.end, self.owed) = (0, 0, 0);
+        let now = now_ns();
+        let half_ns = network.round_trip.as_nanos() as u64 / 2;
+        while from.left() > 0 && self.end + HEADER_BYTES + PIECE_BYTES_MAX <= self.pieces.len() {
+            let piece = &mut self.pieces[self.end..self.end + HEADER_BYTES + PIECE_BYTES_MAX];
+            let (header, payload) = piece.split_at_mut(HEADER_BYTES);
+            let bytes = from.step(payload.len(), |ptr, at, n| {
+                // SAFETY: the caller vouches for the parts; the piece is this pipe's own, and `at + n` within it.
+                unsafe { std::ptr::copy_nonoverlapping(ptr, payload[at..at + n].as_mut_ptr(), n) };
+            });
+            self.wire_free_ns = self.wire_free_ns.max(now) + network.bytes_ns(bytes as u64) as u64;
+            header[..8].copy_from_slice(&(self.wire_free_ns + half_ns).to_le_bytes());
+            header[8..12].copy_from_slice(&(bytes as u32).to_le_bytes());
+            header[12..].copy_from_slice(&MARK.to_le_bytes());
+            self.end += HEADER_BYTES + bytes;
+            self.owed += bytes;
+        }
+    }
+}
+
+impl Receiving {
+    /// Takes in what the stream has, as far as there is room; whether something came.
+    fn take_in(&mut self, pipe: &impl Pipe) -> bool {
+        let mut came = false;
+        while self.ended.is_none() {
+            let length = self.buffer.len();
+            let room = length - (self.end - self.start) as usize;
+            if room == 0 {
+                break;
+            }
+            let at = (self.end % length as u64) as usize;
+            let first = room.min(length - at);
+            let base = self.buffer.as_mut_ptr();
+            // SAFETY: two ranges of the buffer that do not overlap: from the place of the end to the buffer's end, and from its
+            // beginning to the place of the start.
+            match unsafe { pipe.receive([(base.add(at), first), (base, room - first)]) } {
+                Ok(0) => self.ended = Some(io::ErrorKind::UnexpectedEof),
+                Ok(n) => {
+                    self.end += n as u64;
+                    came = true;
+                    if n < room {
+                        break;
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => break,
+                    io::ErrorKind::Interrupted => {}
+                    kind => self.ended = Some(kind),
+                },
+            }
+        }
+        came
+    }
+
+    /// Copies from the start on, and goes on behind it.
+    fn take(&mut self, bytes: usize, mut into: impl FnMut(*const u8, usize, usize)) {
+        let length = self.buffer.len();
+        let at = (self.start % length as u64) as usize;
+        let first = bytes.min(length - at);
+        into(self.buffer[at..at + first].as_ptr(), 0, first);
+        into(self.buffer[..bytes - first].as_ptr(), first, bytes - first);
+        self.start += bytes as u64;
+    }
+
+    /// The piece at the start, if its header is there.
+    fn piece(&mut self) -> io::Result<Option<(u64, usize)>> {
+        if self.piece.is_none() && self.end - self.start >= HEADER_BYTES as u64 {
+            let mut header = [0u8; HEADER_BYTES];
+            self.take(HEADER_BYTES, |ptr, at, n| {
+                // SAFETY: `n` bytes of the circle, and as many of the header from `at` on.
+                unsafe { std::ptr::copy_nonoverlapping(ptr, header[at..at + n].as_mut_ptr(), n) };
+            });
+            let (due, rest) = header.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+            let (bytes, mark) = rest.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
+            let (due, bytes) = (u64::from_le_bytes(*due), u32::from_le_bytes(*bytes) as usize);
+            if mark != MARK.to_le_bytes() || bytes == 0 || bytes > PIECE_BYTES_MAX || due > now_ns().saturating_add(DUE_NS_MAX) {
+                self.ended = Some(io::ErrorKind::InvalidData);
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the other end emulates no network; RINGWAY_EMULATED_NETWORK has to be set at both",
+                ));
+            }
+            self.piece = Some((due, bytes));
+        }
+        Ok(self.piece)
+    }
+
+    fn next(&mut self, now: u64) -> Next {
+        match self.piece() {
+            // An end, and bytes that are none, are something to find, too; in their turn.
+            Err(_) => Next::Due,
+            Ok(Some((due, _))) if due > now => Next::In(due - now),
+            Ok(Some(_)) if self.end > self.start || self.ended.is_some() => Next::Due,
+            Ok(None) if self.ended.is_some() => Next::Due,
+            Ok(_) => Next::Nothing,
+        }
+    }
+
+    /// Hands out what is due.
+    ///
+    /// # Safety
+    /// The parts must be writable.
+    unsafe fn hand_out(&mut self, parts: [Bytes; 2]) -> io::Result<usize> {
+        let mut into = Cursor { parts };
+        let wanted = into.left();
+        let now = now_ns();
+        while into.left() > 0 {
+            match self.piece() {
+                Ok(Some((due, left))) if due <= now => {
+                    let n = left.min((self.end - self.start) as usize).min(into.left());
+                    if n == 0 {
+                        break;
+                    }
+                    self.take(n, |from, _, n| {
+                        into.step(n, |to, at, n| {
+                            // SAFETY: `n` bytes of the circle from `from` on, of which `at` are done; the caller vouches for the parts.
+                            unsafe { std::ptr::copy_nonoverlapping(from.add(at), to, n) };
+                        });
+                    });
+                    self.piece = (n < left).then_some((due, left - n));
+                }
+                Ok(_) => break,
+                Err(error) if wanted == into.left() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        let done = wanted - into.left();
+        let all_taken = self.start == self.end && self.piece.is_none();
+        let ended = self.ended;
+        match ended {
+            Some(io::ErrorKind::InvalidData) if done == 0 => Err(io::ErrorKind::InvalidData.into()),
+            // Also one that was cut off within a piece.
+            Some(kind) if done == 0 && (all_taken || !matches!(self.next(now), Next::In(_))) => match kind {
+                io::ErrorKind::UnexpectedEof => Ok(0),
+                kind => Err(kind.into()),
+            },
+            _ if done == 0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(done),
+        }
+    }
+}
+
+fn other(sleeper: Sleeper) -> Sleeper {
+    match sleeper {
+        Sleeper::Leader => Sleeper::Service,
+        Sleeper::Service => Sleeper::Leader,
+    }
+}
+
+/// Has this thread's timers end when they should, where some tens of microseconds late is the habit.
+fn punctual() {
+    thread_local!(static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    if !DONE.replace(true) {
+        // SAFETY: a number for the calling thread; if it cannot be set, timers are late.
+        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+    }
+}
+
+impl<P: Pipe> Pipe for DelayedPipe<P> {
+    fn kind(&self) -> LinkKind {
+        self.pipe.kind()
+    }
+
+    unsafe fn send(&self, parts: [Bytes; 2]) -> io::Result<usize> {
+        let mut sending = lock(&self.sending);
+        if sending.start == sending.end {
+            // SAFETY: the caller vouches for the parts.
+            unsafe { sending.cut(parts, &self.network) };
+        }
+        while sending.start < sending.end {
+            let (start, end) = (sending.start, sending.end);
+            let rest = &mut sending.pieces[start..end];
+            // SAFETY: a slice, and nothing.
+            sending.start += unsafe { self.pipe.send([(rest.as_mut_ptr(), rest.len()), (std::ptr::null_mut(), 0)]) }?;
+        }
+        Ok(sending.owed)
+    }
+
+    unsafe fn receive(&self, parts: [Bytes; 2]) -> io::Result<usize> {
+        let mut receiving = lock(&self.receiving);
+        let came = receiving.take_in(&self.pipe);
+        // SAFETY: the caller vouches for the parts.
+        let received = unsafe { receiving.hand_out(parts) };
+        // What is left, or has come, is for whoever sleeps; it may be due earlier than that thread thinks.
+        let left = receiving.start != receiving.end || receiving.ended.is_some();
+        drop(receiving);
+        if came && left {
+            self.tell_sleepers();
+        }
+        received
+    }
+
+    fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
+        punctual();
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let end_ns = now_ns().saturating_add(timeout.as_nanos().min(u128::from(u64::MAX / 2)) as u64);
+        let slept = loop {
+            let now = now_ns();
+            let (next, deaf) = {
+                let mut receiving = lock(&self.receiving);
+                if receiving.take_in(&self.pipe) && self.sleepers.load(Ordering::SeqCst) > 1 {
+                    // The other one waits for the stream, which has nothing any more.
+                    self.wakers.of(other(sleeper)).wake();
+                }
+                let full = (receiving.end - receiving.start) as usize == receiving.buffer.len();
+                (receiving.next(now), full || receiving.ended.is_some())
+            };
+            let wait_ns = match next {
+                Next::Due => break Slept::Came,
+                Next::In(ns) if ns <= SPIN_NS => 0,
+                Next::In(ns) => ns - SPIN_NS,
+                Next::Nothing => u64::MAX,
+            };
+            if now >= end_ns {
+                break Slept::TimedOut;
+            }
+            let wait = Duration::from_nanos(wait_ns.min(end_ns - now));
+            let slept = if deaf && !or_writable {
+                // The stream has nothing to say that could be taken in.
+                until_any([], self.wakers.of(sleeper), wait)
+            } else {
+                self.pipe.park(sleeper, or_writable, wait)
+            };
+            match slept {
+                Slept::Woken => break Slept::Woken,
+                Slept::Came if or_writable => break Slept::Came,
+                Slept::Came | Slept::TimedOut => {}
+            }
+        };
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        slept
+    }
+
+    fn wake(&self, sleeper: Sleeper) {
+        self.pipe.wake(sleeper);
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.pipe.now_ns()
+    }
+
+    fn close(&self) {
+        self.pipe.close();
+    }
+
+    fn release(&self) {
+        self.pipe.release();
+        lock(&self.sending).pieces = Box::new([]);
+        let mut receiving = lock(&self.receiving);
+        receiving.buffer = Box::new([]);
+        (receiving.start, receiving.end, receiving.piece) = (0, 0, None);
+        receiving.ended = Some(io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, AtomicU64};
+
+    /// What is sent can be received, in pieces of odd sizes, and at times not at all.
+    #[derive(Default)]
+    struct Loop {
+        bytes: Mutex<VecDeque<u8>>,
+        turns: AtomicU64,
+        closed: AtomicBool,
+    }
+
+    const UNDER_WAY: usize = 30_000;
+
+    impl Loop {
+        fn some(&self, most: usize) -> usize {
+            let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+            let odd = (turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % 7000;
+            if turn % 5 == 4 { 0 } else { odd.min(most) }
+        }
+    }
+
+    impl Pipe for Loop {
+        fn kind(&self) -> LinkKind {
+            LinkKind::Tcp
+        }
+
+        unsafe fn send(&self, parts: [Bytes; 2]) -> io::Result<usize> {
+            let mut from = Cursor { parts };
+            let mut bytes = lock(&self.bytes);
+            let n = self.some(from.left().min(UNDER_WAY - bytes.len()));
+            from.step(n, |ptr, _, n| {
+                // SAFETY: the caller vouches for the parts.
+                bytes.extend(unsafe { std::slice::from_raw_parts(ptr, n) });
+            });
+            if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+        }
+
+        unsafe fn receive(&self, parts: [Bytes; 2]) -> io::Result<usize> {
+            let mut into = Cursor { parts };
+            let mut bytes = lock(&self.bytes);
+            if bytes.is_empty() && self.closed.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let n = self.some(into.left().min(bytes.len()));
+            into.step(n, |ptr, _, n| {
+                for (at, byte) in bytes.drain(..n).enumerate() {
+                    // SAFETY: the caller vouches for the parts.
+                    unsafe { ptr.add(at).write(byte) };
+                }
+            });
+            if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+        }
+
+        fn park(&self, _: Sleeper, _: bool, _: Duration) -> Slept {
+            Slept::TimedOut
+        }
+
+        fn wake(&self, _: Sleeper) {}
+
+        fn close(&self) {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+
+        fn release(&self) {}
+
+        fn now_ns(&self) -> u64 {
+            0
+        }
+    }
+
+    fn pipe(network: &str) -> DelayedPipe<Loop> {
+        let wakers = Arc::new(Wakers::new().expect("wakers"));
+        DelayedPipe::new(Loop::default(), network.parse().expect("a network"), wakers)
+    }
+
+    const NOTHING: Bytes = (std::ptr::null_mut(), 0);
+
+    /// Sends as much of `bytes` as is taken.
+    fn send(pipe: &DelayedPipe<Loop>, bytes: &mut [u8], middle: usize) -> usize {
+        let (a, b) = bytes.split_at_mut(middle.min(bytes.len()));
+        // SAFETY: two slices.
+        unsafe { pipe.send([(a.as_mut_ptr(), a.len()), (b.as_mut_ptr(), b.len())]) }.unwrap_or(0)
+    }
+
+    fn receive(pipe: &DelayedPipe<Loop>, into: &mut [u8], middle: usize) -> io::Result<usize> {
+        let (a, b) = into.split_at_mut(middle.min(into.len()));
+        // SAFETY: two slices.
+        unsafe { pipe.receive([(a.as_mut_ptr(), a.len()), (b.as_mut_ptr(), b.len())]) }
+    }
+
+    #[test]
+    fn bytes_arrive_in_order_and_exactly() {
+        let pipe = pipe("20us,40Gbit");
+        // More than the receiver's circle has room for.
+        let total = 2 * UNDER_WAY_BYTES + 12_345;
+        let byte = |at: usize| (at.wrapping_mul(0x9e37_79b9) >> 16) as u8;
+        let (mut sent, mut received) = (0, 0);
+        let mut from: Vec<u8> = (0..100_000).map(byte).collect();
+        let mut into = vec![0u8; 70_001];
+        while received < total {
+            let n = send(&pipe, &mut from, 777 + sent % 13);
+            from.drain(..n);
+            let more = sent + from.len() + n;
+            sent += n;
+            from.extend((more..(more + n).min(total)).map(byte));
+            match receive(&pipe, &mut into, 1 + received % 50_000) {
+                Ok(n) => {
+                    assert!(into[..n].iter().enumerate().all(|(i, b)| *b == byte(received + i)), "at {received}");
+                    received += n;
+                }
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!((sent, received), (total, total));
+        pipe.close();
+        assert_eq!(receive(&pipe, &mut into, 1).expect("the end"), 0);
+    }
+
+    #[test]
+    fn nothing_is_handed_out_before_it_is_due_and_the_end_waits_for_its_turn() {
+        let pipe = pipe("10s");
+        let mut byte = [7u8];
+        while send(&pipe, &mut byte, 0) == 0 {}
+        pipe.close();
+        let mut into = [0u8; 8];
+        for _ in 0..100 {
+            let early = receive(&pipe, &mut into, 3).expect_err("it is not due");
+            assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+        }
+        let mut receiving = lock(&pipe.receiving);
+        assert_eq!(receiving.ended, Some(io::ErrorKind::UnexpectedEof), "all of it came");
+        assert!(matches!(receiving.next(now_ns()), Next::In(_)));
+        let (due, bytes) = receiving.piece.expect("a piece");
+        assert_eq!(bytes, 1);
+        assert!(matches!(receiving.next(due), Next::Due));
+        receiving.piece = Some((0, 1));
+        drop(receiving);
+        assert_eq!(receive(&pipe, &mut into, 0).expect("a byte"), 1);
+        assert_eq!(into[0], 7);
+        assert_eq!(receive(&pipe, &mut into, 0).expect("the end"), 0);
+    }
+
+    #[test]
+    fn pieces_follow_each_other_at_the_bandwidth() {
+        let pipe = pipe("1ms,1Gbit");
+        let mut bytes = vec![1u8; 3 * PIECE_BYTES_MAX];
+        // The first try may be one that is taken in part or not at all; the pieces are made then.
+        send(&pipe, &mut bytes, 0);
+        let sending = lock(&pipe.sending);
+        let due = |piece: usize| {
+            let at = piece * (HEADER_BYTES + PIECE_BYTES_MAX);
+            u64::from_le_bytes(sending.pieces[at..at + 8].try_into().expect("eight bytes"))
+        };
+        let step = (PIECE_BYTES_MAX * 8) as u64;
+        assert_eq!((due(1) - due(0), due(2) - due(1)), (step, step));
+        assert_eq!(due(2), sending.wire_free_ns + 500_000);
+    }
+
+    #[test]
+    fn bytes_of_an_end_that_delays_nothing_are_refused() {
+        let pipe = pipe("1us");
+        let mut plain = [0x55u8; 64];
+        let mut done = 0;
+        while done < plain.len() {
+            // SAFETY: a slice, and nothing.
+            done += unsafe { pipe.pipe.send([(plain[done..].as_mut_ptr(), plain.len() - done), NOTHING]) }.unwrap_or(0);
+        }
+        let mut into = [0u8; 8];
+        let error = loop {
+            match receive(&pipe, &mut into, 0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => break other.expect_err("refused"),
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
