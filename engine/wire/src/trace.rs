@@ -3,6 +3,8 @@
 //! A header, a table of call sites, then one entry for each call that went to the server, in order of writing. Everything
 //! is little-endian. Who reads it takes nothing for granted: the file is the program's, and may end anywhere.
 
+use crate::call::TAG_INTERNAL;
+
 /// First bytes of the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rwtrace1");
 /// Bytes of the header.
@@ -11,8 +13,8 @@ pub const HEADER_BYTES: usize = 4096;
 pub const SITES: usize = 1024;
 /// Bytes of a call site: [`Site`].
 pub const SITE_BYTES: usize = 320;
-/// Longest path of an object, in bytes; of a longer one the end is kept.
-pub const SITE_PATH_BYTES_MAX: usize = SITE_BYTES - 32;
+/// Longest text of a site in bytes: path of the object, a zero, the exported symbol.
+pub const SITE_TEXT_BYTES_MAX: usize = SITE_BYTES - 32;
 /// Where the calls begin.
 pub const CALLS_AT: usize = HEADER_BYTES + SITES * SITE_BYTES;
 /// Bytes of a call: [`Call`].
@@ -54,33 +56,38 @@ pub mod header {
 pub struct Site {
     /// Return address in the program.
     pub address: u64,
-    /// Distance from the beginning of the object in memory.
+    /// The same as the object's file has it: less by as much as the loader moved the object.
     pub offset: u64,
     /// Path of the object; empty where none was found.
     pub object: String,
+    /// The nearest symbol before it that the object exports; empty where there is none.
+    pub exported: String,
 }
 
-/// Places in a call site; the path follows.
+/// Places in a call site.
 pub mod site {
     /// 0: unused. Written last but for the other words.
     pub const ADDRESS: usize = 0;
     pub const OFFSET: usize = 8;
-    pub const PATH_BYTES: usize = 16;
+    pub const TEXT_BYTES: usize = 16;
     /// 1 once the rest is there.
     pub const READY: usize = 24;
-    pub const PATH: usize = 32;
+    pub const TEXT: usize = 32;
 }
 
 impl Site {
     /// Reads one; None: unused, not ready, or nonsense.
     pub fn decode(bytes: &[u8; SITE_BYTES]) -> Option<Self> {
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
-        let path_bytes = usize::try_from(word(site::PATH_BYTES)).ok().filter(|n| *n <= SITE_PATH_BYTES_MAX)?;
+        let text_bytes = usize::try_from(word(site::TEXT_BYTES)).ok().filter(|n| *n <= SITE_TEXT_BYTES_MAX)?;
         let address = word(site::ADDRESS);
+        let text = String::from_utf8_lossy(&bytes[site::TEXT..site::TEXT + text_bytes]);
+        let (object, exported) = text.split_once('\0').unwrap_or((&text, ""));
         (address != 0 && word(site::READY) == 1).then(|| Self {
             address,
             offset: word(site::OFFSET),
-            object: String::from_utf8_lossy(&bytes[site::PATH..site::PATH + path_bytes]).into_owned(),
+            object: object.into(),
+            exported: exported.into(),
         })
     }
 }
@@ -104,6 +111,15 @@ pub struct Call {
     pub bytes_up: u32,
     /// Bytes that it makes the server send.
     pub bytes_down: u64,
+}
+
+/// Opcodes of records that are no CUDA function, in a [`Call`], have this bit.
+pub const INTERNAL: u16 = 0x8000;
+
+/// The opcode of a record as a [`Call`] has it.
+pub fn opcode_of(tag: u32) -> u16 {
+    let low = (tag & 0x7fff) as u16;
+    if tag >= TAG_INTERNAL { INTERNAL | low } else { low }
 }
 
 const WRITTEN: u16 = 1;
@@ -170,13 +186,13 @@ mod tests {
         words[4] |= 1025 << 48;
         assert_eq!(Call::decode(&bytes(words)), None, "a site that cannot be");
         assert_eq!(Site::decode(&[0; SITE_BYTES]), None);
-        assert_eq!(Site::decode(&[0xff; SITE_BYTES]), None, "a path longer than its place");
+        assert_eq!(Site::decode(&[0xff; SITE_BYTES]), None, "a text longer than its place");
         let mut site = [0; SITE_BYTES];
         site[site::ADDRESS] = 9;
-        site[site::PATH_BYTES] = 3;
-        site[site::PATH..site::PATH + 3].copy_from_slice(b"a\xffb");
+        site[site::TEXT_BYTES] = 5;
+        site[site::TEXT..site::TEXT + 5].copy_from_slice(b"a\xffb\0c");
         assert_eq!(Site::decode(&site), None, "not ready");
         site[site::READY] = 1;
-        assert_eq!(Site::decode(&site).map(|site| site.object), Some("a\u{fffd}b".into()));
+        assert_eq!(Site::decode(&site).map(|site| (site.object, site.exported)), Some(("a\u{fffd}b".into(), "c".into())));
     }
 }

@@ -2,7 +2,7 @@
 //! ([`ringway_wire::trace`]); for `ringway why`. Only where that asks for it: `stats` decides when the session opens.
 
 use crate::say::Line;
-use ringway_wire::trace::{CALLS_AT, CALLS_MAX, Call, FILE_BYTES, HEADER_BYTES, MAGIC, SITE_BYTES, SITE_PATH_BYTES_MAX, SITES, header, site};
+use ringway_wire::trace::{CALLS_AT, CALLS_MAX, Call, FILE_BYTES, HEADER_BYTES, MAGIC, SITE_BYTES, SITE_TEXT_BYTES_MAX, SITES, header, opcode_of, site};
 use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::fs::File;
@@ -129,7 +129,7 @@ pub(crate) fn beside(up: usize, down: usize) {
 pub(crate) fn begin(opcode: u32, waits: bool, bytes_up: usize) -> Begun {
     let site = if waits { call_site() } else { None };
     let bytes_up = bytes_up.min(u32::MAX as usize) as u32;
-    Begun { start_ns: now_ns(), opcode: opcode as u16, waits, site, bytes_up }
+    Begun { start_ns: now_ns(), opcode: opcode_of(opcode), waits, site, bytes_up }
 }
 
 /// It goes on in the program.
@@ -173,6 +173,12 @@ unsafe extern "C" {
     fn _Unwind_Backtrace(each: extern "C" fn(*mut c_void, *mut c_void) -> c_int, arg: *mut c_void) -> c_int;
     fn _Unwind_GetIP(context: *mut c_void) -> usize;
 }
+
+// dladdr(3), of the C library.
+unsafe extern "C" {
+    fn dladdr1(address: *const c_void, info: *mut libc::Dl_info, extra: *mut *mut c_void, flags: c_int) -> c_int;
+}
+const RTLD_DL_LINKMAP: c_int = 2;
 
 const URC_NO_REASON: c_int = 0;
 const URC_NORMAL_STOP: c_int = 4;
@@ -242,19 +248,29 @@ fn site_of(address: u64) -> Option<u16> {
 fn describe(map: *mut u8, at: usize, address: u64) {
     // SAFETY: a structure of pointers, for which zeros are valid.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
-    // SAFETY: any address may be asked for; an out parameter.
-    let found = unsafe { libc::dladdr(address as *const c_void, &raw mut info) } != 0 && !info.dli_fname.is_null();
-    if found {
+    let mut map_of: *mut c_void = std::ptr::null_mut();
+    // SAFETY: any address may be asked for; two out parameters.
+    let found = unsafe { dladdr1(address as *const c_void, &raw mut info, &raw mut map_of, RTLD_DL_LINKMAP) } != 0;
+    if found && !info.dli_fname.is_null() && !map_of.is_null() {
         // SAFETY: the loader's own string, of an object that is on the stack now.
         let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes();
         // The program's own name may be one that only the shell could find.
         let whole = std::fs::canonicalize(OsStr::from_bytes(path)).or_else(|_| std::fs::read_link("/proc/self/exe")).ok();
         let path = whole.as_deref().map_or(path, |whole| whole.as_os_str().as_bytes());
-        let path = &path[path.len().saturating_sub(SITE_PATH_BYTES_MAX)..];
-        // SAFETY: the place of this site's path, which only the thread that entered the site writes.
-        unsafe { std::ptr::copy_nonoverlapping(path.as_ptr(), map.add(at + site::PATH), path.len()) };
-        word(map, at + site::PATH_BYTES).store(path.len() as u64, Ordering::Relaxed);
-        word(map, at + site::OFFSET).store(address.wrapping_sub(info.dli_fbase as u64), Ordering::Relaxed);
+        let mut text = path.to_vec();
+        if !info.dli_sname.is_null() {
+            text.push(0);
+            // SAFETY: as above.
+            text.extend_from_slice(unsafe { CStr::from_ptr(info.dli_sname) }.to_bytes());
+        }
+        // Of what is too long the symbol's end is lost.
+        text.truncate(SITE_TEXT_BYTES_MAX);
+        // SAFETY: the place of this site's text, which only the thread that entered the site writes.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), map.add(at + site::TEXT), text.len()) };
+        word(map, at + site::TEXT_BYTES).store(text.len() as u64, Ordering::Relaxed);
+        // SAFETY: the loader's own structure, which begins with the difference between addresses in memory and in the file (link.h).
+        let moved_by = unsafe { map_of.cast::<usize>().read() } as u64;
+        word(map, at + site::OFFSET).store(address.wrapping_sub(moved_by), Ordering::Relaxed);
     }
     word(map, at + site::READY).store(1, Ordering::Release);
 }
