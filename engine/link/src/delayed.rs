@@ -1,7 +1,8 @@
 //! A byte stream as if the network under it was another: for measurements, never for use (`network.rs`).
 //!
-//! The sender writes before each piece when it arrives: when its last byte has left a wire of that bandwidth, behind all
-//! pieces before it, and half a round trip later. The receiver holds it back until then. Both read the host's monotonic
+//! The sender writes before each piece when it is sent and when it arrives: when its last byte has left a wire of that bandwidth,
+//! behind all pieces before it, and half a round trip later. The receiver holds it back until then, and for as long as the way through
+//! this host's own network takes besides: a network that is emulated is added to that way. Both read the host's monotonic
 //! clock, so both ends have to be on one host. A receiver that is late to look delays nothing, as the kernel of a real network would
 //! have taken the bytes in meanwhile. What is on its way lies in the socket and in memory of the receiving pipe.
 
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 /// Bytes that share a time of arrival, at the most: 13 us at 10 Gbit/s.
 const PIECE_BYTES_MAX: usize = 16 << 10;
-/// Arrival (nanoseconds of the monotonic clock), length, and a mark that both ends do this.
-const HEADER_BYTES: usize = 16;
+/// Sending, arrival (nanoseconds of the monotonic clock), length, and a mark that both ends do this.
+const HEADER_BYTES: usize = 24;
 const MARK: u32 = 0x5257_4445;
 /// Pieces that are handed to the kernel at a time.
 const PIECES_A_TURN: usize = 16;
@@ -28,6 +29,9 @@ const PIECES_A_TURN: usize = 16;
 const UNDER_WAY_BYTES: usize = 12 << 20;
 /// No piece may be due later than this after it is read: longest round trip and a full window at the least bandwidth.
 const DUE_NS_MAX: u64 = ROUND_TRIP_MAX.as_nanos() as u64 + 900_000_000_000;
+/// The host's own network takes no longer than this, if the receiver looks; and while nothing is known, so long.
+const OWN_WAY_NS_MAX: u64 = 20_000;
+const OWN_WAY_NS_UNKNOWN: u64 = 4_000;
 /// A sleeper gets up so long before its piece is due and looks at the clock from then on: a timer is some tens of microseconds
 /// late in a virtual machine.
 const SPIN_NS: u64 = 70_000;
@@ -51,6 +55,10 @@ struct Receiving {
     end: u64,
     /// The piece at the start, whose header was read: due, bytes left.
     piece: Option<(u64, usize)>,
+    /// When bytes were found where there had been none, and their position.
+    found: (u64, u64),
+    /// The least that bytes took through the host's own network, nanoseconds.
+    own_way_ns: Option<u64>,
     /// How the stream ended, behind all that came.
     ended: Option<io::ErrorKind>,
 }
@@ -100,7 +108,7 @@ impl<P: Pipe> DelayedPipe<P> {
                 owed: 0,
                 wire_free_ns: 0,
             }),
-            receiving: Mutex::new(Receiving { buffer: zeros(UNDER_WAY_BYTES), start: 0, end: 0, piece: None, ended: None }),
+            receiving: Mutex::new(Receiving { buffer: zeros(UNDER_WAY_BYTES), start: 0, end: 0, piece: None, found: (0, u64::MAX), own_way_ns: None, ended: None }),
             sleepers: AtomicU32::new(0),
         }
     }
@@ -133,9 +141,10 @@ impl Sending {
                 unsafe { std::ptr::copy_nonoverlapping(ptr, payload[at..at + n].as_mut_ptr(), n) };
             });
             self.wire_free_ns = self.wire_free_ns.max(now) + network.bytes_ns(bytes as u64) as u64;
-            header[..8].copy_from_slice(&(self.wire_free_ns + half_ns).to_le_bytes());
-            header[8..12].copy_from_slice(&(bytes as u32).to_le_bytes());
-            header[12..].copy_from_slice(&MARK.to_le_bytes());
+            header[..8].copy_from_slice(&now.to_le_bytes());
+            header[8..16].copy_from_slice(&(self.wire_free_ns + half_ns).to_le_bytes());
+            header[16..20].copy_from_slice(&(bytes as u32).to_le_bytes());
+            header[20..].copy_from_slice(&MARK.to_le_bytes());
             self.end += HEADER_BYTES + bytes;
             self.owed += bytes;
         }
@@ -160,6 +169,9 @@ impl Receiving {
             match unsafe { pipe.receive([(base.add(at), first), (base, room - first)]) } {
                 Ok(0) => self.ended = Some(io::ErrorKind::UnexpectedEof),
                 Ok(n) => {
+                    if self.start == self.end && self.piece.is_none() {
+                        self.found = (now_ns(), self.end);
+                    }
                     self.end += n as u64;
                     came = true;
                     if n < room {
@@ -190,21 +202,27 @@ impl Receiving {
     fn piece(&mut self) -> io::Result<Option<(u64, usize)>> {
         if self.piece.is_none() && self.end - self.start >= HEADER_BYTES as u64 {
             let mut header = [0u8; HEADER_BYTES];
+            let position = self.start;
             self.take(HEADER_BYTES, |ptr, at, n| {
                 // SAFETY: `n` bytes of the circle, and as many of the header from `at` on.
                 unsafe { std::ptr::copy_nonoverlapping(ptr, header[at..at + n].as_mut_ptr(), n) };
             });
-            let (due, rest) = header.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-            let (bytes, mark) = rest.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
-            let (due, bytes) = (u64::from_le_bytes(*due), u32::from_le_bytes(*bytes) as usize);
-            if mark != MARK.to_le_bytes() || bytes == 0 || bytes > PIECE_BYTES_MAX || due > now_ns().saturating_add(DUE_NS_MAX) {
+            let word = |at: usize| header[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+            let (sent, due, last) = (word(0), word(8), word(16));
+            let (bytes, mark) = ((last & u64::from(u32::MAX)) as usize, (last >> 32) as u32);
+            if mark != MARK || bytes == 0 || bytes > PIECE_BYTES_MAX || due > now_ns().saturating_add(DUE_NS_MAX) {
                 self.ended = Some(io::ErrorKind::InvalidData);
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "the other end emulates no network; RINGWAY_EMULATED_NETWORK has to be set at both",
                 ));
             }
-            self.piece = Some((due, bytes));
+            let (found_ns, found_at) = self.found;
+            if found_at == position {
+                let way_ns = found_ns.saturating_sub(sent).min(OWN_WAY_NS_MAX);
+                self.own_way_ns = Some(self.own_way_ns.unwrap_or(way_ns).min(way_ns));
+            }
+            self.piece = Some((due + self.own_way_ns.unwrap_or(OWN_WAY_NS_UNKNOWN), bytes));
         }
         Ok(self.piece)
     }
@@ -532,7 +550,7 @@ mod tests {
         let sending = lock(&pipe.sending);
         let due = |piece: usize| {
             let at = piece * (HEADER_BYTES + PIECE_BYTES_MAX);
-            u64::from_le_bytes(sending.pieces[at..at + 8].try_into().expect("eight bytes"))
+            u64::from_le_bytes(sending.pieces[at + 8..at + 16].try_into().expect("eight bytes"))
         };
         let step = (PIECE_BYTES_MAX * 8) as u64;
         assert_eq!((due(1) - due(0), due(2) - due(1)), (step, step));
