@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `bench.rs` | suites submit, call, copy, idle: one program a suite and link, each case beside its floor (`floors.rs`) |
 //! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
+//! | `networks.rs` | suite networks: the programs of app over emulated networks, beside what `ringway why` predicts |
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
 //! | `softgpu` | the software GPU's interpreter, no driver |
@@ -26,6 +27,7 @@ mod floors;
 mod goals;
 mod html;
 mod idle;
+mod networks;
 mod pairs;
 mod processes;
 mod progress;
@@ -74,6 +76,7 @@ fn report(cli: &Cli) -> Result<(), String> {
     if cli.effort() != Effort::Brief {
         println!("{}", table::table(&rows));
     }
+    print!("{}", networks::summary(&rows));
     if cli.effort() != Effort::Quick {
         print!("{}", goals::summary(&rows));
     }
@@ -115,12 +118,16 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
         What::All => {
             rows.extend(start::measure(cli, None, effort)?);
             rows.extend(app::measure(cli, None, effort)?);
+            if cli.server.is_none() {
+                rows.extend(networks::measure(cli, &[], &[], None, effort)?);
+            }
             rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
             rows.extend(api::measure(cli, "", effort)?);
             rows.extend(softgpu::run("", effort)?);
         }
         What::Start { rounds } => rows.extend(start::measure(cli, *rounds, effort)?),
         What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
+        What::Networks { rtt, bandwidth, rounds } => rows.extend(networks::measure(cli, rtt, bandwidth, *rounds, effort)?),
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
         What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),
