@@ -18,7 +18,7 @@ pub const SITE_TEXT_BYTES_MAX: usize = SITE_BYTES - 32;
 /// Where the calls begin.
 pub const CALLS_AT: usize = HEADER_BYTES + SITES * SITE_BYTES;
 /// Bytes of a call: [`Call`].
-pub const CALL_BYTES: usize = 40;
+pub const CALL_BYTES: usize = 48;
 /// Calls that are kept; what comes later is counted only.
 pub const CALLS_MAX: usize = 1 << 20;
 /// Bytes of a whole file.
@@ -111,6 +111,8 @@ pub struct Call {
     pub bytes_up: u32,
     /// Bytes that it makes the server send.
     pub bytes_down: u64,
+    /// The first eight bytes of its arguments: of many calls the object that they are about.
+    pub object: u64,
 }
 
 /// Opcodes of records that are no CUDA function, in a [`Call`], have this bit.
@@ -126,18 +128,18 @@ const WRITTEN: u16 = 1;
 const WAITS: u16 = 2;
 
 impl Call {
-    /// As five words, the last of which says that it is there: written last.
+    /// As six words, the last of which says that it is there: written last.
     pub fn encode(&self) -> [u64; CALL_BYTES / 8] {
         let flags = if self.waits { WRITTEN | WAITS } else { WRITTEN };
         let site = self.site.map_or(0, |site| site + 1);
         let last = u64::from(flags) | u64::from(self.opcode) << 16 | u64::from(self.thread) << 32 | u64::from(site) << 48;
-        [self.start_ns, self.time_ns, self.bytes_up.into(), self.bytes_down, last]
+        [self.start_ns, self.time_ns, self.bytes_up.into(), self.bytes_down, self.object, last]
     }
 
     /// Reads one; None: it was never written, or is nonsense.
     pub fn decode(bytes: &[u8; CALL_BYTES]) -> Option<Self> {
         let word = |i: usize| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().unwrap_or_default());
-        let last = word(4);
+        let last = word(5);
         let (flags, site) = (last as u16, (last >> 48) as u16);
         let sound = flags & WRITTEN != 0 && flags & !(WRITTEN | WAITS) == 0 && usize::from(site) <= SITES;
         sound.then(|| Self {
@@ -149,13 +151,14 @@ impl Call {
             site: site.checked_sub(1),
             bytes_up: word(2).min(u32::MAX.into()) as u32,
             bytes_down: word(3),
+            object: word(4),
         })
     }
 }
 
 const _: () = {
     assert!(header::NAME + 16 <= HEADER_BYTES && CALLS_AT.is_multiple_of(8) && SITE_BYTES.is_multiple_of(8));
-    assert!(SITES < u16::MAX as usize && CALL_BYTES == 40);
+    assert!(SITES < u16::MAX as usize && CALL_BYTES == 48);
 };
 
 #[cfg(test)]
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn calls_come_back() {
         for (waits, site) in [(true, Some(0)), (true, Some(1023)), (false, None)] {
-            let call = Call { start_ns: 1 << 50, time_ns: 7, opcode: 501, waits, thread: 65535, site, bytes_up: u32::MAX, bytes_down: 1 << 40 };
+            let call = Call { start_ns: 1 << 50, time_ns: 7, opcode: 501, waits, thread: 65535, site, bytes_up: u32::MAX, bytes_down: 1 << 40, object: 3 };
             assert_eq!(Call::decode(&bytes(call.encode())), Some(call));
         }
     }
@@ -183,7 +186,7 @@ mod tests {
         assert_eq!(Call::decode(&[0; CALL_BYTES]), None, "never written");
         assert_eq!(Call::decode(&[0xff; CALL_BYTES]), None, "unknown flags");
         let mut words = Call::default().encode();
-        words[4] |= 1025 << 48;
+        words[5] |= 1025 << 48;
         assert_eq!(Call::decode(&bytes(words)), None, "a site that cannot be");
         assert_eq!(Site::decode(&[0; SITE_BYTES]), None);
         assert_eq!(Site::decode(&[0xff; SITE_BYTES]), None, "a text longer than its place");

@@ -54,6 +54,16 @@ impl Drop for Counted {
     }
 }
 
+impl Counted {
+    /// The record was written, behind a header of so many bytes.
+    #[inline]
+    pub(crate) fn wrote(&mut self, record: &[u8], header: usize) {
+        if let Some(begun) = &mut self.0 {
+            begun.arguments(record.get(header..).unwrap_or_default());
+        }
+    }
+}
+
 /// Counts a call that goes to the server with so many bytes.
 #[inline]
 pub fn count(opcode: u32, waits: bool, bytes: usize) -> Counted {

@@ -38,6 +38,7 @@ pub(crate) struct Begun {
     waits: bool,
     site: Option<u16>,
     bytes_up: u32,
+    object: u64,
 }
 
 /// The host's monotonic clock, nanoseconds; the same in all processes.
@@ -129,7 +130,15 @@ pub(crate) fn beside(up: usize, down: usize) {
 pub(crate) fn begin(opcode: u32, waits: bool, bytes_up: usize) -> Begun {
     let site = if waits { call_site() } else { None };
     let bytes_up = bytes_up.min(u32::MAX as usize) as u32;
-    Begun { start_ns: now_ns(), opcode: opcode_of(opcode), waits, site, bytes_up }
+    Begun { start_ns: now_ns(), opcode: opcode_of(opcode), waits, site, bytes_up, object: 0 }
+}
+
+impl Begun {
+    /// The call's arguments, as they were written.
+    #[cold]
+    pub(crate) fn arguments(&mut self, bytes: &[u8]) {
+        self.object = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    }
 }
 
 /// It goes on in the program.
@@ -159,11 +168,12 @@ pub(crate) fn end(begun: &Begun) {
         site: begun.site,
         bytes_up: begun.bytes_up.saturating_add(up.min(u32::MAX.into()) as u32),
         bytes_down: down,
+        object: begun.object,
     };
     let at = CALLS_AT + index * ringway_wire::trace::CALL_BYTES;
     for (n, value) in call.encode().into_iter().enumerate() {
         // The last word says that the others are there.
-        let order = if n == 4 { Ordering::Release } else { Ordering::Relaxed };
+        let order = if n == 5 { Ordering::Release } else { Ordering::Relaxed };
         word(map, at + n * 8).store(value, order);
     }
 }

@@ -97,6 +97,7 @@ fn process(trace: &mut Trace, same_host: bool) -> Process {
         trace.round_trip_ns.saturating_sub(ENDS_NS)
     };
     trace.recording.round_trip_ns = network_ns as f64;
+    trace.recording.ends_ns = trace.round_trip_ns.saturating_sub(network_ns) as f64;
     let recording = trace.recording.clone();
     let recorded = recording.calls.len().max(1) as f64;
     Process {

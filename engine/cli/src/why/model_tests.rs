@@ -14,7 +14,7 @@ fn post(start_us: u64, bytes_up: u32, bytes_down: u64) -> Call {
 }
 
 fn recording(calls: Vec<Call>) -> Recording {
-    Recording { calls, round_trip_ns: 0.0, opening_trips: 0.0, ring_bytes: f64::from(4 << 20) }
+    Recording { calls, events: HashMap::new(), round_trip_ns: 0.0, ends_ns: 10_000.0, opening_trips: 0.0, ring_bytes: f64::from(4 << 20) }
 }
 
 fn network(text: &str) -> Network {
@@ -77,12 +77,13 @@ fn a_large_upload_takes_its_bandwidth() {
 
 #[test]
 fn the_ring_bounds_what_is_under_way() {
-    // 64 MiB without any limit of bandwidth: no more than 4 MiB a round trip of 30 ms, so at least 15 round trips until the last
-    // piece is in, one more for it and its answer.
+    // 64 MiB without any limit of bandwidth, in 256 records. 15 of them lie in a ring of 4 MiB, so 15 go in a round trip of 30 ms: the
+    // last one enters after 17 of them, and one more brings its answer. What is told of free space only in steps of 512 KiB may
+    // cost two more.
     let mut calls: Vec<_> = (0..256).map(|n| post(n * 30, 262_144, 0)).collect();
     calls.push(wait(256 * 30, 100));
     let later_ms = later_us(&recording(calls), "30ms") / 1e3;
-    assert!((15.0 * 30.0..=19.0 * 30.0).contains(&later_ms), "{later_ms}");
+    assert!((18.0 * 30.0 - 8.0..=20.0 * 30.0).contains(&later_ms), "{later_ms}");
 }
 
 #[test]
@@ -103,6 +104,30 @@ fn a_wait_for_what_was_posted_long_before_hides_the_round_trip() {
     let mut calls: Vec<_> = (0..10).map(|n| post(n * 2_000, 1_000_000, 0)).collect();
     calls.push(wait(20_000, 10));
     near(later_us(&recording(calls), "0us,10Gbit"), 0.0, 1.0);
+}
+
+#[test]
+fn a_wait_for_an_event_does_not_wait_for_the_work_behind_it() {
+    // An event, then 5 ms of work whose end is waited for, once the event was waited for.
+    let calls = vec![post(0, 100, 0), post(1, 100, 0), wait(10, 90), wait(200, 4_900)];
+    let with_event = Recording { events: HashMap::from([(2, 0)]), ..recording(calls.clone()) };
+    let work = calibrate(&with_event);
+    // The record before the event stands for what was waited for then, the one behind it for the rest.
+    near(work.in_order_ns[0] / 1e3, 90.0, 1.0);
+    near(work.in_order_ns[1] / 1e3, 5_000.0, 20.0);
+    near(later_us(&with_event, "0us"), 0.0, 1.0);
+    // While the work goes on, the event's round trip is hidden in it.
+    near(later_us(&with_event, "1ms"), 1_000.0, 30.0);
+    near(later_us(&recording(calls), "1ms"), 2_000.0, 30.0);
+}
+
+#[test]
+fn half_of_the_waits_for_an_event_wait_for_copies_behind_it() {
+    // 4 MB to the host behind the event take 32 ms at 1 Gbit/s.
+    let calls = vec![post(0, 100, 0), post(1, 100, 4_000_000), wait(10, 10)];
+    let with_event = Recording { events: HashMap::from([(2, 0)]), ..recording(calls.clone()) };
+    near(later_us(&recording(calls), "0us,1Gbit"), 32_000.0, 100.0);
+    near(later_us(&with_event, "0us,1Gbit"), 16_000.0, 100.0);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::model::Recording;
 use crate::Failure;
-use ringway_api::TABLE;
+use ringway_api::{TABLE, op};
 use ringway_wire::call::TAG_BLOB;
 use ringway_wire::layout::{RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN};
 use ringway_wire::trace::{CALL_BYTES, CALLS_AT, CALLS_MAX, Call, HEADER_BYTES, INTERNAL, MAGIC, SITE_BYTES, SITES, Site, header, opcode_of};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -42,6 +43,20 @@ pub fn name(opcode: u16) -> &'static str {
         return if opcode == opcode_of(TAG_BLOB) { "module data" } else { "internal" };
     }
     TABLE.iter().find(|row| row.opcode == u32::from(opcode)).map_or("unknown", |row| row.name)
+}
+
+/// Which waiting calls wait for an event, and which call recorded it last.
+fn events(calls: &[Call]) -> HashMap<usize, usize> {
+    let is = |call: &Call, tag: u32| u32::from(call.opcode) == tag;
+    let (mut recorded, mut waits) = (HashMap::new(), HashMap::new());
+    for (index, call) in calls.iter().enumerate() {
+        if is(call, op::CU_EVENT_RECORD) || is(call, op::CU_EVENT_RECORD_WITH_FLAGS) {
+            recorded.insert(call.object, index);
+        } else if call.waits && (is(call, op::CU_EVENT_SYNCHRONIZE) || is(call, op::CU_EVENT_QUERY)) {
+            waits.extend(recorded.get(&call.object).map(|event| (index, *event)));
+        }
+    }
+    waits
 }
 
 /// Reads all traces of a folder; and how many files could not be used.
@@ -104,8 +119,10 @@ fn decode(head: &[u8], bytes: &[u8], calls_made: u64) -> Trace {
         round_trip_ns: word(header::ROUND_TRIP_NS).min(60_000_000_000),
         calls_made: calls_made.max(calls.len() as u64),
         recording: Recording {
+            events: events(&calls),
             calls,
             round_trip_ns: 0.0,
+            ends_ns: 0.0,
             opening_trips: word(header::OPENING_TRIPS).min(1024) as f64,
             ring_bytes: ring_bytes.unwrap_or(RING_BYTES_DEFAULT) as f64,
         },
@@ -140,6 +157,15 @@ mod tests {
         assert_eq!((trace.pid, trace.ended, trace.ended_ns, trace.calls_made), (42, false, 305, 9));
         assert_eq!(trace.recording.ring_bytes, RING_BYTES_DEFAULT as f64);
         assert_eq!((trace.sites.len(), trace.sites[2].clone()), (SITES, None));
+    }
+
+    #[test]
+    fn waits_for_events_are_known_by_the_event() {
+        let call = |tag: u32, object| Call { opcode: opcode_of(tag), object, waits: tag == op::CU_EVENT_SYNCHRONIZE, ..Call::default() };
+        let record = op::CU_EVENT_RECORD;
+        let wait = op::CU_EVENT_SYNCHRONIZE;
+        let calls = [call(record, 7), call(record, 8), call(wait, 7), call(record, 7), call(wait, 7), call(wait, 9), call(wait, 8)];
+        assert_eq!(events(&calls), HashMap::from([(2, 0), (4, 3), (6, 1)]));
     }
 
     #[test]
