@@ -1,6 +1,7 @@
 //! Call sites by name: function, file and line, as far as the object has them.
 
 use addr2line::Loader;
+use object::{Object as _, ObjectSymbol as _};
 use ringway_wire::trace::Site;
 use std::collections::HashMap;
 
@@ -16,26 +17,59 @@ pub struct Place {
     pub line: Option<u32>,
 }
 
+/// An object that was opened.
+struct Opened {
+    loader: Option<Loader>,
+    /// What it exports: addresses in order, and names.
+    exported: Vec<(u64, String)>,
+}
+
 /// Objects that were opened.
 #[derive(Default)]
-pub struct Objects(HashMap<String, Option<Loader>>);
+pub struct Objects(HashMap<String, Opened>);
+
+/// Longest object of which the exported symbols are read, bytes.
+const OBJECT_BYTES_MAX: u64 = 1 << 30;
+
+fn open(path: &str) -> Opened {
+    let read = || {
+        let short = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= OBJECT_BYTES_MAX);
+        let bytes = short.then(|| std::fs::read(path).ok()).flatten()?;
+        let file = object::File::parse(&*bytes).ok()?;
+        let functions = file.dynamic_symbols().filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text);
+        Some(functions.filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?.to_owned()))).collect())
+    };
+    let mut exported: Vec<(u64, String)> = read().unwrap_or_default();
+    exported.sort();
+    Opened { loader: Loader::new(path).ok(), exported }
+}
+
+impl Opened {
+    /// The last function that it exports before an address.
+    fn before(&self, address: u64) -> Option<&str> {
+        let at = self.exported.partition_point(|(begin, _)| *begin <= address);
+        self.exported.get(at.checked_sub(1)?).map(|(_, name)| name.as_str())
+    }
+}
 
 impl Objects {
     /// Looks a call site up.
     pub fn place(&mut self, site: &Site) -> Place {
         let mut place = Place { object: site.object.clone(), offset: site.offset, ..Place::default() };
-        let loader = self.0.entry(site.object.clone()).or_insert_with(|| (!site.object.is_empty()).then(|| Loader::new(&site.object).ok()).flatten());
-        if let Some(loader) = loader {
-            // The call, not what follows it.
-            let address = site.offset.wrapping_sub(1);
-            place.symbol = loader.find_symbol(address).map(|name| addr2line::demangle_auto(name.into(), None).into_owned());
+        let demangled = |name: &str| addr2line::demangle_auto(name.into(), None).into_owned();
+        let object = self.0.entry(site.object.clone()).or_insert_with(|| open(&site.object));
+        // The call, not what follows it.
+        let address = site.offset.wrapping_sub(1);
+        if let Some(loader) = &object.loader {
+            place.symbol = loader.find_symbol(address).map(demangled);
             if let Ok(Some(location)) = loader.find_location(address) {
                 place.file = location.file.map(str::to_owned);
                 place.line = location.line;
             }
         }
-        if place.symbol.is_none() && !site.exported.is_empty() {
-            place.symbol = Some(addr2line::demangle_auto(site.exported.as_str().into(), None).into_owned());
+        if place.symbol.is_none() {
+            let exported = Some(site.exported.as_str()).filter(|name| !name.is_empty());
+            place.symbol = exported.or_else(|| object.before(address)).map(demangled);
         }
         place
     }
@@ -77,6 +111,9 @@ mod tests {
         assert_eq!(Objects::default().place(&site).to_string(), "cuStart (libx.so+0x123)");
         let site = Site { exported: String::new(), ..site };
         assert_eq!(Objects::default().place(&site).to_string(), "libx.so+0x123 (no symbol)");
+        // A library without symbols of its own: what it exports before.
+        let opened = Opened { loader: None, exported: vec![(16, "first".into()), (64, "second".into())] };
+        assert_eq!((opened.before(15), opened.before(16), opened.before(900)), (None, Some("first"), Some("second")));
         let site = Site { object: String::new(), ..site };
         assert_eq!(Objects::default().place(&site).to_string(), "unknown+0x123 (no symbol)");
     }
