@@ -22,6 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub const ROUND_TRIPS: [&str; 6] = ["5us", "10us", "50us", "200us", "5ms", "30ms"];
 /// And each with these.
 pub const RATES: [&str; 3] = ["10Gbit", "25Gbit", "100Gbit"];
+/// Behind the program's name in rows of its wall time beside what is predicted.
+const WHOLE: &str = ", whole program; floor: predicted";
 const QUICK: ([&str; 2], [&str; 1]) = (["200us", "5ms"], ["10Gbit"]);
 
 /// An emulated network, and the server behind it.
@@ -157,6 +159,7 @@ fn steps(program: Program, effort: Effort) -> usize {
 fn programs(runner: &Runner, plain: &Server, places: &[Place], program: Program, rounds: usize, effort: Effort) -> Result<Vec<Row>, String> {
     let steps = steps(program, effort);
     let name = program.name();
+    let mut unchanged = Pairs::new();
     let mut loops = vec![Pairs::new(); places.len()];
     let mut wholes = vec![Pairs::new(); places.len()];
     let mut direct = Pairs::new();
@@ -164,12 +167,14 @@ fn programs(runner: &Runner, plain: &Server, places: &[Place], program: Program,
         progress::say(&format!("{name} directly, and predicted"));
         let floor = app::child(runner, None, Link::Direct, program, steps, &[])?.whole;
         direct.add(&floor, 0.0);
-        let predicted = predictions(runner, plain, places, program, steps)?;
+        let (recorded, predicted) = predictions(runner, plain, places, program, steps)?;
+        // The same once more, without being recorded: how much of an error is this machine's.
+        unchanged.add(&over(runner, (plain, None), program, steps)?.1, recorded * 1e9);
         for turn in 0..places.len() {
             let index = (turn + number) % places.len();
             let place = &places[index];
             progress::say(&format!("{name} over {}", place.name));
-            let (report, wall) = over(runner, place, program, steps)?;
+            let (report, wall) = over(runner, (&place.server, Some(&place.name)), program, steps)?;
             loops[index].add(&report.whole, floor.ns(0.5));
             wholes[index].add(&wall, predicted[index] * 1e9);
         }
@@ -177,14 +182,15 @@ fn programs(runner: &Runner, plain: &Server, places: &[Place], program: Program,
     let mut rows = Vec::new();
     for (place, (loops, wholes)) in places.iter().zip(loops.iter().zip(&wholes)) {
         rows.push(loops.row("networks", &format!("{name}, whole loop")).on(&place.name));
-        rows.push(wholes.row("networks", &format!("{name}, whole program; floor: predicted")).on(&place.name));
+        rows.push(wholes.row("networks", &format!("{name}{WHOLE}")).on(&place.name));
     }
+    rows.push(unchanged.row("networks", &format!("{name}{WHOLE}")).on(Link::Tcp.name()));
     rows.push(direct.row("networks", &format!("{name}, whole loop")).on(Link::Direct.name()));
     Ok(rows)
 }
 
-/// The program's wall time over each network as `ringway why` predicts it, seconds.
-fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Program, steps: usize) -> Result<Vec<f64>, String> {
+/// The program's wall time without an emulated network, and over each as `ringway why` predicts it, seconds.
+fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Program, steps: usize) -> Result<(f64, Vec<f64>), String> {
     let file = Scratch::new("why");
     let mut options = vec!["--json".to_owned(), "--output".into(), file.path()];
     for place in places {
@@ -207,16 +213,14 @@ fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Progr
         let found = all.iter().find(|one| is(&one["round_trip_us"], place.round_trip_us) && is(&one["gbit_s"], place.gbit_s));
         number(&found.ok_or_else(|| format!("nothing is predicted for {}", place.name))?["wall_s"], "wall_s")
     };
-    places.iter().map(of).collect()
+    Ok((number(&report["wall_s"], "wall_s")?, places.iter().map(of).collect::<Result<_, _>>()?))
 }
 
 /// Runs the program over a network: its report, and its wall time as `ringway run --stats` tells it.
-fn over(runner: &Runner, place: &Place, program: Program, steps: usize) -> Result<(Report, Samples), String> {
+fn over(runner: &Runner, (server, network): (&Server, Option<&str>), program: Program, steps: usize) -> Result<(Report, Samples), String> {
     let file = Scratch::new("stats");
-    let report = app::child_with(runner, Some(&place.server), Link::Tcp, program, steps, &["--stats", &file.path()], &[(
-        EMULATED_NETWORK,
-        &place.name,
-    )])?;
+    let environment: Vec<(&str, &str)> = network.map(|network| (EMULATED_NETWORK, network)).into_iter().collect();
+    let report = app::child_with(runner, Some(server), Link::Tcp, program, steps, &["--stats", &file.path()], &environment)?;
     let mut wall = Samples::new();
     wall.once(Duration::try_from_secs_f64(number(&file.json()?["wall_s"], "wall_s")?).map_err(|error| error.to_string())?);
     Ok((report, wall))
@@ -236,11 +240,13 @@ pub fn summary(rows: &[Row]) -> String {
     }
     let mut errors = Vec::new();
     for row in &of {
-        let Some(program) = row.case.strip_suffix(", whole program; floor: predicted") else { continue };
+        let Some(program) = row.case.strip_suffix(WHOLE) else { continue };
         let loops = of.iter().find(|other| other.link == row.link && other.case == format!("{program}, whole loop"));
         let predicted = row.floor.unwrap_or(f64::NAN);
         let error = (predicted / row.p50 - 1.0) * 100.0;
-        errors.push(error.abs());
+        if row.link != Link::Tcp.name() {
+            errors.push(error.abs());
+        }
         line([
             row.link.clone(),
             program.into(),

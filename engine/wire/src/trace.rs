@@ -20,7 +20,7 @@ pub const CALLS_AT: usize = HEADER_BYTES + SITES * SITE_BYTES;
 /// Bytes of a call: [`Call`].
 pub const CALL_BYTES: usize = 48;
 /// Calls that are kept; what comes later is counted only.
-pub const CALLS_MAX: usize = 1 << 20;
+pub const CALLS_MAX: usize = 1 << 19;
 /// Bytes of a whole file.
 pub const FILE_BYTES: usize = CALLS_AT + CALLS_MAX * CALL_BYTES;
 
@@ -30,25 +30,21 @@ pub mod header {
     pub const MAGIC: usize = 0;
     /// Nanoseconds of the monotonic clock when the library was asked to open its session.
     pub const BEGUN_NS: usize = 8;
-    /// When the session was open, and when what followed for the trace itself was done.
+    /// When the session was open, and when the file was there.
     pub const OPENED_NS: usize = 16;
     pub const READY_NS: usize = 24;
     /// When the process ended in order; 0: it did not.
     pub const ENDED_NS: usize = 32;
-    /// Round trip of the network, nanoseconds, measured when the session opened: the least of some.
-    pub const ROUND_TRIP_NS: usize = 40;
     /// Round trips of opening the session.
-    pub const OPENING_TRIPS: usize = 48;
+    pub const OPENING_TRIPS: usize = 40;
     /// Calls that were written, or would have been if there was room.
-    pub const CALLS: usize = 56;
-    /// 0 shared memory, 1 RDMA, 2 TCP.
-    pub const LINK: usize = 64;
+    pub const CALLS: usize = 48;
     /// Bytes of the ring of each direction.
-    pub const RING_BYTES: usize = 72;
+    pub const RING_BYTES: usize = 56;
     /// Process identifier.
-    pub const PID: usize = 80;
+    pub const PID: usize = 64;
     /// The program's name, as the kernel keeps it: 16 bytes.
-    pub const NAME: usize = 88;
+    pub const NAME: usize = 72;
 }
 
 /// The call site of a waiting call.

@@ -2,8 +2,7 @@
 //! `RINGWAY_STATS_CALLS` each call besides, as it is made (`trace.rs`).
 
 use crate::session::{self, Session};
-use crate::{submit, trace};
-use ringway_link::LinkKind;
+use crate::trace;
 use ringway_api::TABLE;
 use std::fmt::Write;
 use std::sync::Once;
@@ -157,17 +156,10 @@ pub fn opened(session: &Session) {
     if !trace::start(folder.as_ref()) {
         return;
     }
-    let link = session.lanes.first().map(|lane| match lane.kind() {
-        LinkKind::Shm => 0,
-        LinkKind::Rdma => 1,
-        _ => 2,
-    });
     trace::opened(&[
         (header::BEGUN_NS, BEGUN_NS.load(Ordering::Relaxed)),
         (header::OPENED_NS, opened_ns),
-        (header::ROUND_TRIP_NS, submit::round_trip(session).map_or(0, |time| time.as_nanos() as u64)),
         (header::OPENING_TRIPS, session.opening_trips()),
-        (header::LINK, link.unwrap_or(2)),
         (header::RING_BYTES, RING_BYTES_DEFAULT as u64),
     ]);
     LEVEL.store(EACH_CALL, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use ringway_wire::call::{FLAG_SETTLE, Status, TAG_PING};
 use ringway_wire::codec::{CallHeader, Malformed, Reader, SliceWriter, Writer as _};
 use ringway_wire::layout::REPLY_INLINE_MAX;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a call waits for ring space: the GPU thread takes records all the time, so a ring that stays full this long
 /// is a worker that hangs.
@@ -243,27 +243,6 @@ fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
             Err(code)
         }
     }
-}
-
-/// The shortest of some round trips to the server; None if the link is lost.
-pub(crate) fn round_trip(session: &Session) -> Option<Duration> {
-    /// Over a slow network three have to do.
-    const ENOUGH: Duration = Duration::from_millis(20);
-    const TRIES: u32 = 32;
-    let begun = Instant::now();
-    let mut least = None;
-    for number in 0..TRIES {
-        if number >= 3 && begun.elapsed() > ENOUGH {
-            break;
-        }
-        let start = Instant::now();
-        let mut slot = session.lanes.first()?.acquire_slot(SPACE_TIMEOUT).ok()?;
-        let target = Target { context: 0, lane: 0 };
-        let position = record(session, TAG_PING, target, (slot.index(), 0), 0, |_| ()).ok()?;
-        slot.wait(position, ANSWER_LOOK, &mut []).ok()?;
-        least = least.min(Some(start.elapsed())).or(Some(start.elapsed()));
-    }
-    least
 }
 
 /// CUDA's name of a call.

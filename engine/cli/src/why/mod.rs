@@ -25,6 +25,8 @@ const ROUND_TRIPS_US: [u64; 6] = [5, 10, 50, 200, 5_000, 30_000];
 const RATES_GBIT: [f64; 3] = [10.0, 25.0, 100.0];
 /// What both ends spend on a call that does nothing, and is no network's: taken off what is measured to a server on another host.
 const ENDS_NS: u64 = 10_000;
+/// And no more than this, where no call of the program was that short.
+const ENDS_NS_MAX: u64 = 100_000;
 
 /// Options of `ringway why`.
 #[derive(Debug, clap::Args)]
@@ -97,7 +99,7 @@ fn process(trace: &mut Trace, same_host: bool) -> Process {
         trace.round_trip_ns.saturating_sub(ENDS_NS)
     };
     trace.recording.round_trip_ns = network_ns as f64;
-    trace.recording.ends_ns = trace.round_trip_ns.saturating_sub(network_ns) as f64;
+    trace.recording.ends_ns = trace.round_trip_ns.saturating_sub(network_ns).min(ENDS_NS_MAX) as f64;
     let recording = trace.recording.clone();
     let recorded = recording.calls.len().max(1) as f64;
     Process {

@@ -26,9 +26,9 @@ pub struct Trace {
     pub ended: bool,
     pub begun_ns: u64,
     pub ended_ns: u64,
-    /// What making the file and measuring the round trip took.
+    /// What making the file took.
     pub own_ns: u64,
-    /// Measured when the session opened; what the two ends do is in it.
+    /// Of the call that waited least, so what the two ends do is in it; 0: none waited.
     pub round_trip_ns: u64,
     /// Calls that went to the server; at least as many as `recording` has.
     pub calls_made: u64,
@@ -116,7 +116,7 @@ fn decode(head: &[u8], bytes: &[u8], calls_made: u64) -> Trace {
         begun_ns,
         ended_ns: if ended == 0 { last_ns } else { ended.max(last_ns) },
         own_ns: ready_ns.saturating_sub(word(header::OPENED_NS)).min(1_000_000_000),
-        round_trip_ns: word(header::ROUND_TRIP_NS).min(60_000_000_000),
+        round_trip_ns: calls.iter().filter(|call| call.waits).map(|call| call.time_ns).min().unwrap_or(0),
         calls_made: calls_made.max(calls.len() as u64),
         recording: Recording {
             events: events(&calls),

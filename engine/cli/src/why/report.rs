@@ -22,7 +22,7 @@ pub struct Report {
     /// Of the program, from its start to its end; without what the accounting itself took before the first call.
     pub wall_s: f64,
     pub link: String,
-    /// Shortest round trip of a call that does nothing, measured when the sessions opened.
+    /// Of the call that waited least: the network's round trip and what both ends do.
     pub round_trip_us: f64,
     pub processes: Vec<ProcessReport>,
     /// Processes whose accounts could not be used.
@@ -281,7 +281,7 @@ pub fn text(report: &Report) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "\n{} s by {}, round trip {:.1} us; {} s of it waiting for the GPU's server, which worked {} s more meanwhile",
+        "\n{} s by {}, shortest wait {:.1} us; {} s of it waiting for the GPU's server, which worked {} s more meanwhile",
         s(report.wall_s),
         report.link,
         report.round_trip_us,
