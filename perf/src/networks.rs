@@ -24,6 +24,8 @@ pub const ROUND_TRIPS: [&str; 6] = ["5us", "10us", "50us", "200us", "5ms", "30ms
 pub const RATES: [&str; 3] = ["10Gbit", "25Gbit", "100Gbit"];
 /// Behind the program's name in rows of its wall time beside what is predicted.
 const WHOLE: &str = ", whole program; floor: predicted";
+/// No delay, but all that emulating costs: what is predicted from, and the control.
+const NO_DELAY: &str = "0us";
 const QUICK: ([&str; 2], [&str; 1]) = (["200us", "5ms"], ["10Gbit"]);
 
 /// An emulated network, and the server behind it.
@@ -76,6 +78,7 @@ pub fn measure(cli: &Cli, trips: &[String], rates: &[String], rounds: Option<u16
     let (trips, rates) = (or(trips, &QUICK.0, &ROUND_TRIPS), or(rates, &QUICK.1, &RATES));
     let plain = runner.serve()?.ok_or("no server")?;
     let base = netperf(&runner, &plain, None, effort)?;
+    let plain = runner.serve_over(NO_DELAY)?;
     let (mut places, mut rows) = (Vec::new(), Vec::new());
     for trip in &trips {
         for rate in &rates {
@@ -169,12 +172,12 @@ fn programs(runner: &Runner, plain: &Server, places: &[Place], program: Program,
         direct.add(&floor, 0.0);
         let (recorded, predicted) = predictions(runner, plain, places, program, steps)?;
         // The same once more, without being recorded: how much of an error is this machine's.
-        unchanged.add(&over(runner, (plain, None), program, steps)?.1, recorded * 1e9);
+        unchanged.add(&over(runner, (plain, NO_DELAY), program, steps)?.1, recorded * 1e9);
         for turn in 0..places.len() {
             let index = (turn + number) % places.len();
             let place = &places[index];
             progress::say(&format!("{name} over {}", place.name));
-            let (report, wall) = over(runner, (&place.server, Some(&place.name)), program, steps)?;
+            let (report, wall) = over(runner, (&place.server, &place.name), program, steps)?;
             loops[index].add(&report.whole, floor.ns(0.5));
             wholes[index].add(&wall, predicted[index] * 1e9);
         }
@@ -184,12 +187,12 @@ fn programs(runner: &Runner, plain: &Server, places: &[Place], program: Program,
         rows.push(loops.row("networks", &format!("{name}, whole loop")).on(&place.name));
         rows.push(wholes.row("networks", &format!("{name}{WHOLE}")).on(&place.name));
     }
-    rows.push(unchanged.row("networks", &format!("{name}{WHOLE}")).on(Link::Tcp.name()));
+    rows.push(unchanged.row("networks", &format!("{name}{WHOLE}")).on(NO_DELAY));
     rows.push(direct.row("networks", &format!("{name}, whole loop")).on(Link::Direct.name()));
     Ok(rows)
 }
 
-/// The program's wall time without an emulated network, and over each as `ringway why` predicts it, seconds.
+/// The program's wall time without delay, and over each network as `ringway why` predicts it, seconds.
 fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Program, steps: usize) -> Result<(f64, Vec<f64>), String> {
     let file = Scratch::new("why");
     let mut options = vec!["--json".to_owned(), "--output".into(), file.path()];
@@ -204,7 +207,7 @@ fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Progr
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let steps = steps.to_string();
     let mut command = runner.why(plain, &options, &["app", program.name(), "--steps", &steps])?;
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).env(EMULATED_NETWORK, NO_DELAY);
     Running::start(command, "ringway why")?.output(TIMEOUT)?;
     let report = file.json()?;
     let all = report["predictions"].as_array().ok_or("no predictions")?;
@@ -217,10 +220,9 @@ fn predictions(runner: &Runner, plain: &Server, places: &[Place], program: Progr
 }
 
 /// Runs the program over a network: its report, and its wall time as `ringway run --stats` tells it.
-fn over(runner: &Runner, (server, network): (&Server, Option<&str>), program: Program, steps: usize) -> Result<(Report, Samples), String> {
+fn over(runner: &Runner, (server, network): (&Server, &str), program: Program, steps: usize) -> Result<(Report, Samples), String> {
     let file = Scratch::new("stats");
-    let environment: Vec<(&str, &str)> = network.map(|network| (EMULATED_NETWORK, network)).into_iter().collect();
-    let report = app::child_with(runner, Some(server), Link::Tcp, program, steps, &["--stats", &file.path()], &environment)?;
+    let report = app::child_with(runner, Some(server), Link::Tcp, program, steps, &["--stats", &file.path()], &[(EMULATED_NETWORK, network)])?;
     let mut wall = Samples::new();
     wall.once(Duration::try_from_secs_f64(number(&file.json()?["wall_s"], "wall_s")?).map_err(|error| error.to_string())?);
     Ok((report, wall))
@@ -244,7 +246,7 @@ pub fn summary(rows: &[Row]) -> String {
         let loops = of.iter().find(|other| other.link == row.link && other.case == format!("{program}, whole loop"));
         let predicted = row.floor.unwrap_or(f64::NAN);
         let error = (predicted / row.p50 - 1.0) * 100.0;
-        if row.link != Link::Tcp.name() {
+        if row.link != NO_DELAY {
             errors.push(error.abs());
         }
         line([

@@ -56,7 +56,7 @@ impl Runner {
     /// `ringway why` of this program as a CUDA program, over TCP to a server of one's own. `options` are further ones for it.
     pub fn why(&self, server: &Server, options: &[&str], task: &[&str]) -> Result<Command, String> {
         let mut command = Command::new(&self.ringway);
-        command.args(["why", "-q", "--link", "tcp", "--server", &server.tcp]).args(options).env_remove(EMULATED_NETWORK);
+        command.args(["why", "-q", "--link", "tcp", "--server", &server.tcp]).args(options);
         self.child(command, task)
     }
 
