@@ -11,7 +11,7 @@ from .runner import RELEASE, ROOT, require, test
 LINKS = {
     "submit": {"shm", "tcp"}, "call": {"shm", "tcp"}, "copy": {"shm", "tcp"}, "idle": {"shm", "tcp"}, "scale": {"shm", "tcp"},
     "start": {"shm", "tcp", "direct"}, "app": {"shm", "tcp", "direct"}, "api": {"shm", "tcp", "direct"},
-    "softgpu": {"one core", "all cores"},
+    "networks": {"200us,10Gbit", "5ms,10Gbit", "0us", "direct"}, "softgpu": {"one core", "all cores"},
 }
 NUMBERS = ("p50", "p90", "p99", "p999", "max")
 NUMBERS_OR_NULL = ("floor", "ratio", "ratio_low", "ratio_high", "cpu_ns")

@@ -69,6 +69,18 @@ pub enum What {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..10_000))]
         rounds: Option<u16>,
     },
+    /// Whole programs over emulated networks, beside the same without Ringway and beside what `ringway why` predicts.
+    Networks {
+        /// Round trips to emulate, in us or ms.
+        #[arg(long, value_delimiter = ',', value_name = "TIME,...")]
+        rtt: Vec<String>,
+        /// Bandwidths to emulate, in Gbit; each with each round trip.
+        #[arg(long, value_delimiter = ',', value_name = "RATE,...")]
+        bandwidth: Vec<String>,
+        /// Runs over each network, in turn; by default 5.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..10_000))]
+        rounds: Option<u16>,
+    },
     /// Many sessions of one server at once: what chatty ones cost a quiet one, all calls, memory a session.
     Scale {
         /// How many sessions, each number in turn; at most 256.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `bench.rs` | suites submit, call, copy, idle: one program a suite and link, each case beside its floor (`floors.rs`) |
 //! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
+//! | `networks.rs` | suite networks: the programs of app over emulated networks, beside what `ringway why` predicts |
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
 //! | `instructions` | how many instructions calls and parts take, counted by callgrind |
@@ -29,6 +30,7 @@ mod goals;
 mod html;
 mod idle;
 mod instructions;
+mod networks;
 mod pairs;
 pub mod parts;
 mod processes;
@@ -79,6 +81,7 @@ fn report(cli: &Cli) -> Result<(), String> {
     if cli.effort() != Effort::Brief {
         println!("{}", table::table(&rows));
     }
+    print!("{}", networks::summary(&rows));
     if cli.effort() != Effort::Quick {
         print!("{}", goals::summary(&rows));
     }
@@ -120,12 +123,16 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
         What::All => {
             rows.extend(start::measure(cli, None, effort)?);
             rows.extend(app::measure(cli, None, effort)?);
+            if cli.server.is_none() {
+                rows.extend(networks::measure(cli, &[], &[], None, effort)?);
+            }
             rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
             rows.extend(api::measure(cli, "", effort)?);
             rows.extend(softgpu::run("", effort)?);
         }
         What::Start { rounds } => rows.extend(start::measure(cli, *rounds, effort)?),
         What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
+        What::Networks { rtt, bandwidth, rounds } => rows.extend(networks::measure(cli, rtt, bandwidth, *rounds, effort)?),
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
         What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),

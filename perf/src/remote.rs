@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// For a server to start or to end, and for a program that was told to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Makes both ends of a link over TCP behave as if the network was another.
+pub const EMULATED_NETWORK: &str = "RINGWAY_EMULATED_NETWORK";
+
 /// How measured programs are run.
 pub struct Runner {
     ringway: PathBuf,
@@ -34,8 +37,28 @@ impl Runner {
     pub fn serve(&self) -> Result<Option<Server>, String> {
         match &self.server {
             Some(_) => Ok(None),
-            None => Server::start(&self.ringway, &self.driver).map(Some),
+            None => Server::start(&self.ringway, &self.driver, None).map(Some),
         }
+    }
+
+    /// A server of one's own behind an emulated network.
+    pub fn serve_over(&self, network: &str) -> Result<Server, String> {
+        Server::start(&self.ringway, &self.driver, Some(network))
+    }
+
+    /// `ringway netperf` over TCP to a server of one's own, behind an emulated network or none.
+    pub fn netperf(&self, server: &Server, network: Option<&str>, options: &[&str]) -> Command {
+        let mut command = Command::new(&self.ringway);
+        command.args(["netperf", "--link", "tcp", "--server", &server.tcp]).args(options).stdin(Stdio::null());
+        command.env_remove(EMULATED_NETWORK).envs(network.map(|network| (EMULATED_NETWORK, network)));
+        command
+    }
+
+    /// `ringway why` of this program as a CUDA program, over TCP to a server of one's own. `options` are further ones for it.
+    pub fn why(&self, server: &Server, options: &[&str], task: &[&str]) -> Result<Command, String> {
+        let mut command = Command::new(&self.ringway);
+        command.args(["why", "-q", "--link", "tcp", "--server", &server.tcp]).args(options);
+        self.child(command, &[], task)
     }
 
     /// The command that runs this program again as a CUDA program with that link to its GPU: on `own`, on the named server,
@@ -71,6 +94,11 @@ impl Runner {
             }
             command.args(options);
         }
+        self.child(command, under, task)
+    }
+
+    /// The same with this program as what is run.
+    fn child(&self, mut command: Command, under: &[OsString], task: &[&str]) -> Result<Command, String> {
         command
             .arg("--")
             .args(under)
@@ -239,7 +267,7 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(ringway: &Path, driver: &str) -> Result<Self, String> {
+    fn start(ringway: &Path, driver: &str, network: Option<&str>) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let socket = std::env::temp_dir().join(format!(
             "ringway-perf-{}-{}.sock",
@@ -253,6 +281,8 @@ impl Server {
             .args(["serve", "--announce", "--until-eof", "--driver", driver])
             .args(["--listen", &unix, "--listen", "127.0.0.1:0"])
             .env_remove("RINGWAY_TOKEN")
+            .env_remove(EMULATED_NETWORK)
+            .envs(network.map(|network| (EMULATED_NETWORK, network)))
             .stdin(Stdio::piped());
         if std::env::var_os("RINGWAY_LOG").is_none() {
             command.env("RINGWAY_LOG", "warn");

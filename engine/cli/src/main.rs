@@ -9,7 +9,9 @@ mod netperf;
 mod run;
 mod serve;
 mod signals;
+mod stats;
 mod token;
+mod why;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +36,9 @@ struct Cli {
 enum Command {
     /// Run a program on leased GPUs: on a server's, or with no server named on this machine's own or the software GPU.
     Run(run::RunArgs),
+    /// Run a program as `run` does, and say where its time over the network goes, and what it would be over other networks.
+    #[command(mut_arg("direct", |arg| arg.hide(true)))]
+    Why(why::WhyArgs),
     /// Serve this machine's GPUs to programs.
     Serve(serve::ServeArgs),
     /// Make, list and revoke the tokens by which programs on other machines may use this server.
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Why(args) => why::why(args),
         Command::Serve(args) => serve::serve(args),
         Command::Token(args) => token::token(&args),
         Command::List(args) => list::list(&args),

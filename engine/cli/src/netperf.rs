@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Posted records in a burst.
 const BURST: u32 = 64;
+/// Calls that warm up, at the most.
+const WARM_UP_CALLS: u32 = 200;
 /// Round trips at the most.
 const ROUND_TRIPS_MAX: usize = 20_000;
 /// Bytes of one record of the bandwidth part.
@@ -192,8 +194,12 @@ fn measure(args: &NetperfArgs, (target, token): (&Target, &str), link: Link, why
 
 fn on_lane(lane: &ClientLane, time: Duration) -> Result<(Samples, Samples, f64, f64), LinkError> {
     lane.set_notice_sink(Box::new(|_, _| {}))?;
-    for _ in 0..200 {
+    let start = Instant::now();
+    for _ in 0..WARM_UP_CALLS {
         call(lane, TAG_CALL, 0)?;
+        if start.elapsed() > time {
+            break;
+        }
     }
     let mut round_trips = Vec::new();
     let start = Instant::now();

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::access::{AccessArgs, Server, Way, no_server};
 use crate::libraries::{Libraries, Names, PrivateDir};
 use crate::serve::{driver_file, host_name};
-use crate::signals;
+use crate::{signals, stats};
 use ringway_link::endpoint::{Endpoint, Target};
 use ringway_link::keeper::Keeper;
 use ringway_link::{LinkChoice, LinkKind};
@@ -66,6 +66,32 @@ pub struct RunArgs {
         value_name = "CMD"
     )]
     command: Vec<String>,
+}
+
+impl RunArgs {
+    /// Whether Ringway is to be left out.
+    pub fn is_direct(&self) -> bool {
+        self.direct
+    }
+}
+
+/// What the program's library writes down for whoever runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// What `--stats` asks for.
+    AsAsked,
+    /// Each call besides.
+    EachCall,
+}
+
+/// How the program ran.
+pub struct Ran {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// Name of the link.
+    pub link: &'static str,
+    /// The server is on this host.
+    pub same_host: bool,
 }
 
 /// A link by name.
@@ -175,6 +201,7 @@ pub struct Held {
     target: Target,
     link: Link,
     why: String,
+    same_host: bool,
 }
 
 /// The link between this machine and a server: which, to where, and why not a better one.
@@ -286,6 +313,7 @@ fn lease(args: &RunArgs, from: &Server) -> Result<Held, Failure> {
         target,
         link,
         why,
+        same_host: !boot_id.is_empty() && boot_id == ringway_pool::server::boot_id(),
     })
 }
 
@@ -361,6 +389,15 @@ fn check_command(program: &str) -> Result<(), Failure> {
 
 /// Runs the program and releases the lease.
 pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    run_with(args, Account::AsAsked, |_, _| Ok(()))
+}
+
+/// As [`run`], and when the program has ended calls `then` with the folder of what its processes left.
+pub fn run_with(
+    mut args: RunArgs,
+    account: Account,
+    then: impl FnOnce(&Path, &Ran) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
     check_command(&args.command[0])?;
     let libraries = Libraries::find()?;
     let private = PrivateDir::create("run")?;
@@ -386,6 +423,10 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         Some(server) => (server, None),
         None if args.access.names_file() => return Err(no_server()),
         None => {
+            if account == Account::EachCall {
+                // So that the program's bytes take the way that they would take over a network.
+                args.link.get_or_insert(Link::Tcp);
+            }
             let driver = driver_file(&args.driver, &libraries)?;
             let embedded = Embedded::start(
                 &private.path().join("serve.sock"),
@@ -413,21 +454,26 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Failure> {
             format!("{}|{}|{}|{ask}{trust}", held.target, held.lease, held.secret),
         );
         let stats_dir = private.path().join("stats");
-        if args.stats.is_some() {
+        if args.stats.is_some() || account == Account::EachCall {
             std::fs::create_dir(&stats_dir)?;
             command.env("RINGWAY_STATS_DIR", &stats_dir);
         }
+        if account == Account::EachCall {
+            command.env("RINGWAY_STATS_CALLS", "1");
+        }
         let started = Instant::now();
         let code = supervise_status(command)?;
+        let ran = Ran { wall: started.elapsed(), link, same_host: held.same_host };
         if let Some(file) = &args.stats {
-            write_stats(file, &stats_dir, link, started.elapsed())?;
+            stats::write(file, &stats_dir, &ran)?;
         }
+        let told = then(&stats_dir, &ran);
         if embedded.is_none() {
             held.release();
         } else {
             held.keeper.abandon();
         }
-        Ok(code)
+        told.map(|()| code)
     });
     if let Some(embedded) = embedded {
         embedded.stop();
@@ -480,42 +526,6 @@ fn supervise_status(mut command: Command) -> Result<std::process::ExitStatus, Fa
 
 fn supervise(command: Command) -> Result<u8, Failure> {
     Ok(signals::end_like(supervise_status(command)?))
-}
-
-/// Adds up what each process of the program left.
-fn write_stats(file: &Path, dir: &Path, link: &str, wall: Duration) -> Result<(), Failure> {
-    use serde_json::{Map, Value, json};
-    fn add(into: &mut Map<String, Value>, from: &Map<String, Value>) {
-        for (key, value) in from {
-            match (into.get_mut(key), value) {
-                (None, value) => {
-                    into.insert(key.clone(), value.clone());
-                }
-                (Some(Value::Object(a)), Value::Object(b)) => add(a, b),
-                (Some(slot), Value::Number(b)) => {
-                    if let (Some(a), Some(b)) = (slot.as_u64(), b.as_u64()) {
-                        *slot = json!(a + b);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut sum = Map::new();
-    let mut processes = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let text = std::fs::read(entry?.path())?;
-        if let Value::Object(one) = serde_json::from_slice(&text)? {
-            add(&mut sum, &one);
-            processes += 1;
-        }
-    }
-    sum.insert("link".into(), json!(link));
-    sum.insert("processes".into(), json!(processes));
-    sum.insert("wall_s".into(), json!(wall.as_secs_f64()));
-    let text = serde_json::to_string_pretty(&Value::Object(sum))?;
-    std::fs::write(file, text + "\n")
-        .map_err(|error| Failure::new(format!("--stats {}: {error}", file.display())))
 }
 
 #[cfg(test)]

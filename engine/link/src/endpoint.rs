@@ -1,5 +1,6 @@
 //! Addresses of servers, `unix:/path` or `host:port`, and connections to them.
 
+use crate::network;
 use crate::socket::Socket;
 use ringway_secure::tls::{TlsStream, Trust};
 use std::fmt;
@@ -111,6 +112,7 @@ impl Target {
     pub fn connect(&self, timeout: Duration) -> io::Result<Connection> {
         match (self.endpoint.connect(timeout)?, &self.trust) {
             (Connection::Tcp(stream), Some(trust)) => {
+                network::round_trips(1);
                 Ok(Connection::Tls(Box::new(TlsStream::connect(stream, trust, timeout)?)))
             }
             (connection, _) => Ok(connection),
@@ -170,6 +172,8 @@ impl Endpoint {
                             stream.set_nodelay(true)?;
                             stream.set_read_timeout(Some(timeout))?;
                             stream.set_write_timeout(Some(timeout))?;
+                            // There and back once, and once for the first message, which is answered before another is sent.
+                            network::round_trips(2);
                             return Ok(Connection::Tcp(stream));
                         }
                         Err(error) => last = error,

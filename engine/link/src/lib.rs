@@ -9,12 +9,14 @@
 pub mod account;
 mod client;
 mod config;
+mod delayed;
 pub mod endpoint;
 mod error;
 mod framed;
 pub mod keeper;
 mod lane;
 mod link;
+pub mod network;
 mod payload;
 pub mod rdma;
 mod sealed;

@@ -85,17 +85,17 @@ impl SealedPipe {
 }
 
 /// A position within two parts of raw memory.
-struct Cursor {
-    parts: [Bytes; 2],
+pub(crate) struct Cursor {
+    pub(crate) parts: [Bytes; 2],
 }
 
 impl Cursor {
-    fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.parts[0].1 + self.parts[1].1
     }
 
     /// Copies up to `len` bytes between these parts and other memory, by `copy(of the parts, offset in the other, length)`; how many.
-    fn step(&mut self, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) -> usize {
+    pub(crate) fn step(&mut self, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) -> usize {
         let mut done = 0;
         for (ptr, left) in &mut self.parts {
             let n = (*left).min(len - done);

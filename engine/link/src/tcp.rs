@@ -1,9 +1,11 @@
 //! Lanes over one TCP connection, in clear text or sealed (`sealed.rs`).
 
 use crate::client::ClientLane;
+use crate::delayed::DelayedPipe;
 use crate::framed::{self, Bytes, Pipe};
 use crate::lane::{Positions, Resumption, Start, Windows};
 use crate::link::{Link, Sleeper, Slept};
+use crate::network::{self, Network};
 use crate::sealed::SealedPipe;
 use crate::server::ServerLane;
 use crate::sleep::{Wakers, until_readable};
@@ -36,6 +38,22 @@ pub fn client(socket: impl Into<Socket>, config: &LaneConfig) -> Result<ClientLa
     Ok(ClientLane::new(link, windows))
 }
 
+/// As [`server`], as if the network was this one: for tests and measurements. The other end has to do the same, on the same host.
+/// Errors: `System`.
+pub fn server_over(socket: impl Into<Socket>, config: &LaneConfig, network: Network) -> Result<ServerLane> {
+    let windows = Windows::private(true, config)?;
+    let link = link_over(socket.into(), &windows, Start::default(), Some(network))?;
+    Ok(ServerLane::new(link, windows))
+}
+
+/// As [`client`], with [`server_over`] at the other end.
+/// Errors: `System`.
+pub fn client_over(socket: impl Into<Socket>, config: &LaneConfig, network: Network) -> Result<ClientLane> {
+    let windows = Windows::private(false, config)?;
+    let link = link_over(socket.into(), &windows, Start::default(), Some(network))?;
+    Ok(ClientLane::new(link, windows))
+}
+
 /// Either end: continues a lane whose link broke over another connected and authenticated socket. `peer` is what the
 /// other end said. How long the lane was suspended.
 /// Errors: `System`, `Down` (the lane ended meanwhile, or the peer broke rule W17).
@@ -46,11 +64,22 @@ pub fn resume(resumption: Resumption<'_>, socket: impl Into<Socket>, peer: Posit
 /// A link over a connected and authenticated socket.
 /// Errors: `System`, `Down` (`start` is nonsense, rule W17).
 pub(crate) fn link(socket: Socket, windows: &Windows, start: Start) -> Result<Box<dyn Link>> {
+    let network = network::emulated().map_err(|bad| LinkError::System { what: "the emulated network", error: bad.to_string() })?;
+    link_over(socket, windows, start, network)
+}
+
+fn link_over(socket: Socket, windows: &Windows, start: Start, network: Option<Network>) -> Result<Box<dyn Link>> {
     let (stream, sealed) = socket.into_parts();
     let pipe = TcpPipe::new(stream, windows)?;
-    match sealed {
-        None => framed::link(pipe, windows, start),
-        Some(sealed) => framed::link(SealedPipe::new(pipe, *sealed, windows.wakers.clone())?, windows, start),
+    let wakers = windows.wakers.clone();
+    match (sealed, network) {
+        (None, None) => framed::link(pipe, windows, start),
+        (None, Some(network)) => framed::link(DelayedPipe::new(pipe, network, wakers), windows, start),
+        (Some(sealed), None) => framed::link(SealedPipe::new(pipe, *sealed, wakers)?, windows, start),
+        (Some(sealed), Some(network)) => {
+            let pipe = SealedPipe::new(pipe, *sealed, wakers.clone())?;
+            framed::link(DelayedPipe::new(pipe, network, wakers), windows, start)
+        }
     }
 }
 

@@ -152,6 +152,10 @@ impl<'a> SliceWriter<'a> {
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }
+    /// What was written so far.
+    pub fn written(&self) -> &[u8] {
+        &self.space[..self.used]
+    }
 }
 
 impl Writer for SliceWriter<'_> {

@@ -13,3 +13,4 @@ pub mod ids;
 pub mod immediate;
 pub mod layout;
 pub mod measure;
+pub mod trace;

@@ -24,9 +24,9 @@ const COUNTED_STEPS: usize = 10;
 
 /// What a run of a program measured.
 #[derive(Debug, Serialize, Deserialize)]
-struct Report {
+pub struct Report {
     /// From the first step to the end of the last, after one run to warm up; and the CPU time of the process in it.
-    whole: Samples,
+    pub whole: Samples,
     steps: Samples,
 }
 
@@ -88,7 +88,7 @@ pub fn measure(cli: &Cli, rounds: Option<u16>, effort: Effort) -> Result<Vec<Row
 }
 
 /// Runs a program and reads its report; the text of errors names it.
-fn child(
+pub fn child(
     runner: &Runner,
     server: Option<&Server>,
     link: Link,
@@ -96,11 +96,24 @@ fn child(
     steps: usize,
     options: &[&str],
 ) -> Result<Report, String> {
+    child_with(runner, server, link, program, steps, options, &[])
+}
+
+/// As [`child`], with variables in its environment.
+pub fn child_with(
+    runner: &Runner,
+    server: Option<&Server>,
+    link: Link,
+    program: Program,
+    steps: usize,
+    options: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Report, String> {
     let name = format!("{} on {}", program.name(), link.name());
     let steps = steps.to_string();
     let task = ["app", program.name(), "--steps", &steps];
     let mut command = runner.command(link, server, options, &task)?;
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).envs(environment.iter().copied());
     let text = Running::start(command, &name)?.output(TIMEOUT)?;
     serde_json::from_str(&text)
         .map_err(|error| format!("{name}: its report is unreadable: {error}"))

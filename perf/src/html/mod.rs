@@ -11,9 +11,10 @@ use svg::escape;
 const STYLE: &str = include_str!("style.css");
 
 /// What the suites are about, in the order of the page.
-const SUITES: [(&str, &str); 10] = [
+const SUITES: [(&str, &str); 11] = [
     ("start", "From ringway run to the first kernel's end"),
     ("app", "Whole programs"),
+    ("networks", "Whole programs over emulated networks"),
     ("submit", "Posted calls"),
     ("call", "Waiting calls"),
     ("copy", "Copies"),

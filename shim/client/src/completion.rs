@@ -86,7 +86,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
         seen = word.load(Ordering::Acquire);
         if seen & STATE == WATCHED && seen >> TICKET_SHIFT == before {
             usable(target)?;
-            stats::count(opcode, false);
+            stats::count_answered(opcode);
             give_way(word, before);
             return Err(CudaError::NOT_READY);
         }
@@ -94,7 +94,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
     if matches!(seen & STATE, DONE | SETTLED) && seen & ELSEWHERE == 0 {
         usable(target)?;
         session()?;
-        stats::count(opcode, false);
+        stats::count_answered(opcode);
         return Ok(());
     }
     let ticket = seen >> TICKET_SHIFT;
@@ -164,7 +164,7 @@ pub fn query_event(event: Object) -> Result<(), CudaError> {
         // Never recorded: done (CUDA driver API, cuEventQuery).
         usable(event.target)?;
         session()?;
-        stats::count(op::CU_EVENT_QUERY, false);
+        stats::count_answered(op::CU_EVENT_QUERY);
         return Ok(());
     }
     query(word, op::CU_EVENT_QUERY, event)
@@ -234,7 +234,7 @@ pub fn synchronise_stream(stream: Object, wait: impl FnOnce(Target) -> Result<()
     if seen & STATE == SETTLED && seen >> TICKET_SHIFT == last >> TICKET_SHIFT {
         usable(stream.target)?;
         session()?;
-        stats::count(op::CU_STREAM_SYNCHRONIZE, false);
+        stats::count_answered(op::CU_STREAM_SYNCHRONIZE);
         return Ok(());
     }
     waited_for_stream(stream, wait)

@@ -17,6 +17,7 @@ pub mod session;
 pub mod stats;
 pub mod submit;
 pub mod threads;
+mod trace;
 pub mod transfers;
 pub mod upload;
 pub mod user_objects;

@@ -154,6 +154,7 @@ pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<()
     let offset = place(session().ok()?, src, bytes, how.in_order, how.stream)?;
     stats::up(bytes);
     stats::past_ring_up(bytes, false);
+    stats::up_beside(bytes);
     Some(copy(how, SharedCall { stream: how.stream, device: dst, bytes: bytes as u64, offset }))
 }
 

@@ -55,6 +55,14 @@ struct Origin {
     grace: Duration,
 }
 
+impl Session {
+    /// Round trips that opening it took: for each lane the connection, TLS where there is trust, and the request.
+    pub(crate) fn opening_trips(&self) -> u64 {
+        let a_lane = if self.origin.server.trust.is_some() { 3 } else { 2 };
+        self.lanes.len() as u64 * a_lane
+    }
+}
+
 static SESSION: OnceLock<Session> = OnceLock::new();
 static OPENING: Mutex<Option<CudaError>> = Mutex::new(None);
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -101,6 +109,7 @@ pub fn open() -> Result<&'static Session, CudaError> {
             // SAFETY: registers a handler that only stores to an atomic.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
             start_services(session);
+            stats::opened(session);
             Ok(session)
         }
         Err((code, why)) => {

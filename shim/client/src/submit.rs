@@ -51,7 +51,11 @@ pub(crate) fn posted_with(
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
-    stats::count(opcode, false);
+    let mut counted = stats::count(opcode, session.synchronous, CallHeader::SIZE + size);
+    let write = |w: &mut SliceWriter<'_>| {
+        write(w);
+        counted.wrote(w.written(), CallHeader::SIZE);
+    };
     record(session, opcode, target, (CallHeader::NO_REPLY, flags), size, write)?;
     if session.synchronous {
         synchronise(target, opcode)
@@ -175,7 +179,11 @@ pub(crate) fn called_with<T>(
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
-    stats::count(opcode, true);
+    let mut counted = stats::count(opcode, true, CallHeader::SIZE + size);
+    let write = |w: &mut SliceWriter<'_>| {
+        write(w);
+        counted.wrote(w.written(), CallHeader::SIZE);
+    };
     let lane = &session.lanes[target.lane as usize];
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)

@@ -200,6 +200,7 @@ pub unsafe fn to_device(
         UPLOADS.lock().get_or_insert_default().insert(id, upload);
         USED.store(true, Ordering::Release);
         let call = call(&reach, stream, dst, offset, part, id);
+        stats::up_beside(part);
         let result = submit(opcode, target, &call, wait && offset + part == bytes);
         if let Err(code) = result {
             ended(id);

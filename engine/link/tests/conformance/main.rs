@@ -27,6 +27,25 @@ fn tcp_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
     )
 }
 
+/// As if the network was one of 200 us and 5 Gbit/s, sealed or not.
+fn delayed_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let network = "200us,5Gbit".parse().expect("a network");
+    let (client, server) = sockets();
+    (
+        tcp::client_over(client, config, network).expect("client"),
+        tcp::server_over(server, config, network).expect("server"),
+    )
+}
+
+fn delayed_sealed_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
+    let network = "50us".parse().expect("a network");
+    let (client, server) = sealed::sockets();
+    (
+        tcp::client_over(client, config, network).expect("client"),
+        tcp::server_over(server, config, network).expect("server"),
+    )
+}
+
 fn sim_pair(config: &LaneConfig) -> (ClientLane, ServerLane) {
     let (client, server, _) = sim::pair(config, sim::Network::from_seed(11)).expect("pair");
     (client, server)
@@ -113,6 +132,8 @@ macro_rules! every_test {
 every_test!(over_shm, crate::shm_pair, []);
 every_test!(over_tcp, crate::tcp_pair, []);
 every_test!(over_sealed_tcp, crate::sealed::pair, []);
+every_test!(over_a_delayed_network, crate::delayed_pair, []);
+every_test!(over_a_delayed_network_sealed, crate::delayed_sealed_pair, []);
 every_test!(over_sim, crate::sim_pair, []);
 every_test!(over_rdma, crate::rdma_pair, [ignore = "needs an RDMA device: ci/vm has one"]);
 
