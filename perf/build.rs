@@ -11,5 +11,5 @@ fn main() {
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_else(|| "an unknown compiler".into());
-    println!("cargo::rustc-env=RINGWAY_RUSTC={}", version.trim());
+    println!("cargo::rustc-env=BUILT_BY={}", version.trim());
 }

@@ -40,7 +40,7 @@ impl Baseline {
     /// As measured now.
     pub fn of(rows: &[Row]) -> Self {
         Self {
-            compiler: env!("RINGWAY_RUSTC").into(),
+            compiler: env!("BUILT_BY").into(),
             cases: rows.iter().map(|row| (row.case.clone(), row.p50)).collect(),
         }
     }
@@ -67,7 +67,7 @@ impl Baseline {
 
     /// What has changed; of a baseline, what contains `only`.
     pub fn compare(&self, rows: &[Row], only: &str) -> Compared {
-        let same_compiler = self.compiler == env!("RINGWAY_RUSTC");
+        let same_compiler = self.compiler == env!("BUILT_BY");
         let tolerance = if same_compiler {
             TOLERANCE
         } else {

@@ -51,7 +51,7 @@ pub fn measure(
     let totals = callgrind::totals(folder.path())?;
     let rows = rows(&sections, &totals)?;
     progress::done();
-    println!("{}; built by {}\n", valgrind, env!("RINGWAY_RUSTC"));
+    println!("{}; built by {}\n", valgrind, env!("BUILT_BY"));
     if let Some(file) = write_baseline {
         Baseline::of(&rows).write(file)?;
     }
