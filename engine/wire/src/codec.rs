@@ -56,12 +56,15 @@ impl CallHeader {
     /// `reply_slot` of a record that wants no answer.
     pub const NO_REPLY: u16 = 0xffff;
 
-    /// Writes the header.
+    /// Writes the header, in one piece: it is in every record.
+    #[inline]
     pub fn write(&self, w: &mut impl Writer) {
-        w.u32(self.ctx);
-        w.u16(self.reply_slot);
-        w.u16(self.flags);
-        w.u32(self.sequence);
+        let mut bytes = [0; Self::SIZE];
+        bytes[..4].copy_from_slice(&self.ctx.to_le_bytes());
+        bytes[4..6].copy_from_slice(&self.reply_slot.to_le_bytes());
+        bytes[6..8].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.sequence.to_le_bytes());
+        w.put(&bytes);
     }
 
     /// Reads the header.
@@ -155,6 +158,19 @@ impl<'a> SliceWriter<'a> {
     /// What was written so far.
     pub fn written(&self) -> &[u8] {
         &self.space[..self.used]
+    }
+}
+
+impl<'a> SliceWriter<'a> {
+    /// Lets `fill` write the next `size` bytes in place; where it gives false, or they do not fit, the writer has overflowed.
+    #[inline]
+    pub fn fill(&mut self, size: usize, fill: impl FnOnce(&mut [u8]) -> bool) {
+        let place = self.space.get_mut(self.used..).and_then(|rest| rest.get_mut(..size));
+        if !self.overflowed && place.is_some_and(fill) {
+            self.used += size;
+        } else {
+            self.overflowed = true;
+        }
     }
 }
 
@@ -374,6 +390,23 @@ mod tests {
 
     proptest! {
         #[test]
+    fn what_is_filled_in_place_counts_if_it_fits_and_is_whole() {
+        let mut space = [9; 4];
+        let mut w = SliceWriter::new(&mut space);
+        w.fill(3, |place| {
+            place.copy_from_slice(&[1, 2, 3]);
+            true
+        });
+        assert!((w.len(), w.overflowed()) == (3, false));
+        w.fill(2, |_| true);
+        assert!(w.overflowed(), "one byte is left");
+        assert_eq!(space, [1, 2, 3, 9]);
+        let mut w = SliceWriter::new(&mut space);
+        w.fill(1, |_| false);
+        assert!(w.overflowed());
+    }
+
+    #[test]
         fn what_is_written_is_read(values in proptest::collection::vec(value(), 0..20)) {
             let mut w = VecWriter::new(4096);
             write(&values, &mut w);

@@ -8,6 +8,7 @@ use ringway_client::host_functions::{self, Function as HostFunction, HostFn};
 use ringway_client::objects::Object;
 use ringway_client::{posted, session, stream};
 use ringway_wire::codec::{SliceWriter, Writer as _};
+use std::sync::OnceLock;
 
 /// `CU_LAUNCH_PARAM_*`.
 const PARAM_END: usize = 0;
@@ -16,12 +17,40 @@ const PARAM_BUFFER_SIZE: usize = 2;
 /// The largest parameter buffer (CUDA C++ Programming Guide, "Technical Specifications").
 pub(super) const PARAM_BYTES_MAX: usize = 32764;
 
-/// Limits of a device, by the numbers of their attributes.
-const MAX_GRID: [u32; 3] = [5, 6, 7];
-const MAX_BLOCK: [u32; 3] = [2, 3, 4];
-const MAX_THREADS: u32 = 1;
-/// CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK.
-const MAX_REGISTERS: u32 = 12;
+/// Limits of a device.
+struct Limits {
+    grid: [u32; 3],
+    block: [u32; 3],
+    threads: u64,
+    registers: u64,
+}
+
+impl Limits {
+    /// From a device's attributes, by their numbers: CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X and so on. What is not known is no limit.
+    fn of(attributes: &[Option<i32>]) -> Self {
+        let attribute = |number: usize| attributes.get(number).copied().flatten().unwrap_or(i32::MAX) as u32;
+        Self {
+            grid: [5, 6, 7].map(attribute),
+            block: [2, 3, 4].map(attribute),
+            threads: attribute(1).into(),
+            registers: attribute(12).into(),
+        }
+    }
+
+    /// Those of a lane's device.
+    #[inline]
+    fn of_lane(lane: u32) -> Result<&'static Self, CudaError> {
+        static OF_DEVICES: OnceLock<Vec<Limits>> = OnceLock::new();
+        let of_devices = match OF_DEVICES.get() {
+            Some(known) => known,
+            None => {
+                let devices = &session()?.devices;
+                OF_DEVICES.get_or_init(|| devices.iter().map(|device| Self::of(&device.attributes)).collect())
+            }
+        };
+        of_devices.get(lane as usize).ok_or(CudaError::INVALID_CONTEXT)
+    }
+}
 
 /// Where the parameters of a launch are.
 #[derive(Clone, Copy)]
@@ -95,24 +124,43 @@ impl Params {
                 w.put(unsafe { core::slice::from_raw_parts(buffer, size) })
             }
             Self::Each(each) => {
-                const ZEROS: [u8; 256] = [0; 256];
-                let mut at = 0;
-                for (index, param) in function.params.iter().enumerate() {
-                    let gap = (param.offset as usize).saturating_sub(at);
-                    if gap > 0 {
-                        w.put(&ZEROS[..gap.min(256)]);
-                    }
-                    // SAFETY: the program gives a pointer to each parameter of the kernel.
-                    w.put(unsafe {
-                        core::slice::from_raw_parts(each.add(index).read(), param.bytes as usize)
-                    });
-                    at = (param.offset + param.bytes) as usize;
-                }
-                debug_assert_eq!(at, bytes);
+                // SAFETY: the program gives a pointer to each parameter of the kernel.
+                w.fill(bytes, |place| unsafe { pack(each, function, place) });
             }
             _ => {}
         }
     }
+}
+
+/// Puts parameters at their offsets; false where one lies beyond `place`.
+///
+/// # Safety
+/// `each` leads to a pointer for each parameter, and that to its bytes.
+#[inline]
+unsafe fn pack(each: *const *const u8, function: &Function, place: &mut [u8]) -> bool {
+    let mut end = 0;
+    for (index, param) in function.params.iter().enumerate() {
+        let (at, bytes) = (param.offset as usize, param.bytes as usize);
+        if at > end
+            && let Some(gap) = place.get_mut(end..at)
+        {
+            gap.fill(0);
+        }
+        end = at + bytes;
+        let Some(to) = place.get_mut(at..end) else {
+            return false;
+        };
+        // SAFETY: as promised. The two sizes of nearly all parameters are copied by one instruction, not by a call.
+        unsafe {
+            let from = each.add(index).read();
+            match bytes {
+                8 => to.copy_from_slice(&from.cast::<[u8; 8]>().read()),
+                4 => to.copy_from_slice(&from.cast::<[u8; 4]>().read()),
+                _ => core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), bytes),
+            }
+        }
+    }
+    end == place.len()
 }
 
 /// Shape of a launch.
@@ -126,28 +174,16 @@ pub(crate) struct Shape {
 impl Shape {
     /// Rejects what CUDA rejects at once.
     pub(crate) fn check(&self, function: &Function, lane: u32) -> Result<(), CudaError> {
-        let device = &session()?.devices[lane as usize];
-        let limit = |attribute: u32| {
-            device
-                .attributes
-                .get(attribute as usize)
-                .copied()
-                .flatten()
-                .unwrap_or(i32::MAX) as u32
-        };
+        let limits = Limits::of_lane(lane)?;
+        // 0 is beyond every limit when 1 is taken off.
+        let fits = |size: u32, limit: u32| size.wrapping_sub(1) < limit;
         let mut threads = 1u64;
+        let mut all_fit = true;
         for axis in 0..3 {
-            let (grid, block) = (self.grid[axis], self.block[axis]);
-            if grid == 0
-                || block == 0
-                || grid > limit(MAX_GRID[axis])
-                || block > limit(MAX_BLOCK[axis])
-            {
-                return Err(CudaError::INVALID_VALUE);
-            }
-            threads *= u64::from(block);
+            all_fit &= fits(self.grid[axis], limits.grid[axis]) & fits(self.block[axis], limits.block[axis]);
+            threads = threads.saturating_mul(self.block[axis].into());
         }
-        if threads > u64::from(limit(MAX_THREADS)) {
+        if !all_fit || threads > limits.threads {
             return Err(CudaError::INVALID_VALUE);
         }
         // A kernel's own limit is CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: that of its registers (4), or what .maxntid says.
@@ -157,7 +193,7 @@ impl Shape {
         {
             let registers = function.attribute(4).map_or(0, |n| n as u64);
             let needed = registers.next_multiple_of(8) * threads.next_multiple_of(32);
-            return Err(if needed > u64::from(limit(MAX_REGISTERS)) {
+            return Err(if needed > limits.registers {
                 CudaError::LAUNCH_OUT_OF_RESOURCES
             } else {
                 CudaError::INVALID_VALUE
@@ -173,10 +209,12 @@ impl Shape {
     }
 
     pub(crate) fn write(&self, w: &mut SliceWriter<'_>) {
-        for word in self.grid.iter().chain(&self.block) {
-            w.u32(*word);
+        let mut bytes = [0; Self::BYTES];
+        let words = self.grid.iter().chain(&self.block).chain([&self.shared]);
+        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
         }
-        w.u32(self.shared);
+        w.put(&bytes);
     }
 
     /// Bytes that `write` writes.
