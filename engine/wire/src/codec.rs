@@ -345,6 +345,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_filled_in_place_counts_if_it_fits_and_is_whole() {
+        let mut space = [9; 4];
+        let mut w = SliceWriter::new(&mut space);
+        w.fill(3, |place| {
+            place.copy_from_slice(&[1, 2, 3]);
+            true
+        });
+        assert!((w.len(), w.overflowed()) == (3, false));
+        w.fill(2, |_| true);
+        assert!(w.overflowed(), "one byte is left");
+        assert_eq!(space, [1, 2, 3, 9]);
+        let mut w = SliceWriter::new(&mut space);
+        w.fill(1, |_| false);
+        assert!(w.overflowed());
+    }
+
     #[derive(Debug, Clone)]
     enum Value {
         U8(u8),
@@ -390,23 +407,6 @@ mod tests {
 
     proptest! {
         #[test]
-    fn what_is_filled_in_place_counts_if_it_fits_and_is_whole() {
-        let mut space = [9; 4];
-        let mut w = SliceWriter::new(&mut space);
-        w.fill(3, |place| {
-            place.copy_from_slice(&[1, 2, 3]);
-            true
-        });
-        assert!((w.len(), w.overflowed()) == (3, false));
-        w.fill(2, |_| true);
-        assert!(w.overflowed(), "one byte is left");
-        assert_eq!(space, [1, 2, 3, 9]);
-        let mut w = SliceWriter::new(&mut space);
-        w.fill(1, |_| false);
-        assert!(w.overflowed());
-    }
-
-    #[test]
         fn what_is_written_is_read(values in proptest::collection::vec(value(), 0..20)) {
             let mut w = VecWriter::new(4096);
             write(&values, &mut w);
