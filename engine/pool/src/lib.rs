@@ -6,4 +6,6 @@
 pub mod health;
 pub mod identity;
 pub mod lease;
+pub mod scheduler;
 pub mod server;
+pub mod store;
