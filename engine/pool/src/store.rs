@@ -7,6 +7,7 @@
 
 use crate::identity::{Folder, IdentityError};
 use crate::scheduler::{Conflict, Lease, Limits, Principal, RequestId, Scheduler, ServerInfo, ServerState};
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -231,7 +232,7 @@ impl Store {
         if mode & 0o077 != 0 {
             return Err(StoreError::Open(path, mode & 0o777));
         }
-        Self::of(path, || Database::builder().set_cache_size(CACHE_BYTES).create_file(file))
+        Self::of(path, || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?))
     }
 
     /// On a storage of another kind.

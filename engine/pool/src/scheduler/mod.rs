@@ -380,11 +380,13 @@ impl Scheduler {
     /// The next request in the order that can be granted; on the way there GPUs are kept for those that cannot.
     fn next_that_fits(&mut self, now_ms: u64, looks: &mut u64) -> Next {
         let (mut heads, mut last) = (Vec::new(), self.cursor);
+        let freed = self.looked_at.iter().filter_map(|server| self.inventory.available_max().get(*server));
+        let freed_max = freed.copied().max().unwrap_or(0);
         loop {
             // Those that can be passed over at a glance are most; what needs a look is taken out of the walk in small lots.
             heads.clear();
             let full = self.kept.len() >= KEPT_MAX;
-            let due = self.queue.heads_after(last).filter(|head| !full || self.queue.failed_in(head.2) != Some(self.pass));
+            let due = self.queue.heads_after(last).filter(|head| !full || !self.queue.is_hopeless(head.2, self.pass, freed_max));
             heads.extend(due.take(32).copied());
             if heads.is_empty() {
                 return Next::None;

@@ -8,6 +8,7 @@ use super::inventory::Inventory;
 use super::placement::{Terms, bytes_range, check_possible};
 use super::quota::Owners;
 use super::request::{Request, RequestId, ShapeKey};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
@@ -24,7 +25,8 @@ pub(super) struct Shape {
     filters: usize,
     classes: u32,
     /// The last pass that found it not to fit anywhere.
-    failed_in: Option<u64>,
+    failed_in: Cell<Option<u64>>,
+    gpus: u32,
     /// Bytes that it takes at the least and at the most, and the inventory's version that this is true of.
     bytes: Option<(u64, (u64, u64))>,
     /// The inventory's version that could serve it.
@@ -161,11 +163,28 @@ impl Queue {
     }
 
     pub(super) fn failed_in(&self, shape: usize) -> Option<u64> {
-        self.shapes.places[shape].failed_in
+        self.shapes.places[shape].failed_in.get()
     }
 
-    pub(super) fn set_failed_in(&mut self, shape: usize, pass: u64) {
-        self.shapes.places[shape].failed_in = Some(pass);
+    pub(super) fn set_failed_in(&self, shape: usize, pass: u64) {
+        self.shapes.places[shape].failed_in.set(Some(pass));
+    }
+
+    /// Whether a shape does not fit in this pass, as far as that is known without a look at its requests: what became free since
+    /// the pass before has at most `freed_max` bytes available on a GPU.
+    pub(super) fn is_hopeless(&self, shape: usize, pass: u64, freed_max: u64) -> bool {
+        let about = &self.shapes.places[shape];
+        match (about.failed_in.get(), about.bytes) {
+            (Some(failed_in), _) if failed_in == pass => true,
+            (Some(failed_in), Some((version, (least, _)))) if failed_in + 1 == pass && version == self.inventory_version => {
+                let is_hopeless = least / u64::from(about.gpus.max(1)) > freed_max;
+                if is_hopeless {
+                    about.failed_in.set(Some(pass));
+                }
+                is_hopeless
+            }
+            _ => false,
+        }
     }
 
     /// GPUs that a shape's filters accept, a bit for each; None: every GPU.
@@ -236,7 +255,7 @@ impl Queue {
             accepting
         });
         self.accepting.places[filters].shapes += 1;
-        let shape = self.shapes.add(Shape { filters, ..Shape::default() });
+        let shape = self.shapes.add(Shape { filters, gpus: request.gpus, ..Shape::default() });
         self.shape_names.insert(key, shape);
         shape
     }
