@@ -6,6 +6,7 @@
 pub mod health;
 pub mod identity;
 pub mod lease;
+pub mod ledger;
 pub mod scheduler;
 pub mod server;
 pub mod store;
