@@ -41,7 +41,7 @@ pub use records::{Conflict, Decision, Ended, GpuUse, Lease, LeasedSlice};
 pub use request::{Placement, Refusal, Request, RequestId};
 
 use inventory::{Inventory, Part, ServerIndex};
-use placement::{Choice, Terms};
+use placement::{Choice, Freed, Terms};
 use queue::{Head, Order, Queue, Waiting};
 use quota::{Accounts, Owners, Take};
 use std::collections::{BTreeSet, HashMap};
@@ -380,13 +380,12 @@ impl Scheduler {
     /// The next request in the order that can be granted; on the way there GPUs are kept for those that cannot.
     fn next_that_fits(&mut self, now_ms: u64, looks: &mut u64) -> Next {
         let (mut heads, mut last) = (Vec::new(), self.cursor);
-        let freed = self.looked_at.iter().filter_map(|server| self.inventory.available_max().get(*server));
-        let freed_max = freed.copied().max().unwrap_or(0);
+        let freed = Freed::on(&self.inventory, &self.looked_at);
         loop {
             // Those that can be passed over at a glance are most; what needs a look is taken out of the walk in small lots.
             heads.clear();
             let full = self.kept.len() >= KEPT_MAX;
-            let due = self.queue.heads_after(last).filter(|head| !full || !self.queue.is_hopeless(head.2, self.pass, freed_max));
+            let due = self.queue.heads_after(last).filter(|head| !full || !self.queue.is_hopeless(head.2, self.pass, &freed));
             heads.extend(due.take(32).copied());
             if heads.is_empty() {
                 return Next::None;

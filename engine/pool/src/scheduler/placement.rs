@@ -83,6 +83,32 @@ fn candidates<'a>(inventory: &'a Inventory, terms: Terms<'a>) -> impl Iterator<I
 /// How well slices on one server suit a request: less is better.
 type Score = (u8, u64, ServerIndex);
 
+/// For each number of GPUs the most bytes that some server among those named has available on as many at once; of the most GPUs
+/// that a server has, if it is more.
+#[derive(Debug)]
+pub(super) struct Freed([u64; SERVER_GPUS_MAX]);
+
+impl Freed {
+    pub(super) fn on(inventory: &Inventory, servers: &[ServerIndex]) -> Self {
+        let mut most = [0; SERVER_GPUS_MAX];
+        for server in servers.iter().filter_map(|index| inventory.get(*index)).filter(|server| server.state == ServerState::Up) {
+            let mut available: Vec<u64> = inventory.gpus()[server.range()].iter().map(Gpu::available_bytes).collect();
+            available.sort_unstable_by_key(|bytes| Reverse(*bytes));
+            for (most, available) in most.iter_mut().zip(available) {
+                *most = available.max(*most);
+            }
+        }
+        Self(most)
+    }
+
+    /// Whether so many slices of at least so many bytes do not fit on any of the servers, where all are to be on one; where they may be on
+    /// several, whether not even one does.
+    pub(super) fn has_not(&self, gpus: u32, slice_bytes_min: u64, one_server: bool) -> bool {
+        let wanted = if one_server { gpus as usize } else { 1 };
+        self.0.get(wanted.saturating_sub(1)).is_none_or(|most| *most < slice_bytes_min)
+    }
+}
+
 /// The best place on one server among those named, or all; how many GPUs were looked at is added to `looks`.
 fn place_on_one(
     inventory: &Inventory,
@@ -114,7 +140,9 @@ fn place_on_one(
     };
     match among {
         Some(servers) => servers.iter().for_each(|index| {
-            if let Some(server) = inventory.get(*index) {
+            if inventory.available_max().get(*index).is_some_and(|available| *available >= terms.slice_bytes_min)
+                && let Some(server) = inventory.get(*index)
+            {
                 consider(*index, server, looks);
             }
         }),

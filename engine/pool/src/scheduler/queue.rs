@@ -5,7 +5,7 @@
 
 use super::filter::Filter;
 use super::inventory::Inventory;
-use super::placement::{Terms, bytes_range, check_possible};
+use super::placement::{Freed, Terms, bytes_range, check_possible};
 use super::quota::Owners;
 use super::request::{Request, RequestId, ShapeKey};
 use std::cell::Cell;
@@ -27,6 +27,7 @@ pub(super) struct Shape {
     /// The last pass that found it not to fit anywhere.
     failed_in: Cell<Option<u64>>,
     gpus: u32,
+    one_server: bool,
     /// Bytes that it takes at the least and at the most, and the inventory's version that this is true of.
     bytes: Option<(u64, (u64, u64))>,
     /// The inventory's version that could serve it.
@@ -170,14 +171,14 @@ impl Queue {
         self.shapes.places[shape].failed_in.set(Some(pass));
     }
 
-    /// Whether a shape does not fit in this pass, as far as that is known without a look at its requests: what became free since
-    /// the pass before has at most `freed_max` bytes available on a GPU.
-    pub(super) fn is_hopeless(&self, shape: usize, pass: u64, freed_max: u64) -> bool {
+    /// Whether a shape does not fit in this pass, as far as that is known without a look at its requests: it did not in the pass
+    /// before, and `freed`, of the servers where something became free since, has no room for it.
+    pub(super) fn is_hopeless(&self, shape: usize, pass: u64, freed: &Freed) -> bool {
         let about = &self.shapes.places[shape];
         match (about.failed_in.get(), about.bytes) {
             (Some(failed_in), _) if failed_in == pass => true,
             (Some(failed_in), Some((version, (least, _)))) if failed_in + 1 == pass && version == self.inventory_version => {
-                let is_hopeless = least / u64::from(about.gpus.max(1)) > freed_max;
+                let is_hopeless = freed.has_not(about.gpus, least / u64::from(about.gpus.max(1)), about.one_server);
                 if is_hopeless {
                     about.failed_in.set(Some(pass));
                 }
@@ -255,7 +256,7 @@ impl Queue {
             accepting
         });
         self.accepting.places[filters].shapes += 1;
-        let shape = self.shapes.add(Shape { filters, gpus: request.gpus, ..Shape::default() });
+        let shape = self.shapes.add(Shape { filters, gpus: request.gpus, one_server: request.one_server, ..Shape::default() });
         self.shape_names.insert(key, shape);
         shape
     }
