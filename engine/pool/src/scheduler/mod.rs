@@ -51,7 +51,7 @@ pub const KEPT_MAX: usize = 8;
 /// Requests that wait at the most.
 pub const WAITING_MAX: usize = 200_000;
 /// GPUs that one call of [`Scheduler::decide`] looks at, about.
-pub const LOOKS_MAX: u64 = 500_000;
+pub const LOOKS_MAX: u64 = 250_000;
 /// What looking at a request costs, in GPUs looked at, about.
 const HEAD_LOOKS: u64 = 8;
 
