@@ -38,6 +38,8 @@ pub struct Heard {
     pub adopted: Vec<RequestId>,
     /// Leases that the server reports and that cannot be accounted for; they are left alone.
     pub conflicts: Vec<Conflict>,
+    /// The store failed: all this is so nevertheless, and will be written with the next change.
+    pub unwritten: Option<StoreError>,
 }
 
 /// A server as it is known now.
@@ -130,8 +132,8 @@ impl Ledger {
     /// no server has a say in others'.
     ///
     /// # Errors
-    /// [`LedgerError`]: what it says of itself cannot be, or the store failed; the report can be repeated.
-    pub fn hear(&mut self, info: ServerInfo, running: &[Lease], now_ms: u64) -> Result<Heard, LedgerError> {
+    /// [`Conflict`]: what it says of its GPUs cannot be, or they have changed while leases are on them.
+    pub fn hear(&mut self, info: ServerInfo, running: &[Lease], now_ms: u64) -> Result<Heard, Conflict> {
         let name = info.name.clone();
         let known = self.servers.get(&name);
         let is_draining = known.is_some_and(|known| known.record.is_draining);
@@ -150,7 +152,7 @@ impl Ledger {
         for id in gone {
             heard.ended.extend(self.forget(id, now_ms, &mut changes));
         }
-        let failed = self.note(changes).err();
+        heard.unwritten = self.note(changes).err();
         let state = if is_draining { ServerState::Draining } else { ServerState::Up };
         self.scheduler.put_server(info.clone(), state)?;
         let record = ServerRecord { info, is_draining };
@@ -178,8 +180,8 @@ impl Ledger {
         }
         self.servers.insert(name, Presence { record, heard_ms: Some(now_ms) });
         // What runs, runs, whether that can be written or not.
-        self.note(changes)?;
-        failed.map_or(Ok(heard), |error| Err(error.into()))
+        heard.unwritten = self.note(changes).err().or(heard.unwritten);
+        Ok(heard)
     }
 
     /// Marks the servers as down that have been silent for [`SILENCE_MS`]; which. Their leases stay.
