@@ -320,12 +320,9 @@ impl Scheduler {
         if !self.queue.is_head(waiting) {
             return;
         }
-        // Something is kept for requests behind it, or may have to be kept for it.
-        if self.kept.len() < KEPT_MAX || self.kept.last().is_some_and(|kept| waiting.order < kept.order) {
+        // Something is kept for requests behind it, which may have to go to it.
+        if self.kept.last().is_some_and(|kept| waiting.order < kept.order) {
             self.stale = true;
-            return;
-        }
-        if self.queue.failed_in(waiting.shape) == Some(self.pass) {
             return;
         }
         if let Some((id, parts)) = self.look_at(waiting.head(), now_ms, &mut 0) {
