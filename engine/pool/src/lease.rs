@@ -35,6 +35,40 @@ pub enum LeaseError {
     },
 }
 
+/// Bytes of the slice of a GPU with `total` bytes of memory that an ask comes to; it may be more than the GPU has.
+///
+/// # Errors
+/// [`LeaseError::Invalid`].
+pub fn slice_bytes(ask: MemoryAsk, total: u64) -> Result<u64, LeaseError> {
+    let bytes = match ask {
+        MemoryAsk::Fraction(f) if f.is_finite() && f > 0.0 && f <= 1.0 => {
+            (total as f64 * f) as u64
+        }
+        MemoryAsk::Fraction(f) => {
+            return Err(LeaseError::Invalid(format!(
+                "a fraction of {f} of a GPU cannot be had; it is above 0 and at most 1"
+            )));
+        }
+        MemoryAsk::Mib(mib) => mib.checked_mul(1 << 20).ok_or_else(|| {
+            LeaseError::Invalid(format!("{mib} MiB is more than any GPU has"))
+        })?,
+    };
+    // A whole GPU stays whole; a part is cut down to granules.
+    let bytes = if bytes == total {
+        bytes
+    } else {
+        bytes / SLICE_GRANULE_BYTES * SLICE_GRANULE_BYTES
+    };
+    if bytes < SLICE_BYTES_MIN {
+        return Err(LeaseError::Invalid(format!(
+            "a slice of {} MiB is too small; the smallest is {} MiB",
+            bytes >> 20,
+            SLICE_BYTES_MIN >> 20
+        )));
+    }
+    Ok(bytes)
+}
+
 /// The GPUs of a server and what of them is leased.
 #[derive(Debug)]
 pub struct Inventory {
@@ -64,36 +98,6 @@ impl Inventory {
         self.devices.len()
     }
 
-    fn slice_bytes(ask: MemoryAsk, total: u64) -> Result<u64, LeaseError> {
-        let bytes = match ask {
-            MemoryAsk::Fraction(f) if f.is_finite() && f > 0.0 && f <= 1.0 => {
-                (total as f64 * f) as u64
-            }
-            MemoryAsk::Fraction(f) => {
-                return Err(LeaseError::Invalid(format!(
-                    "a fraction of {f} of a GPU cannot be had; it is above 0 and at most 1"
-                )));
-            }
-            MemoryAsk::Mib(mib) => mib.checked_mul(1 << 20).ok_or_else(|| {
-                LeaseError::Invalid(format!("{mib} MiB is more than any GPU has"))
-            })?,
-        };
-        // A whole GPU stays whole; a part is cut down to granules.
-        let bytes = if bytes == total {
-            bytes
-        } else {
-            bytes / SLICE_GRANULE_BYTES * SLICE_GRANULE_BYTES
-        };
-        if bytes < SLICE_BYTES_MIN {
-            return Err(LeaseError::Invalid(format!(
-                "a slice of {} MiB is too small; the smallest is {} MiB",
-                bytes >> 20,
-                SLICE_BYTES_MIN >> 20
-            )));
-        }
-        Ok(bytes)
-    }
-
     /// Grants `gpus` slices on different GPUs, all or none: the fullest GPUs that still fit come first, so that whole
     /// ones stay whole.
     ///
@@ -114,7 +118,7 @@ impl Inventory {
         let mut fitting = Vec::new();
         let mut asked = 0;
         for (ordinal, device) in self.devices.iter().enumerate() {
-            let bytes = Self::slice_bytes(memory, device.memory_bytes)?;
+            let bytes = slice_bytes(memory, device.memory_bytes)?;
             asked = asked.max(bytes);
             let free = device.memory_bytes - self.leased_bytes[ordinal];
             if bytes <= free {

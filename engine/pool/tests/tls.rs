@@ -155,7 +155,8 @@ fn every_cut_of_a_handshake_is_closed_and_the_server_lives_on() {
         changed[at] ^= 0x55;
         let mut stream = raw(&address);
         stream.write_all(&changed).expect("written");
-        stream.shutdown(Shutdown::Write).expect("shut");
+        // A server that has seen enough may have closed it before.
+        let _ = stream.shutdown(Shutdown::Write);
         to_the_end(stream);
     }
     assert!(matches!(ask(&target(&address, &file), file.presented()), Ok(Reply::Inventory { .. })));

@@ -2,10 +2,12 @@
 
 mod certificates;
 mod folder;
+mod signing;
 mod tokens;
 
 pub use certificates::Certificates;
 pub use folder::{Folder, default_folder};
+pub use signing::SigningKey;
 pub use tokens::{Denied, Grant, NewToken, Token, TokenState, Tokens, check_name};
 
 use std::io;
