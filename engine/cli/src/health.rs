@@ -78,7 +78,7 @@ fn own(driver: &str, with_gpus: bool) -> Report {
             let private = PrivateDir::create("health")?;
             let driver = driver_file(driver, &libraries)?;
             let names = Names::for_worker(private.path(), &driver)?;
-            let worker = WorkerProgram { exe: std::env::current_exe()?, driver_dir: Some(names.dir().to_path_buf()) };
+            let worker = WorkerProgram { exe: std::env::current_exe()?, driver_dir: Some(names.dir().to_path_buf()), user: None, unconfined: false };
             Ok(read_inventory(&worker)?)
         });
         checks.extend(match &found {

@@ -64,6 +64,18 @@ enum Command {
         /// Print the GPUs as JSON and end.
         #[arg(long)]
         inventory: bool,
+        /// User to become.
+        #[arg(long, requires = "gid")]
+        uid: Option<u32>,
+        /// Its group.
+        #[arg(long, requires = "uid")]
+        gid: Option<u32>,
+        /// Its other groups.
+        #[arg(long, value_delimiter = ',')]
+        groups: Vec<u32>,
+        /// Keep all system calls and privileges.
+        #[arg(long)]
+        unconfined: bool,
     },
 }
 
@@ -106,12 +118,15 @@ fn main() -> ExitCode {
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Worker { inventory: true } => ringway_worker::print_inventory()
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
-        Command::Worker { inventory: false } => ringway_worker::serve_session()
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
+        Command::Worker { inventory, uid, gid, groups, unconfined } => {
+            let user = uid.zip(gid).map(|(uid, gid)| ringway_worker::User { uid, gid, groups });
+            let done = if inventory {
+                ringway_worker::print_inventory(user.as_ref())
+            } else {
+                ringway_worker::serve_session(&ringway_worker::Confinement { user, off: unconfined })
+            };
+            done.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("ringway: {}", failure.message);

@@ -4,7 +4,8 @@ use crate::Failure;
 use crate::libraries::{self, Libraries, Names, PrivateDir};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
 use ringway_pool::identity::{Folder, IdentityError, default_folder};
-use ringway_pool::server::{ServeOptions, Server, WorkerProgram, bound};
+use ringway_pool::health::can_confine;
+use ringway_pool::server::{ServeOptions, Server, WorkerProgram, WorkerUser, bound};
 use ringway_wire::control::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX};
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -39,6 +40,12 @@ pub struct ServeArgs {
     #[arg(long, env = "RINGWAY_GRACE", value_name = "SECONDS", default_value_t = GRACE_SECONDS_DEFAULT,
           value_parser = clap::value_parser!(u32).range(0..=i64::from(GRACE_SECONDS_MAX)))]
     grace: u32,
+    /// User that workers run as, where the server runs as root; without it they are root, with no capability but that to lock memory.
+    #[arg(long, value_name = "NAME")]
+    worker_user: Option<String>,
+    /// Let workers make all system calls and keep their privileges: for a driver that does not work else, or a kernel without seccomp.
+    #[arg(long)]
+    unconfined: bool,
     /// Name shown to users.
     #[arg(long)]
     name: Option<String>,
@@ -81,6 +88,7 @@ pub fn host_name() -> String {
 
 /// Runs the daemon.
 pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    keep_to_itself();
     let libraries = Libraries::find()?;
     let private = PrivateDir::create("serve")?;
     let driver = driver_file(&args.driver, &libraries)?;
@@ -106,6 +114,9 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         worker: WorkerProgram {
             exe: std::env::current_exe()?,
             driver_dir: Some(names.dir().to_path_buf()),
+            user: args.worker_user.as_deref().map(WorkerUser::named).transpose()?,
+            // A server for one program has no tenants to keep apart.
+            unconfined: args.unconfined || args.until_eof && can_confine().is_err(),
         },
         name: args.name.unwrap_or_else(host_name),
         cores: args.cores,
@@ -159,6 +170,14 @@ pub fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         })?;
     server.run(listeners);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets no other process of this user read the daemon's memory, a worker's least of all: it holds keys and tokens.
+fn keep_to_itself() {
+    // SAFETY: sets an attribute of this process; no memory is passed.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
+        tracing::warn!("this server's memory can be read by its user's other processes: {}", std::io::Error::last_os_error());
+    }
 }
 
 /// The default folder for identity and tokens; None where this user cannot look there: a service started with another user's HOME.

@@ -120,9 +120,9 @@ pub(crate) fn reset_now(socket: &TcpStream) {
     // SAFETY: a structure of plain numbers, for which zeros are valid.
     let mut nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
     nowhere.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
-    // SAFETY: an address of this size. Connecting to no address ends a connection with a reset (connect(2)); where it does not,
-    // the end is told by what follows.
-    unsafe { libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of::<libc::sockaddr>() as libc::socklen_t) };
+    // SAFETY: an address of at least this size. Connecting to no address ends a connection with a reset (connect(2)); where it does
+    // not, the end is told by what follows. A worker may connect with an address as short as this and no other.
+    unsafe { libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of::<libc::sa_family_t>() as libc::socklen_t) };
 }
 
 /// Has the kernel end a connection whose other host is silent for six seconds; it asks that host's kernel once a second,

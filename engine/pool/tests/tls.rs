@@ -51,7 +51,7 @@ impl Scratch {
             token: None,
             trusted_network: false,
             state: Some(self.state()),
-            worker: WorkerProgram { exe: self.worker(), driver_dir: None },
+            worker: WorkerProgram { exe: self.worker(), driver_dir: None, user: None, unconfined: false },
             name: "test".into(),
             cores: Vec::new(),
             grace: Duration::ZERO,

@@ -1,6 +1,7 @@
 //! Loading the driver, and what its devices are.
 
 use crate::WorkerError;
+use crate::confine::{User, become_user};
 use crate::driver_call;
 use crate::generated::Driver;
 use cudarc::driver::sys;
@@ -12,17 +13,17 @@ use std::io::Write;
 /// One more than the largest CUdevice_attribute that is asked for.
 const ATTRIBUTES: u32 = 160;
 
-/// Loads libcuda (which one: `LD_LIBRARY_PATH`) through cudarc and calls cuInit.
+/// Loads libcuda (which one: `LD_LIBRARY_PATH`) through cudarc; [`initialise`] is still to be called.
 ///
 /// # Errors
-/// [`WorkerError::Driver`] that says what is missing or what cuInit gave.
+/// [`WorkerError::Driver`]: there is none.
 pub fn load_driver() -> Result<Driver, WorkerError> {
     // SAFETY: loads a shared library and runs its initialisers, which is what a worker is for.
     if !unsafe { sys::is_culib_present() } {
         return Err(WorkerError::Driver("no libcuda.so.1 was found".into()));
     }
     // SAFETY: the library stays loaded for the life of the process, and each symbol is asked for under its own name.
-    let driver = unsafe {
+    Ok(unsafe {
         let library = sys::culib();
         Driver::load(|symbol| {
             library
@@ -30,10 +31,15 @@ pub fn load_driver() -> Result<Driver, WorkerError> {
                 .ok()
                 .map(|found| *found)
         })
-    };
-    driver_call!(driver, cuInit(0))
-        .map_err(|code| WorkerError::Driver(format!("cuInit of libcuda.so.1 gave {code}")))?;
-    Ok(driver)
+    })
+}
+
+/// Calls cuInit.
+///
+/// # Errors
+/// [`WorkerError::Driver`] with what it gave.
+pub fn initialise(driver: &Driver) -> Result<(), WorkerError> {
+    driver_call!(driver, cuInit(0)).map_err(|code| WorkerError::Driver(format!("cuInit of libcuda.so.1 gave {code}")))
 }
 
 /// What there is to know about one device of the driver.
@@ -131,12 +137,18 @@ pub fn leased(
     Ok((version, devices))
 }
 
-/// `ringway worker --inventory`: prints the driver's version and devices as JSON.
+/// `ringway worker --inventory`: prints the driver's version and devices as JSON, as `user` sees them. It runs nobody's code, so it is
+/// not confined: a driver may have to make its devices.
 ///
 /// # Errors
 /// [`WorkerError`].
-pub fn print_inventory() -> Result<(), WorkerError> {
-    let found = all(&load_driver()?)?;
+pub fn print_inventory(user: Option<&User>) -> Result<(), WorkerError> {
+    let driver = load_driver()?;
+    if let Some(user) = user {
+        become_user(user)?;
+    }
+    initialise(&driver)?;
+    let found = all(&driver)?;
     let text = serde_json::to_string(&found).map_err(std::io::Error::other)?;
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())

@@ -3,7 +3,9 @@
 //! Standard input is the connection to serve, over which orders and the client's connections come. Each connection
 //! becomes a lane with a GPU thread of its own (`gpu_loop`); what may wait in the driver runs on waiter threads
 //! (`waiters`). Copies past the ring run in host functions (`transfers`). The process ends when the client is gone.
+//! Before the client is heard, the process gives up what it does not need (`confine`).
 
+mod confine;
 mod cx;
 mod downloads;
 mod generated;
@@ -22,6 +24,7 @@ mod translate;
 mod waiters;
 mod watches;
 
+pub use confine::{Confinement, User};
 pub use inventory::print_inventory;
 pub use orders::serve_session;
 
@@ -34,6 +37,9 @@ pub enum WorkerError {
     /// Serve's orders make no sense.
     #[error("orders from ringway serve: {0}")]
     Orders(#[from] ringway_wire::control::ControlError),
+    /// The kernel refuses what keeps a worker from other processes.
+    #[error("this worker cannot be confined: {0}; `ringway health` says what the kernel lacks, `ringway serve --unconfined` does without")]
+    Confinement(std::io::Error),
     /// A lane could not be established.
     #[error("link: {0}")]
     Link(#[from] ringway_link::LinkError),

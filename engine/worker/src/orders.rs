@@ -1,5 +1,6 @@
 //! The worker's main thread: takes orders and connections from `ringway serve`.
 
+use crate::confine::{self, Confinement};
 use crate::session::Session;
 use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
 use ringway_link::account::Account;
@@ -49,16 +50,20 @@ impl Line {
     }
 }
 
-/// Serves one session; ends when the client is gone.
+/// Serves one session, confined before the client is heard; ends when the client is gone.
 ///
 /// # Errors
 /// [`WorkerError`] when the session could not be begun.
-pub fn serve_session() -> Result<(), WorkerError> {
+pub fn serve_session(confinement: &Confinement) -> Result<(), WorkerError> {
+    if !confinement.off {
+        confine::begin().map_err(WorkerError::Confinement)?;
+    }
     let stdin = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
     let orders = UnixStream::from(stdin);
-    let output = Output::capture()?;
     let (first, account) = next(&orders)?;
     if let WorkerOrder::Measure { link, keys } = first {
+        give_up_privileges(confinement)?;
+        install_filter(confinement)?;
         return measure::serve(Line { connection: account, link, keys });
     }
     let WorkerOrder::Configure {
@@ -73,9 +78,15 @@ pub fn serve_session() -> Result<(), WorkerError> {
         return Err(ControlError::Unexpected("an order before the configuration".into()).into());
     };
     let account = Account::map(account, slices.len() as u32)?;
+    // The library may lie where only the server's user can look; the devices are opened as whom the worker runs.
     let driver = inventory::load_driver()?;
+    give_up_privileges(confinement)?;
+    let output = Output::capture()?;
+    inventory::initialise(&driver)?;
     let (driver_version, devices) = inventory::leased(&driver, &slices)?;
     let session = Arc::new(Session::new(driver, slices, account, account_slot, output));
+    // Before the first byte of the client is read.
+    install_filter(confinement)?;
     let lanes = session.slices.len();
     let mut taken = vec![false; lanes];
     let mut handles: Vec<Option<ServerHandle>> = vec![None; lanes];
@@ -169,6 +180,22 @@ pub fn serve_session() -> Result<(), WorkerError> {
             .name(format!("gpu{lane}"))
             .spawn(move || gpu_thread(&session, lane, server_lane, core))?;
     }
+}
+
+fn give_up_privileges(confinement: &Confinement) -> Result<(), WorkerError> {
+    match &confinement.user {
+        Some(user) if confinement.off => confine::become_user(user),
+        _ if confinement.off => Ok(()),
+        user => confine::drop_privileges(user.as_ref()),
+    }
+    .map_err(WorkerError::Confinement)
+}
+
+fn install_filter(confinement: &Confinement) -> Result<(), WorkerError> {
+    if confinement.off {
+        return Ok(());
+    }
+    confine::filter::install().map_err(WorkerError::Confinement)
 }
 
 fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Option<u32>) {

@@ -17,7 +17,26 @@ pub(super) fn checks(gpus: Result<(&str, &[DeviceSnapshot]), &str>) -> Vec<Check
     } else {
         pass("driver", driver)
     });
+    checks.push(wiping(software, &text_of("/proc/driver/nvidia/params")));
     checks
+}
+
+/// Whether what a session leaves in memory is wiped before another one gets it. NVIDIA's driver does so unless one of two
+/// parameters of its module forbids it (`nvrm_registry.h` and `nv-reg.h` of its published source).
+fn wiping(software: bool, parameters: &str) -> Check {
+    const SUBJECT: &str = "memory between sessions";
+    const BY_HAND: [(&str, &str); 2] = [("RMDisableScrubOnFree=1", "GPU memory"), ("InitializeSystemMemoryAllocations: 0", "host memory of the driver")];
+    if software {
+        return pass(SUBJECT, "wiped by the software GPU");
+    }
+    if parameters.is_empty() {
+        return marginal(SUBJECT, "not known of this driver", "ask its vendor whether memory is wiped between processes; else lease to one tenant at a time");
+    }
+    let left: Vec<_> = BY_HAND.iter().filter(|(parameter, _)| parameters.contains(parameter)).collect();
+    match left.as_slice() {
+        [] => pass(SUBJECT, "wiped by the driver when it is freed"),
+        [(parameter, what), ..] => fail(SUBJECT, format!("{parameter}: {what} is not wiped"), "take this parameter from the nvidia module (`grep -r NVreg_ /etc/modprobe.d`) and load it again"),
+    }
 }
 
 /// The NUMA node of a PCI device, where the kernel names one.
@@ -56,5 +75,21 @@ pub(super) fn nearness(devices: &[DeviceSnapshot]) -> Check {
             far.join(", "),
             "serve these GPUs by an adapter on their own node if there is one: traffic between nodes costs latency and bandwidth; `nvidia-smi topo -m` shows which",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringway_wire::control::Verdict;
+
+    #[test]
+    fn a_driver_that_does_not_wipe_fails() {
+        let usual = "ResmanDebugLevel: 4294967295\nInitializeSystemMemoryAllocations: 1\nRegistryDwords: \"\"\n";
+        assert_eq!(wiping(false, usual).verdict, Verdict::Pass);
+        assert_eq!(wiping(true, "").verdict, Verdict::Pass);
+        assert_eq!(wiping(false, "").verdict, Verdict::Marginal);
+        assert_eq!(wiping(false, &usual.replace("Allocations: 1", "Allocations: 0")).verdict, Verdict::Fail);
+        assert_eq!(wiping(false, &usual.replace("\"\"", "\"RMDisableScrubOnFree=1\"")).verdict, Verdict::Fail);
     }
 }

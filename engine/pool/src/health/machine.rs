@@ -10,7 +10,34 @@ const FILES_WANTED: u64 = 4096;
 const LANES_WANTED: u64 = 8;
 
 pub(super) fn checks(role: Role) -> Vec<Check> {
-    vec![cores(), frequency(), huge_pages(), locked_memory(), files(), clock_source(), clock(), loader(role)]
+    let mut checks = vec![cores(), frequency(), huge_pages(), locked_memory(), files(), clock_source(), clock(), loader(role)];
+    if role == Role::Server {
+        checks.push(confinement());
+    }
+    checks
+}
+
+/// Whether this kernel filters system calls as workers want it.
+///
+/// # Errors
+/// What it lacks.
+pub fn can_confine() -> Result<(), &'static str> {
+    if !text_of("/proc/self/status").lines().any(|line| line.starts_with("Seccomp:")) {
+        return Err("no seccomp (CONFIG_SECCOMP)");
+    }
+    let actions = text_of("/proc/sys/kernel/seccomp/actions_avail");
+    match actions.split_whitespace().any(|action| action == "errno") {
+        true => Ok(()),
+        false => Err("no filters of system calls (CONFIG_SECCOMP_FILTER, Linux 4.17)"),
+    }
+}
+
+fn confinement() -> Check {
+    const SUBJECT: &str = "confinement of workers";
+    match can_confine() {
+        Ok(()) => pass(SUBJECT, "system calls can be filtered"),
+        Err(lack) => marginal(SUBJECT, lack, "use a kernel that has them; else sessions work with `ringway serve --unconfined` only, and who takes a worker over has all rights of its user"),
+    }
 }
 
 fn cores() -> Check {

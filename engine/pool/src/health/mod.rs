@@ -7,6 +7,8 @@ mod fabric;
 mod gpu;
 mod machine;
 
+pub use machine::can_confine;
+
 use ringway_wire::control::{Check, DeviceSnapshot, Verdict};
 
 /// What is to be checked.

@@ -13,9 +13,11 @@ mod failures;
 mod leases;
 mod pending;
 mod sessions;
+mod worker_user;
 
 pub use connection::{Listener, bound};
 pub use sessions::{MEASURING_MAX, SESSIONS_MAX, WorkerProgram, read_inventory};
+pub use worker_user::WorkerUser;
 
 use crate::health;
 use crate::lease::Inventory;
@@ -88,6 +90,16 @@ pub enum ServeError {
     #[error("cannot read this machine's GPUs: {cause}; {cure}")]
     Inventory {
         /// What happened.
+        cause: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// Workers cannot run as the user that was asked for.
+    #[error("--worker-user {name}: {cause}; {cure}")]
+    WorkerUser {
+        /// The name.
+        name: String,
+        /// What is wrong.
         cause: String,
         /// What to do.
         cure: &'static str,

@@ -1,6 +1,7 @@
 //! Sessions and the worker processes that serve them.
 
 use super::connection::{Stream, check_link};
+use super::worker_user::WorkerUser;
 use super::{REQUEST_TIMEOUT, ServeError, Server, not_resumed, random_hex, refused, same_secret};
 use ringway_link::account::{ACCOUNT_SLOTS, Account};
 use ringway_wire::control::{self, DeviceSnapshot, Identity, LaneKeys, LinkAsk, Reply, WorkerOrder};
@@ -26,6 +27,10 @@ pub struct WorkerProgram {
     pub exe: PathBuf,
     /// Folder that holds the `libcuda.so.1` to use; None: the system's.
     pub driver_dir: Option<PathBuf>,
+    /// As whom it runs; None: as this process.
+    pub user: Option<WorkerUser>,
+    /// Whether a worker keeps what it does not need: system calls and privileges.
+    pub unconfined: bool,
 }
 
 /// The GPUs that a libcuda shows, read by a worker process so that a faulty driver harms nothing else.
@@ -59,6 +64,13 @@ pub fn read_inventory(worker: &WorkerProgram) -> Result<(String, Vec<DeviceSnaps
 fn worker_command(worker: &WorkerProgram) -> Command {
     let mut command = Command::new(&worker.exe);
     command.arg("worker");
+    if let Some(WorkerUser { uid, gid, groups }) = &worker.user {
+        let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+        command.args([format!("--uid={uid}"), format!("--gid={gid}"), format!("--groups={}", groups.join(","))]);
+    }
+    if worker.unconfined {
+        command.arg("--unconfined");
+    }
     if let Some(dir) = &worker.driver_dir {
         let mut path = dir.clone().into_os_string();
         if let Some(old) = std::env::var_os("LD_LIBRARY_PATH").filter(|old| !old.is_empty()) {
