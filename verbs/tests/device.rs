@@ -5,6 +5,9 @@
 //! `RINGWAY_VERBS_PEER` is the program of `ci/clients/verbs_peer`. `RINGWAY_VERBS_MUST_HAVE_DEVICE=1` forbids skipping.
 //! `RINGWAY_VERBS_MAY_CHANGE_LINKS=1` allows the test that takes a network interface down. Every wait has a bound.
 
+#[path = "device/perftest.rs"]
+mod perftest;
+
 use ringway_verbs::connection::cm;
 use ringway_verbs::*;
 use std::collections::HashSet;
@@ -169,6 +172,7 @@ const TESTS: &[(&str, Test)] = &[
         "the ibverbs crate's queue pairs talk to ours",
         ibverbs_crate,
     ),
+    ("perftest's queue pairs talk to ours", perftest::write_latency),
     (
         "asynchronous events: the reader is one, and a port going down is told",
         asynchronous_events,
