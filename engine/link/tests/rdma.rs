@@ -122,7 +122,7 @@ fn tell(attacker: &mut Attacker, bits: u32) {
 fn w20_ring_positions_that_cannot_be() {
     refused(|attacker| tell(attacker, Immediate::Ring { lines: lines(RING + 64) }.encode()), "W20");
     refused(|attacker| tell(attacker, Immediate::Ring { lines: u32::MAX >> 2 }.encode()), "W20");
-    refused(|attacker| tell(attacker, Immediate::Slot(3).encode()), "W20");
+    refused(|attacker| tell(attacker, Immediate::Slot { slot: 3, call: 1 }.encode()), "W20");
     refused(|attacker| tell(attacker, Immediate::Words.encode()), "W20");
 }
 

@@ -7,6 +7,8 @@ const KIND_RING: u32 = 0;
 const KIND_SLOT: u32 = 1;
 const KIND_BOARD: u32 = 2;
 const VALUE: u32 = (1 << KIND_SHIFT) - 1;
+/// Of an answer's immediate: the slot is below, the call above.
+const CALL_SHIFT: u32 = 8;
 
 const _: () = assert!(
     RING_BYTES_MAX / LINE < 1 << (KIND_SHIFT - 1),
@@ -21,8 +23,13 @@ pub enum Immediate {
         /// See [`lines`].
         lines: u32,
     },
-    /// An answer in this slot. Server to client. Rule W21.
-    Slot(u16),
+    /// An answer in a slot. Server to client. Rule W21.
+    Slot {
+        /// Which.
+        slot: u16,
+        /// Of which call, see [`call_of`].
+        call: u32,
+    },
     /// Words of the board or control words, and nothing else. Rule W22.
     Words,
 }
@@ -32,12 +39,19 @@ pub const fn lines(position: u64) -> u32 {
     (position / LINE as u64) as u32 & VALUE
 }
 
+/// The end position of a call as the immediate of its answer carries it: in lines, the low 22 bits.
+pub const fn call_of(position: u64) -> u32 {
+    lines(position) & (VALUE >> CALL_SHIFT)
+}
+
 impl Immediate {
     /// The 32 bits, in the host's order.
     pub const fn encode(self) -> u32 {
         match self {
             Immediate::Ring { lines } => KIND_RING << KIND_SHIFT | (lines & VALUE),
-            Immediate::Slot(slot) => KIND_SLOT << KIND_SHIFT | slot as u32,
+            Immediate::Slot { slot, call } => {
+                KIND_SLOT << KIND_SHIFT | (call << CALL_SHIFT & VALUE) | slot as u32
+            }
             Immediate::Words => KIND_BOARD << KIND_SHIFT,
         }
     }
@@ -47,8 +61,14 @@ impl Immediate {
         let value = bits & VALUE;
         match bits >> KIND_SHIFT {
             KIND_RING => Ok(Immediate::Ring { lines: value }),
-            KIND_SLOT if (value as usize) < REPLY_SLOTS => Ok(Immediate::Slot(value as u16)),
-            KIND_SLOT => Err("W21"),
+            KIND_SLOT => {
+                let (slot, call) = (value & ((1 << CALL_SHIFT) - 1), value >> CALL_SHIFT);
+                if (slot as usize) < REPLY_SLOTS {
+                    Ok(Immediate::Slot { slot: slot as u16, call })
+                } else {
+                    Err("W21")
+                }
+            }
             KIND_BOARD if value == 0 => Ok(Immediate::Words),
             _ => Err("W22"),
         }
@@ -92,7 +112,10 @@ mod tests {
 
     #[test]
     fn w21_w22_what_does_not_exist_is_refused() {
-        assert_eq!(Immediate::decode(Immediate::Slot(63).encode()), Ok(Immediate::Slot(63)));
+        for position in [64, (1 << 28) - 64, 1 << 28, (1 << 50) + 192] {
+            let answer = Immediate::Slot { slot: 63, call: call_of(position) };
+            assert_eq!(Immediate::decode(answer.encode()), Ok(answer));
+        }
         assert_eq!(Immediate::decode(1 << 30 | 64), Err("W21"));
         assert_eq!(Immediate::decode(Immediate::Words.encode()), Ok(Immediate::Words));
         assert_eq!(Immediate::decode(2 << 30 | 1), Err("W22"));

@@ -6,7 +6,7 @@ use super::{DIRTY_LOG, DIRTY_POSITIONS, DIRTY_WORDS, POSITIONS, RdmaLink, Sender
 use crate::lane::scan;
 use crate::link::Break;
 use ringway_shm_ring::is_committed;
-use ringway_wire::immediate::{Immediate, lines};
+use ringway_wire::immediate::{Immediate, call_of, lines};
 use ringway_wire::layout::*;
 use std::sync::atomic::Ordering;
 
@@ -196,7 +196,7 @@ impl RdmaLink {
             self.consumed_sent.fetch_max(positions[1], Ordering::Relaxed);
             let until = if len == 0 { REPLY_POSITIONS + 24 } else { REPLY_HEADER + len };
             chain.put(at + REPLY_STATUS_LEN, until - REPLY_STATUS_LEN);
-            chain.tell(Immediate::Slot(slot));
+            chain.tell(Immediate::Slot { slot, call: call_of(position) });
         }
         if slots != 0 {
             self.slots_dirty.fetch_or(slots, Ordering::SeqCst);

@@ -4,7 +4,7 @@ use super::{COMPLETIONS, POSITIONS, RdmaLink, Receiving};
 use super::super::ends::RECEIVES;
 use crate::link::Progress;
 use ringway_verbs::Completions;
-use ringway_wire::immediate::{Immediate, position};
+use ringway_wire::immediate::{Immediate, call_of, position};
 use ringway_wire::layout::*;
 use std::sync::atomic::Ordering;
 
@@ -73,16 +73,20 @@ impl RdmaLink {
                 }
                 self.received.store(end, Ordering::Release);
             }
-            (Ok(Immediate::Slot(slot)), false) => {
+            (Ok(Immediate::Slot { slot, call }), false) => {
                 let at = reply_slot_at(slot.into());
                 for (index, word) in POSITIONS.into_iter().enumerate() {
                     let position = self.own.load_u64(at + REPLY_POSITIONS + index * 8, Ordering::Acquire);
                     self.own.fetch_max_u64(word, position, Ordering::AcqRel);
                 }
                 let position = self.own.load_u64(at + REPLY_LANDED, Ordering::Acquire);
-                // Release: the answer before its position. [SYNC reply]
-                self.own.store_u64(at + REPLY_POSITION, position, Ordering::Release);
-                progress.slots |= 1 << slot;
+                // Another call's answer may be landing: a link that continues puts answers again, so a call may have been
+                // answered, and its slot taken by the next, before this message came. Then only that call's own says that it is whole.
+                if call_of(position) == call {
+                    // Release: the answer before its position. [SYNC reply]
+                    self.own.store_u64(at + REPLY_POSITION, position, Ordering::Release);
+                    progress.slots |= 1 << slot;
+                }
                 progress.board = true;
             }
             (Ok(Immediate::Words), false) => progress.board = true,
