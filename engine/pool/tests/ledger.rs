@@ -1,15 +1,15 @@
 //! A pool that crashes again and again, on a disk that forgets what was not synced, among servers on which programs go on running:
 //! nobody's lease is lost, no memory is given twice, and in the end the pool knows what runs.
 
+mod asking;
 mod disk;
 
 use disk::Crashing;
 use ringway_pool::ledger::{CONFIRM_MS, Ledger, LedgerError, SILENCE_MS};
 use ringway_pool::scheduler::{
-    Conflict, GpuInfo, Lease, LeasedSlice, Limits, Placement, Principal, Refusal, Request, ServerInfo, ServerState,
+    Conflict, GpuInfo, Lease, LeasedSlice, Limits, Principal, Refusal, Request, ServerInfo, ServerState,
 };
 use ringway_pool::store::{Store, UserRecord};
-use ringway_wire::control::MemoryAsk;
 use std::collections::{BTreeMap, HashMap};
 
 const GPU_BYTES: u64 = 16 << 30;
@@ -28,20 +28,7 @@ fn server(name: &str, gpus: usize) -> ServerInfo {
 }
 
 fn ask(id: u64, gpus: u32, fraction: f64) -> Request {
-    Request {
-        id,
-        user: format!("user{}", id % 3),
-        group: String::new(),
-        gpus,
-        memory: MemoryAsk::Fraction(fraction),
-        filters: Vec::new(),
-        priority: 0,
-        placement: Placement::Pack,
-        one_server: true,
-        near: String::new(),
-        has_rdma: false,
-        deadline_ms: None,
-    }
+    asking::ask(id, &format!("user{}", id % 3), gpus, fraction)
 }
 
 fn ledger() -> Ledger {

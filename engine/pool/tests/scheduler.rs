@@ -1,5 +1,7 @@
 //! What users of a pool may rely on, case by case, and a large pool whose every decision is checked.
 
+mod asking;
+
 use ringway_pool::scheduler::{
     Conflict, GPU_HOUR, GpuInfo, Lease, LeasedSlice, Limits, Placement, Principal, Refusal, Request, Scheduler, ServerInfo, ServerState,
 };
@@ -28,20 +30,7 @@ fn pool(servers: &[(&str, usize)]) -> Scheduler {
 }
 
 fn ask(id: u64, gpus: u32, fraction: f64) -> Request {
-    Request {
-        id,
-        user: "alice".into(),
-        group: String::new(),
-        gpus,
-        memory: MemoryAsk::Fraction(fraction),
-        filters: Vec::new(),
-        priority: 0,
-        placement: Placement::Pack,
-        one_server: true,
-        near: String::new(),
-        has_rdma: false,
-        deadline_ms: None,
-    }
+    asking::ask(id, "alice", gpus, fraction)
 }
 
 fn ids(scheduler: &mut Scheduler, now_ms: u64) -> Vec<u64> {

@@ -1,8 +1,8 @@
 //! Copies from the device to the client.
 //!
 //! The driver copies into pinned staging memory, in stream order, piece by piece with an event after each; a waiter
-//! thread, or for a short copy the GPU thread, sends each piece as a notice when its event has come. A synchronisation that covers a copy must not be answered
-//! before the copy's bytes were sent: [`Downloads::deliver`] sees to that.
+//! thread, or for a short copy the GPU thread, sends each piece as a notice when its event has come. A synchronisation
+//! that covers a copy must not be answered before the copy's bytes were sent: [`Downloads::deliver`] sees to that.
 
 use crate::driver_call;
 use crate::generated::Driver;
