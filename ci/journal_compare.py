@@ -11,6 +11,9 @@ import json
 import re
 import sys
 
+# Rule 6: Ringway cuts copies into pieces of so many bytes, or of a multiple.
+PIECE = 256 << 10
+
 # Rule 1: calls that are work. Everything else is set-up, a question, or waiting.
 COPIES = {"HtoD": "htod", "DtoH": "dtoh", "DtoD": "dtod"}
 WORK = re.compile(
@@ -114,8 +117,8 @@ class Journal:
             source = position(arguments.get("srcDevice", arguments.get("src"))) if kind != "htod" else None
             target = position(arguments.get("dstDevice", arguments.get("dst"))) if kind != "dtoh" else None
             size, last = arguments["byteCount"], queue[-1] if queue else None
-            # Rule 6: copies that continue each other are one copy
-            if last and last[0] == kind and continues(last[2], source) and continues(last[3], target):
+            # Rule 6: pieces that continue each other are one copy
+            if last and last[0] == kind and last[1]["bytes"] % PIECE == 0 and continues(last[2], source) and continues(last[3], target):
                 last[1]["bytes"] += size
                 last[1]["hash"] = None
                 last[2], last[3] = after(source, size), after(target, size)
@@ -139,17 +142,15 @@ class Journal:
         source_pitch, source_slice, target_pitch, target_slice = box["pitches"]
         source, target = (position(end) for end in box["ends"])
         source, target = (None, target) if kind == "htod" else (source, None)
+        rows = width * height
+        if (source_pitch == target_pitch == width or height == 1) and (source_slice == target_slice == rows or depth == 1):
+            # without a gap at either end it is one run
+            width, height, depth = rows * depth, 1, 1
         for layer in range(depth):
             for row in range(height):
                 a = (source[0], source[1] + layer * source_slice + row * source_pitch) if source else None
                 b = (target[0], target[1] + layer * target_slice + row * target_pitch) if target else None
-                last = queue[-1] if queue else None
-                if last and last[0] == kind and continues(last[2], a) and continues(last[3], b):
-                    last[1]["bytes"] += width
-                    last[1]["hash"] = None
-                    last[2], last[3] = after(a, width), after(b, width)
-                else:
-                    queue.append([kind, {"bytes": width, "hash": None}, after(a, width), after(b, width)])
+                queue.append([kind, {"bytes": width, "hash": None}, after(a, width), after(b, width)])
 
 
 def continues(end, start):

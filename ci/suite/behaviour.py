@@ -1,9 +1,11 @@
 """What CUDA promises, checked on the bare driver: directly on the software GPU and through Ringway by shm and tcp."""
 
 import json
+import os
+import subprocess
 
 from .clients import CLIENTS, summary_of
-from .places import Direct, Embedded, over_tcp, python
+from .places import RINGWAY, Direct, Embedded, over_tcp, python
 from .runner import require, test
 
 PLACES = ("direct", "shm", "tcp")
@@ -55,6 +57,61 @@ everywhere("NVML of a slice of two devices", ["nvml/main.py"], places=("shm",), 
            env={"EXPECT_DEVICES": "2", "EXPECT_MEMORY": str(300 << 20)})
 
 
+@test("memory that the driver takes counts in a slice", 120)
+def overhead(t):
+    """Modules' variables and the heap of kernels: a slice of 64 MiB has what a whole GPU of 64 MiB has, also for a second process of the lease."""
+    words = [str(word) for word in (python(), CLIENTS / "behaviour/overhead.py", 64)]
+
+    def run(options, size, between=None):
+        env = {**os.environ, "RINGWAY_SOFTGPU_MEMORY_MIB": str(size)}
+        program = subprocess.Popen([RINGWAY, "run", "-q", *options, "--", *words], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            first = program.stdout.readline()
+            require(first, f"{options}: the program told nothing")
+            if between:
+                between()
+            out, _ = program.communicate("\n", 60)
+            require(program.returncode == 0, f"{options}: exit code {program.returncode}")
+            return json.loads(first), json.loads(out)
+        finally:
+            program.kill()
+            program.wait()
+
+    mib = 1 << 20
+    direct, _ = run(["--direct"], 64)
+    t.say(f"directly: {direct}")
+    taken = {what: direct["first"] - left for what, left in direct.items()}
+    require(taken["module"] >= 32 * mib and taken["heap"] >= taken["code"] + 4 * mib, f"directly the driver takes {taken}")
+    require(direct["refused"] == direct["quarter"] and direct["unloaded"] == direct["allocated"], f"directly: {direct}")
+    sliced, _ = run(["--driver", "softgpu", "-m", "64"], 512)
+    require(sliced == direct, f"in a slice: {sliced}, directly: {direct}")
+    # Two processes of one lease: what a module of the one takes, the other lacks, and has again when the one is killed.
+    script = f"""
+import json, subprocess, sys
+sys.path.insert(0, {str(CLIENTS / "lib")!r})
+child = subprocess.Popen([*{words!r}, "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+assert child.stdout.readline() == "loaded\\n"
+from driver import Device
+import time
+device = Device()
+with_child = device.memory_info()[0]
+child.kill()
+child.wait()
+until = time.monotonic() + 30
+while device.memory_info()[0] == with_child and time.monotonic() < until:
+    time.sleep(0.05)
+print(json.dumps([with_child, device.memory_info()[0]]))
+"""
+    program = Embedded(t, "shm", {"RINGWAY_SOFTGPU_MEMORY_MIB": "512"}).start([python(), "-c", script], options=["-m", "64"])
+    require(program.wait(90) == 0, f"two processes: {program.errors()[-500:]}")
+    with_child, after = json.loads(program.output().splitlines()[-1])
+    require(after == 64 * mib and 47 * mib <= with_child <= 48 * mib, f"two processes: {with_child} bytes free, {after} after the end of one")
+    # Variables of a library are there at its first launch: a slice that is passed by them ends the session.
+    program = Embedded(t, "shm", {"RINGWAY_SOFTGPU_MEMORY_MIB": "512"}).start([*words, "passes"], options=["-m", "64"])
+    require(program.wait(60) == 0 and program.output().splitlines()[-1:] == ["802"], f"a slice that is passed: {program.output()} {program.errors()[-500:]}")
+    return f"a module {taken['module'] // mib} MiB, the heap {(taken['heap'] - taken['code']) // mib} MiB"
+
+
 @test("out of bounds is illegal address, and stays", 120)
 def out_of_bounds(t):
     for place in PLACES:
@@ -67,24 +124,51 @@ def out_of_bounds(t):
         t.running.clear()
 
 
+SMALL_GPU = {"RINGWAY_SOFTGPU_MEMORY_MIB": "256"}
+everywhere("memory allocated, freed and allocated again, directly", ["behaviour/suballocation.py"], places=("direct",), environment=SMALL_GPU)
+everywhere("memory allocated, freed and allocated again", ["behaviour/suballocation.py", "far"], places=("shm", "tcp"), environment=SMALL_GPU)
+everywhere("memory allocated, freed and allocated again, each time by the server", ["behaviour/suballocation.py"], places=("shm",), environment=SMALL_GPU,
+           env={"RINGWAY_SUBALLOC": "0"})
+
+
+def counts_by_steps(t, link, words):
+    """What a program counts of its calls, by function, in 20 steps and in 120; `words` ends with the word before their number."""
+    counted = {}
+    for steps in (20, 120):
+        counts = t.folder / f"stats-{link}-{steps}.json"
+        program = Embedded(t, link).start([python(), *words, str(steps)], options=["--stats", counts])
+        summary_of(program)
+        counted[steps] = json.loads(counts.read_text())["by_function"]
+    return counted
+
+
+@test("allocations and frees of a loop wait for nothing", 120)
+def allocations(t):
+    shown = []
+    for link in ("shm", "tcp"):
+        counted = counts_by_steps(t, link, [CLIENTS / "behaviour/suballocation.py", "loop"])
+        for name in ("cuMemAlloc", "cuMemFree"):
+            few, many = counted[20][name], counted[120][name]
+            require(few["calls"] >= 80 and many["calls"] >= 480, f"{link}: calls of {name}: {few}, {many}")
+            require(few["waits"] == many["waits"] <= 4, f"{link}: waiting calls of {name}: {few}, {many}")
+        shown.append(f"{link} {counted[120]['cuMemAlloc']['waits']} and {counted[120]['cuMemFree']['waits']}")
+    return "of 480 each: " + ", ".join(shown)
+
+
 @test("a program that polls waits for none of its event queries but the first", 120)
 def polling(t):
     for link in ("shm", "tcp"):
-        waits = {}
-        for steps in (20, 120):
-            counts = t.folder / f"stats-{link}-{steps}.json"
-            program = Embedded(t, link).start([python(), CLIENTS / "behaviour/queries.py", "--steps", str(steps)], options=["--stats", counts])
-            summary_of(program)
-            waits[steps] = {name: count["waits"] for name, count in json.loads(counts.read_text())["by_function"].items()}
+        counted = counts_by_steps(t, link, [CLIENTS / "behaviour/queries.py", "--steps"])
+        waits = {steps: {name: count["waits"] for name, count in by.items()} for steps, by in counted.items()}
         require(waits[20]["cuEventQuery"] == waits[120]["cuEventQuery"] <= 2, f"{link}: waiting event queries: {waits}")
         # a stream's work is new in each step: one question
         require(waits[120]["cuStreamQuery"] <= 60, f"{link}: waiting stream queries: {waits}")
     return "waiting event queries in 60 steps: " + str(waits[120]["cuEventQuery"])
 
 
-# Waiting calls of a training step, by which docs/performance.md's table is held. numba frees its arrays in groups.
+# Waiting calls of a training step, by which docs/performance.md's table is held. numba frees its arrays in groups, and one of each waits.
 STEP_WAITS = {"torch": ("cuStreamSynchronize",), "item": ("cuMemcpyDtoHAsync",), "timed": ("cuEventElapsedTime", "cuStreamSynchronize"),
-              "numba": ("cuMemAlloc", "cuMemFree", "cuMemcpyDtoHAsync"), "tinygrad": ("cuCtxSynchronize", "cuMemcpyDtoH")}
+              "numba": ("cuMemFree", "cuMemcpyDtoHAsync"), "tinygrad": ("cuCtxSynchronize", "cuMemcpyDtoH")}
 
 
 @test("waiting calls of a training step", 300)
@@ -101,6 +185,7 @@ def step_waits(t):
         each = {name: (waits - counts[0].get(name, 0)) / 40 for name, waits in counts[1].items()}
         each = {name: waits for name, waits in each.items() if waits}
         require(set(each) <= set(wanted), f"{kind}: calls that wait in each step: {each}")
-        require(sum(each.values()) <= len(wanted) + 0.2, f"{kind}: waiting calls of a step: {each}")
+        most = 1.1 if kind == "numba" else len(wanted) + 0.2
+        require(sum(each.values()) <= most, f"{kind}: waiting calls of a step: {each}")
         shown.append(f"{kind} {sum(each.values()):g}")
     return ", ".join(shown)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .clients import CLIENTS, summary_of
 from .places import RINGWAY, Served, python
-from .robustness import until
+from .robustness import is_spare, until
 from .runner import RELEASE, require, test
 
 PROGRAM = CLIENTS / "behaviour/pattern.py"
@@ -40,7 +40,7 @@ def workers_of(server):
     """The process ids of a server's workers."""
     children = Path(f"/proc/{server.pid}/task").glob("*/children")
     found = [int(child) for file in children for child in file.read_text().split()]
-    return [child for child in found if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in found if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes() and not is_spare(child)]
 
 
 def status_of(file):

@@ -8,7 +8,7 @@ from .places import RINGWAY
 from .runner import ROOT, require, test
 
 # set by the tests themselves, not by users
-OF_TESTS = {"RINGWAY_TEST_CHILD", "RINGWAY_TEST_RDMA", "RINGWAY_TEST_STORE_FOLDER", "RINGWAY_VERBS_PAIR", "RINGWAY_VERBS_PEER", "RINGWAY_VERBS_MUST_HAVE_DEVICE", "RINGWAY_VERBS_MAY_CHANGE_LINKS"}
+OF_TESTS = {"RINGWAY_TEST_CHILD", "RINGWAY_TEST_ETCD", "RINGWAY_TEST_NODE", "RINGWAY_TEST_RDMA", "RINGWAY_TEST_STORE_FOLDER", "RINGWAY_VERBS_PAIR", "RINGWAY_VERBS_PEER", "RINGWAY_VERBS_MUST_HAVE_DEVICE", "RINGWAY_VERBS_MAY_CHANGE_LINKS"}
 PLACEHOLDERS = ("FAMILY", "NAME")
 
 
@@ -49,18 +49,36 @@ def environment(t):
     return f"{len(described)} variables"
 
 
+def help_of(*words):
+    return subprocess.run([RINGWAY, *words, "--help"], capture_output=True, text=True, timeout=30).stdout
+
+
+def commands_in(text):
+    """The commands that a help lists; `help` is not one of ours."""
+    return [word for word in re.findall(r"^  ([a-z]+) ", text.split("Commands:")[1].split("Options:")[0], re.M) if word != "help"] if "Commands:" in text else []
+
+
 @test("commands and options are described", 60)
 def options(t):
+    """docs/command-line.md names each command, option and exit code of the program, and no other."""
     page = (ROOT / "docs/command-line.md").read_text()
-    help_of = lambda *words: subprocess.run([RINGWAY, *words, "--help"], capture_output=True, text=True, timeout=30).stdout  # noqa: E731
-    commands = re.findall(r"^  ([a-z]+) ", help_of().split("Commands:")[1].split("Options:")[0], re.M)
-    count = 0
+    sections = dict(re.findall(r"^## ringway ([a-z]+)(.*?)(?=^## |\Z)", page, re.M | re.S))
+    commands = commands_in(help_of())
+    require(set(sections) == set(commands), f"docs/command-line.md: sections and commands differ in {sorted(set(sections) ^ set(commands))}")
+    count, known = 0, {}
     for command in commands:
-        if command == "help":
-            continue
-        section = re.search(rf"^## ringway {command}\b.*?(?=^## |\Z)", page, re.M | re.S)
-        require(section, f"docs/command-line.md has no section for ringway {command}")
-        for option in set(re.findall(r"^\s+(?:-\w, )?(--[a-z-]+)", help_of(command), re.M)) - {"--help"}:
-            require(option in section[0], f"docs/command-line.md: ringway {command} {option} is not described")
-            count += 1
-    return f"{len(commands) - 1} commands, {count} options"
+        helps = [help_of(command), *(help_of(command, inner) for inner in commands_in(help_of(command)))]
+        options = {option for text in helps for option in re.findall(r"^\s+(?:-\w, )?(--[a-z-]+)", text.split("Examples:")[0], re.M)} - {"--help"}
+        missing = sorted(option for option in options if not re.search(rf"{option}(?![a-z-])", sections[command]))
+        require(not missing, f"docs/command-line.md: ringway {command} {', '.join(missing)} is not described")
+        known[command] = options
+        count += len(options)
+    for command, section in sections.items():
+        # the first column of its tables
+        told = {option for row in re.findall(r"^\| (`-.*?) \|", section, re.M) for option in re.findall(r"(?<![\w-])--[a-z-]+", row)}
+        gone = sorted(told - known[command])
+        require(not gone, f"docs/command-line.md: ringway {command} has no {', '.join(gone)}")
+    codes = re.findall(r"^  (\d+)(?:, (\d+)| \+ n)? ", help_of().split("Exit codes:")[1].split("Files:")[0], re.M)
+    missing = [code for row in codes for code in row if code and code != "0" and not re.search(rf"(?<!\d){code}(?!\d)", page.split("\n## ")[0])]
+    require(codes and not missing, f"docs/command-line.md: exit codes {', '.join(missing)} are not described")
+    return f"{len(commands)} commands, {count} options"

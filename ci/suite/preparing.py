@@ -10,7 +10,7 @@ import sys
 
 from .runner import LOGS, ROOT
 
-ENVIRONMENTS = ["need_cxx", "need_clang", "need_valgrind", "need_venv", "need_suites_venv", "need_compilers_venv", "need_torch_venv"]
+ENVIRONMENTS = ["need_cxx", "need_clang", "need_valgrind", "need_etcd", "need_venv", "need_suites_venv", "need_compilers_venv", "need_torch_venv"]
 VIRTUAL_MACHINE = "from ci.vm.fetch import bundle; bundle()"
 
 

@@ -12,6 +12,12 @@ from .runner import ROOT, Failed, last_line, require, test
 ENDLESS = CLIENTS / "behaviour/endless.py"
 
 
+def is_spare(pid):
+    """Whether a worker waits for a session."""
+    process = Path(f"/proc/{pid}")
+    return b"--spare" in (process / "cmdline").read_bytes().split(b"\0") and (process / "comm").read_text().strip() != "ringway-worker"
+
+
 def workers_of(server):
     """Process ids of the session workers under a server."""
     found = []
@@ -20,10 +26,11 @@ def workers_of(server):
             try:
                 stat = (entry / "stat").read_text()
                 words = (entry / "cmdline").read_bytes().split(b"\0")
+                spare = is_spare(entry.name)
             except OSError:
                 continue
             parent = int(stat.rsplit(")", 1)[1].split()[1])
-            if b"worker" in words and b"--inventory" not in words and parent in server_tree(server.pid):
+            if b"worker" in words and b"--inventory" not in words and not spare and parent in server_tree(server.pid):
                 found.append(int(entry.name))
     return found
 
@@ -81,6 +88,26 @@ def kill_worker(t):
     # the server serves the next
     summary_of(served.start([python(), CLIENTS / "behaviour/out_of_memory.py"]))
     return ", ".join(notes)
+
+
+@test("kill -9 of the server alone", 120)
+def kill_server(t):
+    """A session is a process of its own: programs compute on, are told what they have lost, and leave nothing behind."""
+    served = Served(t)
+    # What is computed is checked by the program.
+    until_then = time.monotonic() + 6
+    programs = [served.start([python(), CLIENTS / "behaviour/sharing.py", 1000, 16, until_then], options=["-m", "64", "--link", link], server=server, label=link)
+                for link, server in (("shm", None), ("tcp", served.tcp_address()))]
+    for program in programs:
+        program.wait_for_text("ready")
+    workers = workers_of(served.server)
+    os.kill(served.server.pid, signal.SIGKILL)
+    for program in programs:
+        until(lambda: "goes on for as long as its session does" in program.errors(), "a program that is told", 20)
+        require(program.wait(60) == 0, f"a program ended with {last_line(program.errors())}")
+        require("fail from now on" not in program.errors(), f"a program that computes was told that its calls fail: {program.errors()}")
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the end of the workers", 20)
+    return f"{len(programs)} programs"
 
 
 @test("kill -9 of the worker in mid-training", 180)
@@ -220,6 +247,7 @@ def command_lines(t):
         require(got == code if code is not None else got not in (0, 101) and got > 0, f"ringway {' '.join(words)} ended with {got}")
         require(text in program.errors(), f"ringway {' '.join(words)} does not name {text!r}: {program.errors()!r}")
         require("panicked" not in program.errors(), f"ringway {' '.join(words)} panicked")
+        require("WARN" not in program.errors(), f"ringway {' '.join(words)} warns of what does not matter: {program.errors()!r}")
     missing = t.start([RINGWAY, "run", "--", "true"], env={"RINGWAY_LIBDIR": "/nowhere"})
     require(missing.wait(30) == 125 and "libringway_shim.so is missing" in missing.errors(), f"no libraries: {missing.errors()!r}")
     served = Served(t)

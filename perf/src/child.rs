@@ -6,6 +6,7 @@ use crate::bench;
 use crate::cli::Effort;
 use crate::instructions;
 use crate::scale;
+use crate::servers;
 use crate::start;
 use serde::Serialize;
 use std::error::Error;
@@ -45,6 +46,11 @@ pub enum Task {
         #[arg(long)]
         time_ms: u64,
     },
+    /// `servers.rs`: copies between the first and the last device.
+    Servers {
+        #[arg(long)]
+        effort: Effort,
+    },
     /// The calls of `api`.
     Api {
         #[arg(long)]
@@ -71,6 +77,7 @@ pub fn run(task: &Task) -> Result<()> {
         Task::Start => start::run(),
         Task::App { program, steps } => app::run(*program, *steps),
         Task::Session { chatty, time_ms } => scale::run(*chatty, Duration::from_millis(*time_ms)),
+        Task::Servers { effort } => servers::run(*effort),
         Task::Api { filter, samples } => api::run(filter, *samples),
         Task::Instructions { filter } => instructions::run(filter),
     }

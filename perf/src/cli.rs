@@ -93,6 +93,8 @@ pub enum What {
         )]
         sessions: Vec<u16>,
     },
+    /// Copies between devices of two servers of one program, straight and by the program's machine, beside a raw socket.
+    Servers,
     /// Calls of the driver API one by one, beside the same without Ringway.
     Api {
         /// Only calls whose symbol contains TEXT.

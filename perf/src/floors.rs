@@ -121,6 +121,23 @@ impl Sockets {
         pause: Duration,
         into: &mut Samples,
     ) -> std::io::Result<()> {
+        self.round_trips_to([up, down], samples, polling, pause, false, into)
+    }
+
+    /// As [`Self::round_trips`], polling; `copied`: each end copies what it has received to another place, as it comes.
+    pub fn streams(&mut self, up: usize, down: usize, samples: usize, copied: bool, into: &mut Samples) -> std::io::Result<()> {
+        self.round_trips_to([up, down], samples, true, Duration::ZERO, copied, into)
+    }
+
+    fn round_trips_to(
+        &mut self,
+        [up, down]: [usize; 2],
+        samples: usize,
+        polling: bool,
+        pause: Duration,
+        copied: bool,
+        into: &mut Samples,
+    ) -> std::io::Result<()> {
         let Self(near, far) = self;
         near.set_nonblocking(polling)?;
         far.set_nonblocking(polling)?;
@@ -128,13 +145,15 @@ impl Sockets {
         thread::scope(|scope| {
             let partner = scope.spawn(|| -> std::io::Result<()> {
                 let (mut taken, answer) = (vec![0u8; up], vec![1u8; down]);
+                let mut place = vec![0u8; if copied { up } else { 0 }];
                 for _ in 0..samples {
-                    receive(far, &mut taken)?;
+                    receive(far, &mut taken, &mut place)?;
                     send(far, &answer)?;
                 }
                 Ok(())
             });
             let (payload, mut answer) = (vec![1u8; up], vec![0u8; down]);
+            let mut place = vec![0u8; if copied { down } else { 0 }];
             let near_end = (|| -> std::io::Result<()> {
                 for _ in 0..samples {
                     if !pause.is_zero() {
@@ -142,7 +161,7 @@ impl Sockets {
                     }
                     let start = Instant::now();
                     send(near, &payload)?;
-                    receive(near, &mut answer)?;
+                    receive(near, &mut answer, &mut place)?;
                     into.batch(start.elapsed(), 1, Duration::ZERO);
                 }
                 Ok(())
@@ -159,12 +178,18 @@ impl Sockets {
     }
 }
 
-fn receive(socket: &mut TcpStream, bytes: &mut [u8]) -> std::io::Result<()> {
+/// Receives all of `bytes`, and copies each part that came into `place`, unless that is empty.
+fn receive(socket: &mut TcpStream, bytes: &mut [u8], place: &mut [u8]) -> std::io::Result<()> {
     let mut have = 0;
     while have < bytes.len() {
         match socket.read(&mut bytes[have..]) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(n) => have += n,
+            Ok(n) => {
+                if let Some(place) = place.get_mut(have..have + n) {
+                    place.copy_from_slice(&bytes[have..have + n]);
+                }
+                have += n;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
             Err(error) => return Err(error),
         }

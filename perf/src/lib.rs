@@ -10,6 +10,7 @@
 //! | `networks.rs` | suite networks: the programs of app over emulated networks, beside what `ringway why` predicts |
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
+//! | `servers.rs` | suite servers: copies between two servers of one program |
 //! | `instructions` | how many instructions calls and parts take, counted by callgrind |
 //! | `parts` | parts of Ringway by themselves; `perf/benches` times them |
 //! | `softgpu` | the software GPU's interpreter, no driver |
@@ -40,6 +41,7 @@ mod remote;
 mod row;
 mod samples;
 mod scale;
+mod servers;
 mod softgpu;
 mod start;
 mod table;
@@ -127,6 +129,9 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
                 rows.extend(networks::measure(cli, &[], &[], None, effort)?);
             }
             rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
+            if cli.server.is_none() {
+                rows.extend(servers::measure(cli, effort)?);
+            }
             rows.extend(api::measure(cli, "", effort)?);
             rows.extend(softgpu::run("", effort)?);
         }
@@ -134,6 +139,7 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
         What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
         What::Networks { rtt, bandwidth, rounds } => rows.extend(networks::measure(cli, rtt, bandwidth, *rounds, effort)?),
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
+        What::Servers => rows.extend(servers::measure(cli, effort)?),
         What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),
         What::Instructions {

@@ -37,13 +37,30 @@ impl Runner {
     pub fn serve(&self) -> Result<Option<Server>, String> {
         match &self.server {
             Some(_) => Ok(None),
-            None => Server::start(&self.ringway, &self.driver, None).map(Some),
+            None => Server::start(&self.ringway, &self.driver, None, &[]).map(Some),
         }
     }
 
     /// A server of one's own behind an emulated network.
     pub fn serve_over(&self, network: &str) -> Result<Server, String> {
-        Server::start(&self.ringway, &self.driver, Some(network))
+        Server::start(&self.ringway, &self.driver, Some(network), &[])
+    }
+
+    /// Two servers of one's own, of which the first may connect to the second.
+    pub fn serve_two(&self) -> Result<(Server, Server), String> {
+        let second = Server::start(&self.ringway, &self.driver, None, &[])?;
+        let first = Server::start(&self.ringway, &self.driver, None, &["--peer", &second.tcp])?;
+        Ok((first, second))
+    }
+
+    /// The command that runs this program again as a CUDA program with a GPU of each of two servers, over TCP.
+    pub fn command_on_two(&self, servers: [&Server; 2], task: &[&str]) -> Result<Command, String> {
+        let mut command = Command::new(&self.ringway);
+        command.args(["run", "-q", "-n", "2", "--link", "tcp"]);
+        for server in servers {
+            command.args(["--server", &server.tcp]);
+        }
+        self.child(command, &[], task)
     }
 
     /// `ringway netperf` over TCP to a server of one's own, behind an emulated network or none.
@@ -267,7 +284,7 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(ringway: &Path, driver: &str, network: Option<&str>) -> Result<Self, String> {
+    fn start(ringway: &Path, driver: &str, network: Option<&str>, options: &[&str]) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let socket = std::env::temp_dir().join(format!(
             "ringway-perf-{}-{}.sock",
@@ -280,6 +297,7 @@ impl Server {
         command
             .args(["serve", "--announce", "--until-eof", "--driver", driver])
             .args(["--listen", &unix, "--listen", "127.0.0.1:0"])
+            .args(options)
             .env_remove("RINGWAY_TOKEN")
             .env_remove(EMULATED_NETWORK)
             .envs(network.map(|network| (EMULATED_NETWORK, network)))

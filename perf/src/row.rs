@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 /// the slow end whatever the unit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// `submit`, `call`, `copy`, `idle`, `start`, `app`, `networks`, `scale`, `api`, `instructions`, `softgpu` or `rdma`.
+    /// `submit`, `call`, `copy`, `idle`, `start`, `app`, `networks`, `scale`, `servers`, `api`, `instructions`, `softgpu` or `rdma`.
     pub suite: String,
     /// What was measured.
     pub case: String,
-    /// `shm`, `tcp`, `rdma`, `direct` (the driver without Ringway), an emulated network, or the RDMA devices.
+    /// `shm`, `tcp`, `rdma`, `direct` (the driver without Ringway), an emulated network, the way between two servers, or the RDMA devices.
     pub link: String,
     /// `ns`, `GB/s` (10^9 bytes), `us/s` (CPU time in wall time), `KiB`, `calls`, `calls/s`, `instr` (instructions), or `x` (a ratio).
     pub unit: String,

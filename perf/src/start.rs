@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// For a program that hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two starts: the server has the worker ready that the last one took, as where programs do not start in a heap.
+const PAUSE: Duration = Duration::from_millis(400);
 /// The row that the goal is about.
 pub const TOTAL: &str = "to first kernel finished";
 /// What the parts that `Driver::open_in_steps` ends are called, in this order, and what is reached with each.
@@ -62,6 +64,9 @@ pub fn measure(cli: &Cli, rounds: Option<u16>, effort: Effort) -> Result<Vec<Row
             progress::say(&format!("start on {}", link.name()));
             let name = format!("start on {}", link.name());
             let mut command = runner.command(link, server.as_ref(), &[], &["start"])?;
+            if effort != Effort::Quick {
+                std::thread::sleep(PAUSE);
+            }
             command.stdin(Stdio::null());
             let before = clock::monotonic();
             let text = Running::start(command, &name)?.output(TIMEOUT)?;

@@ -118,6 +118,7 @@ fn every_suite_gives_finite_rows() {
         assert_eq!(links, ["direct", "shm", "tcp"], "{suite}");
     }
     assert_eq!(check("networks"), ["200us,10Gbit", "5ms,10Gbit", "0us", "direct"]);
+    assert_eq!(check("servers"), ["straight", "by the program"]);
 }
 
 #[test]

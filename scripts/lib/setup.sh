@@ -111,5 +111,22 @@ need_clang() { command -v clang >/dev/null 2>&1 || apt_install clang; }
 # need_valgrind: instructions are counted by its callgrind
 need_valgrind() { command -v valgrind >/dev/null 2>&1 || apt_install valgrind; }
 
+# need_binutils: packages hold stripped binaries
+need_binutils() { command -v strip >/dev/null 2>&1 && command -v objdump >/dev/null 2>&1 || apt_install binutils; }
+
 # need_cxx: nvcc compiles host code with g++
 need_cxx() { command -v g++ >/dev/null 2>&1 || apt_install g++; }
+
+# need_etcd: for the tests of pools. Unpacked into a folder of this user's, because its package, installed, runs it as a service
+need_etcd() { command -v etcd >/dev/null 2>&1 || one_at_a_time need_etcd_now || exit 1; }
+need_etcd_now() {
+  local folder="${XDG_CACHE_HOME:-$HOME/.cache}/ringway/etcd"
+  [ -x "$folder/usr/bin/etcd" ] && return 0
+  command -v apt-get >/dev/null 2>&1 || die "please install etcd 3.4 or later (no apt-get on this machine)"
+  say "fetching etcd-server (apt-get) into $folder"
+  rm -rf "$folder" && mkdir -p "$folder" || die "$folder cannot be made"
+  ( cd "$folder" || exit 1
+    apt-get download -qq etcd-server >/dev/null 2>&1 || { as_root apt-get update -qq >/dev/null && apt-get download -qq etcd-server >/dev/null; } || exit 1
+    dpkg-deb -x etcd-server_*.deb . && rm etcd-server_*.deb ) || die "apt-get could not download etcd-server"
+  [ -x "$folder/usr/bin/etcd" ] || die "the package etcd-server has no usr/bin/etcd"
+}

@@ -13,8 +13,7 @@ mod ring;
 
 pub use mem::Span;
 pub use ring::{
-    Consumer, Corrupt, LINE, Producer, RECORD_HEADER, Record, ReserveError, Reserved, TAG_PAD,
-    is_committed,
+    Consumer, Corrupt, LINE, Producer, RECORD_HEADER, Record, ReserveError, Reserved, TAG_PAD, is_committed, header_at,
 };
 
 #[cfg(not(loom))]

@@ -121,6 +121,20 @@ mod real {
             unsafe { AtomicU64::from_ptr(self.at(offset)) }.fetch_max(value, order)
         }
 
+        /// Atomic wrapping add; the value before.
+        pub fn fetch_add_u64(&self, offset: usize, value: u64, order: Ordering) -> u64 {
+            // SAFETY: as in `load_u64`.
+            unsafe { AtomicU64::from_ptr(self.at(offset)) }.fetch_add(value, order)
+        }
+
+        /// Stores `to` where there is `from`; says whether it was so. Acquires and releases.
+        pub fn replace_u64(&self, offset: usize, from: u64, to: u64) -> bool {
+            // SAFETY: as in `load_u64`.
+            unsafe { AtomicU64::from_ptr(self.at(offset)) }
+                .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        }
+
         /// Atomic load.
         #[inline]
         pub fn load_u32(&self, offset: usize, order: Ordering) -> u32 {

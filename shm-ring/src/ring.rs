@@ -85,6 +85,12 @@ impl Reserved {
         self.len as usize
     }
 
+    /// Position of the payload.
+    #[inline]
+    pub fn payload_position(&self) -> u64 {
+        self.position + RECORD_HEADER as u64
+    }
+
     /// Position after the record.
     #[inline]
     pub fn position_end(&self) -> u64 {
@@ -235,6 +241,15 @@ pub fn is_committed(ring: &Span, key: u64, position: u64) -> bool {
     ring.load_u64(offset + COMMIT, Ordering::Acquire) == position ^ (key | 1)
 }
 
+/// Length and tag of a record at `position`, if it is committed; unchecked. For threads other than the consumer's.
+pub fn header_at(ring: &Span, key: u64, position: u64) -> Option<(u32, u32)> {
+    let offset = (position & (ring.len() as u64 - 1)) as usize;
+    is_committed(ring, key, position).then(|| {
+        let word = ring.load_u64(offset + LEN_TAG, Ordering::Relaxed);
+        (word as u32, (word >> 32) as u32)
+    })
+}
+
 /// A record found by [`Consumer::poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -352,6 +367,14 @@ impl Consumer {
                 return Err(Corrupt::Padding);
             }
         }
+    }
+
+    /// Makes the record that `poll` gave last the next one again. `len` is its payload's length.
+    /// Panics if it is not the last one, or was released: a bug of the caller.
+    pub fn put_back(&mut self, position_end: u64, len: usize) {
+        let start = position_end - aligned((RECORD_HEADER + len) as u64);
+        assert!(position_end == self.head && start >= self.released, "not the last record");
+        self.head = start;
     }
 
     /// Gives space back, up to `position`; the caller publishes the returned value where the producers read it,

@@ -77,7 +77,7 @@ fn own(driver: &str, with_gpus: bool) -> Report {
         let found = libraries.and_then(|libraries| {
             let private = PrivateDir::create("health")?;
             let driver = driver_file(driver, &libraries)?;
-            let names = Names::for_worker(private.path(), &driver)?;
+            let names = Names::for_worker(private.path(), &driver, &libraries.softgpu)?;
             let worker = WorkerProgram { exe: std::env::current_exe()?, driver_dir: Some(names.dir().to_path_buf()), user: None, unconfined: false };
             Ok(read_inventory(&worker)?)
         });
@@ -131,7 +131,7 @@ fn release(theirs: &str) -> Check {
 
 /// The server's clock was read somewhere between question and answer.
 fn clocks(unix_ms: u64, round_trip: Duration) -> Check {
-    let apart = Duration::from_millis(health::unix_ms().abs_diff(unix_ms)).saturating_sub(round_trip);
+    let apart = Duration::from_millis(ringway_secure::unix_now_ms().abs_diff(unix_ms)).saturating_sub(round_trip);
     if apart > CLOCKS_APART_MAX {
         let found = format!("{:.1} s apart", apart.as_secs_f64());
         marginal("clocks of both ends", found, "run chrony, ntpd or systemd-timesyncd at both ends")
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_lies_between_is_judged() {
-        let now = health::unix_ms();
+        let now = ringway_secure::unix_now_ms();
         assert_eq!(clocks(now, Duration::ZERO).verdict, Verdict::Pass);
         assert_eq!(clocks(now - 5000, Duration::from_secs(1)).verdict, Verdict::Marginal);
         assert_eq!(clocks(now - 5000, Duration::from_secs(5)).verdict, Verdict::Pass);

@@ -1,17 +1,21 @@
 //! Where Ringway's shared objects are, and the folder of names under which a program finds them.
 
 use crate::Failure;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Names of libcuda that programs ask for.
 const DRIVER_NAMES: [&str; 2] = ["libcuda.so.1", "libcuda.so"];
+const NVML_NAME: &str = "libnvidia-ml.so.1";
 /// Names of the runtime and of NVML that programs ask for; our own object answers to them.
 const SHIM_NAMES: [&str; 6] = [
     "libcudart.so.12",
     "libcudart.so.13",
     "libcudart.so",
-    "libnvidia-ml.so.1",
+    NVML_NAME,
     "libnvidia-ml.so",
     "libnvidia-ml.so.0",
 ];
@@ -61,9 +65,16 @@ impl Libraries {
     }
 }
 
-/// A private folder that is removed with the value.
+/// Folders of processes that were killed are removed when they are older: one that is being made is not locked yet.
+const LEFT_FOR: Duration = Duration::from_secs(10);
+
+/// A private folder that is removed with the value. Of a process that is killed it stays until the next one makes its own.
 #[derive(Debug)]
-pub struct PrivateDir(PathBuf);
+pub struct PrivateDir {
+    path: PathBuf,
+    /// The folder itself, locked: whether its process lives.
+    _held: File,
+}
 
 impl PrivateDir {
     /// In `$XDG_RUNTIME_DIR`, else in the temporary folder; readable by this user alone.
@@ -75,13 +86,14 @@ impl PrivateDir {
             .map(PathBuf::from)
             .filter(|d| d.is_dir())
             .unwrap_or_else(std::env::temp_dir);
+        remove_left(&base);
         for attempt in 0..100 {
             let path = base.join(format!(
                 "ringway-{purpose}-{}-{attempt}",
                 std::process::id()
             ));
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self(path)),
+                Ok(()) => return Ok(Self::hold(&path)?),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(Failure::new(format!(
@@ -97,16 +109,74 @@ impl PrivateDir {
         )))
     }
 
+    /// One that the program which this one took the place of has made.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn adopt(path: &Path) -> Result<Self, Failure> {
+        Self::check(path)?;
+        Ok(Self::hold(path)?)
+    }
+
+    fn hold(path: &Path) -> std::io::Result<Self> {
+        let held = File::open(path)?;
+        // Where the file system knows no locks nothing is removed either.
+        let _ = held.try_lock();
+        Ok(Self { path: path.to_path_buf(), _held: held })
+    }
+
+    /// Whether a folder can be such a one.
+    ///
+    /// # Errors
+    /// It is no folder of this user's alone.
+    pub fn check(path: &Path) -> Result<(), Failure> {
+        let bad = |why: &dyn std::fmt::Display| Failure::new(format!("the folder {} cannot be used any more: {why}; start the server anew", path.display()));
+        let found = std::fs::symlink_metadata(path).map_err(|error| bad(&error))?;
+        // SAFETY: cannot fail and touches no memory.
+        if !found.is_dir() || found.uid() != unsafe { libc::geteuid() } || found.mode() & 0o077 != 0 {
+            return Err(bad(&"it is no folder of this user's alone"));
+        }
+        Ok(())
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+}
+
+/// Removes the folders of this user's processes that were killed.
+fn remove_left(base: &Path) {
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix("ringway-")?.rsplit('-').nth(1)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // One that cannot be looked at or removed is left to its owner.
+            let _ = remove_if_left(&entry.path());
+        }
+    }
+}
+
+fn remove_if_left(path: &Path) -> std::io::Result<()> {
+    let found = path.symlink_metadata()?;
+    // SAFETY: cannot fail and touches no memory.
+    let uid = unsafe { libc::geteuid() };
+    let is_old = found.modified()?.elapsed().is_ok_and(|age| age >= LEFT_FOR);
+    if !found.is_dir() || found.uid() != uid || !is_old {
+        return Ok(());
+    }
+    let folder = File::open(path)?;
+    match folder.try_lock() {
+        Ok(()) => std::fs::remove_dir_all(path),
+        // Its process lives, in another namespace of processes maybe.
+        Err(_) => Ok(()),
     }
 }
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
         // Nothing can be done about a folder that does not go; it is empty of secrets once the lease has ended.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -130,25 +200,38 @@ impl Names {
         Self::link(under.join("lib"), names)
     }
 
-    /// Links for a worker: libcuda alone.
+    /// Links for a worker: libcuda, and where that is the software GPU, NVML too, of which it answers what a worker asks for.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn for_worker(under: &Path, driver: &Path) -> Result<Self, Failure> {
-        Self::link(
-            under.join("driver"),
-            DRIVER_NAMES.map(|name| (name, driver)).into_iter(),
-        )
+    pub fn for_worker(under: &Path, driver: &Path, softgpu: &Path) -> Result<Self, Failure> {
+        let nvml = (driver == softgpu).then_some((NVML_NAME, driver));
+        Self::link(Self::dir_for_worker(under), DRIVER_NAMES.map(|name| (name, driver)).into_iter().chain(nvml))
+    }
+
+    /// The folder of a worker's links.
+    pub fn dir_for_worker(under: &Path) -> PathBuf {
+        under.join("driver")
     }
 
     fn link<'a>(
         dir: PathBuf,
         names: impl Iterator<Item = (&'a str, &'a Path)>,
     ) -> Result<Self, Failure> {
-        std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+            // Links of the program before this one.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
         let mut map = Vec::new();
         for (name, target) in names {
-            symlink(target, dir.join(name))?;
+            let path = dir.join(name);
+            if std::fs::read_link(&path).ok().as_deref() != Some(target) {
+                // In one step: somebody may be looking.
+                let new = dir.join(format!("{name}.new"));
+                symlink(target, &new)?;
+                std::fs::rename(&new, &path)?;
+            }
             map.push((name.to_owned(), target.to_path_buf()));
         }
         Ok(Self { dir, map })

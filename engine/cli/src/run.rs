@@ -2,15 +2,19 @@
 
 use crate::Failure;
 use crate::access::{AccessArgs, Server, Way, no_server};
+use crate::leases::Leases;
 use crate::libraries::{Libraries, Names, PrivateDir};
+use crate::pooled::{self, PoolArgs};
+use crate::reservation::Use;
 use crate::serve::{driver_file, host_name};
+use crate::time::Span;
 use crate::{signals, stats};
-use ringway_link::endpoint::{Endpoint, Target};
-use ringway_link::keeper::Keeper;
+use ringway_link::endpoint::{Connection, Endpoint, Target};
+use ringway_link::keeper::{Keeper, Lost};
 use ringway_link::{LinkChoice, LinkKind};
 use ringway_pool::server::boot_id;
 use ringway_secure::hex;
-use ringway_wire::control::{Identity, MemoryAsk, Reply, Request, Slice};
+use ringway_wire::control::{Identity, MemoryAsk, Reply, Request, Slice, Terms};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -37,12 +41,25 @@ pub struct RunArgs {
     /// MiB of memory of each GPU.
     #[arg(short = 'm', long = "memory", value_name = "MIB")]
     memory: Option<u64>,
-    /// Server to lease from (HOST:PORT or unix:/PATH) instead of the token file's; without either an embedded server is started
-    /// on this machine.
-    #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDR")]
-    server: Option<Endpoint>,
+    /// Share of each GPU's time in percent while others want it too; without it as much as of its memory.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    compute: Option<u32>,
+    /// Give the lease back when its GPUs were not used for this long, as 90s, 30m or 2h; 0: never. Without it, as the server says.
+    #[arg(long, value_name = "TIME")]
+    idle: Option<Span>,
+    /// Server, or pool of servers, to lease from (HOST:PORT or unix:/PATH) instead of the token file's; without either an embedded
+    /// server is started on this machine. Servers may be given several times (in the variable: with commas): the GPUs are then taken from
+    /// the first that have them, all or none.
+    #[arg(long, env = "RINGWAY_SERVER", value_name = "ADDR", value_delimiter = ',')]
+    server: Vec<Endpoint>,
     #[command(flatten)]
     access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) pool: PoolArgs,
+    /// Run in a reservation of this name that `ringway request` made, instead of taking a lease. Several programs may at a time; they share
+    /// its GPUs and its memory.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["gpus", "fraction", "memory", "filter", "spread", "one_server", "timeout", "link", "direct"])]
+    reservation: Option<String>,
     /// Link to use instead of the best one.
     #[arg(long, value_enum)]
     link: Option<Link>,
@@ -50,14 +67,14 @@ pub struct RunArgs {
     #[arg(long, default_value = "auto", value_name = "WHICH")]
     driver: String,
     /// Run on this machine's libcuda (or the software GPU) without Ringway in between; for comparison.
-    #[arg(long, conflicts_with_all = ["server", "link", "stats", "fraction", "memory"])]
+    #[arg(long, conflicts_with_all = ["server", "link", "stats", "fraction", "memory", "compute", "idle"])]
     direct: bool,
     /// Write the session's statistics to FILE as JSON.
     #[arg(long, value_name = "FILE")]
     stats: Option<PathBuf>,
     /// Do not print the line that names the GPUs and the link.
     #[arg(short, long)]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// The program and its arguments.
     #[arg(
         required = true,
@@ -72,6 +89,30 @@ impl RunArgs {
     /// Whether Ringway is to be left out.
     pub fn is_direct(&self) -> bool {
         self.direct
+    }
+
+    /// The program and its arguments.
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
+    /// The link that is asked for, if one is.
+    pub fn link(&self) -> Option<Link> {
+        self.link
+    }
+
+    /// How many GPUs are wanted.
+    pub fn gpus(&self) -> u32 {
+        self.gpus
+    }
+
+    /// How much memory of each.
+    pub fn memory_ask(&self) -> MemoryAsk {
+        match (self.fraction, self.memory) {
+            (Some(fraction), _) => MemoryAsk::Fraction(fraction),
+            (None, Some(mib)) => MemoryAsk::Mib(mib),
+            (None, None) => MemoryAsk::Fraction(1.0),
+        }
     }
 }
 
@@ -142,7 +183,7 @@ impl Embedded {
     fn start(socket: &Path, driver: &Path, tcp: bool) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["serve", "--announce", "--until-eof", "--driver"])
+            .args(["serve", "--announce", "--until-eof", "--warm-once", "--driver"])
             .arg(driver);
         if tcp {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -197,8 +238,8 @@ pub struct Held {
     lease: String,
     secret: String,
     slices: Vec<Slice>,
-    server: String,
-    target: Target,
+    pub(crate) server: String,
+    pub(crate) target: Target,
     link: Link,
     why: String,
     same_host: bool,
@@ -254,19 +295,33 @@ pub fn choose_link(
     }
 }
 
-fn lease(args: &RunArgs, from: &Server) -> Result<Held, Failure> {
-    let memory = match (args.fraction, args.memory) {
-        (Some(fraction), _) => MemoryAsk::Fraction(fraction),
-        (None, Some(mib)) => MemoryAsk::Mib(mib),
-        (None, None) => MemoryAsk::Fraction(1.0),
-    };
+/// Leases `gpus` GPUs of a server or a pool, all that `args` ask for or a part of them: of each server, in the order of the GPUs. None:
+/// there are none, and the program is to go without.
+pub(crate) fn lease(args: &RunArgs, from: &Server, gpus: u32) -> Result<Option<Vec<Held>>, Failure> {
     let request = Request::Lease {
         token: from.token.clone(),
-        gpus: args.gpus,
-        memory,
+        gpus,
+        memory: args.memory_ask(),
         identity: identity(&args.command),
+        terms: Terms {
+            compute_percent: args.compute,
+            idle_ms: args.idle.map(|Span(idle)| idle.as_millis() as u64),
+        },
+        wishes: args.pool.wishes(),
     };
-    let (connection, reply, target) = from.ask(&request)?;
+    let answer = from.ask(&request)?;
+    if pooled::is_pool(&answer.1) {
+        return pooled::granted(from, answer, request, args);
+    }
+    if args.pool.needs_pool() {
+        return Err(needs_pool(&format!("{} is a server", answer.2)));
+    }
+    let which = if gpus < args.gpus { format!(" on {}", answer.2) } else { String::new() };
+    Ok(Some(vec![hold(args, answer, which)?]))
+}
+
+/// Holds what a server has granted. `which`: what tells it from the program's other leases.
+pub(crate) fn hold(args: &RunArgs, (connection, reply, target): (Connection, Reply, Target), which: String) -> Result<Held, Failure> {
     let Reply::Leased {
         lease,
         secret,
@@ -290,10 +345,10 @@ fn lease(args: &RunArgs, from: &Server) -> Result<Held, Failure> {
         (lease.clone(), secret.clone()),
         Duration::from_millis(grace_ms),
         || (),
-        |why| {
-            eprintln!(
-                "ringway: the lease is gone ({why}); the program's CUDA calls fail from now on"
-            )
+        move |lost| match lost {
+            Lost::Ended(_) => eprintln!("ringway: {lost}{which}; the program's CUDA calls fail from now on"),
+            // Its session is a process of its own; whether that is gone too is for the program's own library to notice, and to say.
+            Lost::Broken(_) => eprintln!("ringway: {lost}{which}; the program goes on for as long as its session does, and its link is not made again if it breaks"),
         },
     )?;
     let (link, endpoint, why) = choose_link(
@@ -317,17 +372,90 @@ fn lease(args: &RunArgs, from: &Server) -> Result<Held, Failure> {
     })
 }
 
+pub(crate) fn needs_pool(what: &str) -> Failure {
+    Failure::new(format!("--filter, --spread and --timeout are for a pool, and {what}; leave them out, or name a pool with --server"))
+}
+
+/// Takes a lease for a reservation, all of it on one server: of a server or a pool, not of an embedded server, which would end with its `run`.
+///
+/// # Errors
+/// None is named, or there are no such GPUs.
+pub fn reserve(mut args: RunArgs, program: String) -> Result<Held, Failure> {
+    args.command = vec![program];
+    args.pool.one_server = true;
+    let server = args.access.servers(&args.server, true)?.into_iter().next().ok_or_else(no_server)?;
+    let held = lease(&args, &server, args.gpus)?.and_then(|held| held.into_iter().next());
+    held.ok_or_else(|| Failure::new("no GPUs became free in time"))
+}
+
 impl Held {
+    /// What is leased, where, and over which link.
+    pub fn summary(&self) -> String {
+        format!("{} on {} by {}", described(&self.slices), self.server, self.link.name())
+    }
+
+    /// The same, and why it is that link.
+    pub fn description(&self) -> String {
+        format!("{} ({})", self.summary(), self.why)
+    }
+
+    /// Identifier of the lease.
+    pub fn lease(&self) -> &str {
+        &self.lease
+    }
+
+    /// Name of the link.
+    pub fn link(&self) -> &'static str {
+        self.link.name()
+    }
+
+    /// Whether the server is on this host.
+    pub fn same_host(&self) -> bool {
+        self.same_host
+    }
+
+    /// Whether the lease has ended, whoever ended it.
+    pub fn is_over(&self) -> bool {
+        self.keeper.is_over()
+    }
+
+    /// `RINGWAY_LEASE`, by which the program's library finds the lease. What was `forced` may not be replaced by something slower later.
+    pub fn variable(&self, forced: Option<Link>) -> String {
+        self.line(forced, None)
+    }
+
+    /// The same, with the server's name where there are several servers.
+    pub(crate) fn line(&self, forced: Option<Link>, name: Option<&str>) -> String {
+        let ask = if forced == Some(Link::Rdma) { "rdma-only" } else { self.link.name() };
+        let trust = match (&self.target.endpoint, &self.target.trust) {
+            (Endpoint::Tcp(..), Some(trust)) => format!("|{}", hex(trust.ca())),
+            (_, _) if name.is_some() => "|".to_owned(),
+            _ => String::new(),
+        };
+        let name = name.map_or(String::new(), |name| format!("|{name}"));
+        format!("{}|{}|{}|{ask}{trust}{name}", self.target, self.lease, self.secret)
+    }
+
     /// Gives the lease back and waits, at most [`RELEASE_TIMEOUT`], until the server has freed its memory, so that a program
     /// started right after this one finds it.
-    fn release(self) {
+    pub fn release(self) {
         self.keeper.release(RELEASE_TIMEOUT);
+    }
+
+    /// Lets go of a lease whose server ends.
+    pub(crate) fn abandon(self) {
+        self.keeper.abandon();
+    }
+
+    /// How many GPUs it has.
+    pub(crate) fn gpus(&self) -> u32 {
+        self.slices.len() as u32
     }
 }
 
-fn announce(held: &Held) {
-    let gpus: Vec<String> = held
-        .slices
+/// What of GPUs is leased.
+fn described(slices: &[Slice]) -> String {
+    let gpus: Vec<String> = slices
         .iter()
         .map(|slice| {
             if slice.memory_bytes == slice.memory_bytes_total {
@@ -342,13 +470,7 @@ fn announce(held: &Held) {
             }
         })
         .collect();
-    let link = held.link.name();
-    eprintln!(
-        "ringway: {} on {} by {link} ({})",
-        gpus.join(" + "),
-        held.server,
-        held.why
-    );
+    gpus.join(" + ")
 }
 
 /// Checks that the program can be started before anything is leased, as a shell would.
@@ -413,16 +535,28 @@ pub fn run_with(
         }
         return Ok(supervise(command)?.into());
     }
+    if let Some(name) = &args.reservation {
+        let place = Use::of(name)?;
+        if !args.quiet {
+            eprintln!("ringway: {} (reservation {name})", place.description());
+        }
+        let way = (place.variable(), place.link(), place.same_host());
+        let outcome = execute(&args, account, command, &private, &libraries, way, then);
+        drop(place);
+        drop(private);
+        return outcome.map(|status| ExitCode::from(signals::end_like(status)));
+    }
     // Who chooses a driver wants the embedded server, unless a server is named too.
-    let servers = if args.driver == "auto" || args.server.is_some() || args.access.names_file() {
-        args.access.servers(args.server.as_slice(), true)?
+    let servers = if args.driver == "auto" || !args.server.is_empty() || args.access.names_file() {
+        args.access.servers(&args.server, true)?
     } else {
         Vec::new()
     };
-    let (server, embedded) = match servers.into_iter().next() {
-        Some(server) => (server, None),
-        None if args.access.names_file() => return Err(no_server()),
-        None => {
+    let (servers, embedded) = match servers.is_empty() {
+        false => (servers, None),
+        true if args.access.names_file() => return Err(no_server()),
+        true if args.pool.needs_pool() => return Err(needs_pool("none is named")),
+        true => {
             if account == Account::EachCall {
                 // So that the program's bytes take the way that they would take over a network.
                 args.link.get_or_insert(Link::Tcp);
@@ -433,53 +567,61 @@ pub fn run_with(
                 &driver,
                 matches!(args.link, Some(Link::Tcp | Link::Rdma)),
             )?;
-            (Server::from(embedded.endpoint.clone()), Some(embedded))
+            (vec![Server::from(embedded.endpoint.clone())], Some(embedded))
         }
     };
-    let outcome = lease(&args, &server).and_then(|held| {
-        if !args.quiet {
-            announce(&held);
-        }
-        let names = Names::for_program(private.path(), &libraries.shim, &libraries.shim)?;
-        prepare(&mut command, &names, &libraries);
-        let link = held.link.name();
-        // What was forced may not be replaced by something slower later.
-        let ask = if args.link == Some(Link::Rdma) { "rdma-only" } else { link };
-        let trust = match (&held.target.endpoint, &held.target.trust) {
-            (Endpoint::Tcp(..), Some(trust)) => format!("|{}", hex(trust.ca())),
-            _ => String::new(),
+    let outcome = Leases::take(&args, &servers).and_then(|held| {
+        let Some(held) = held else {
+            return supervise_status(command);
         };
-        command.env(
-            "RINGWAY_LEASE",
-            format!("{}|{}|{}|{ask}{trust}", held.target, held.lease, held.secret),
-        );
-        let stats_dir = private.path().join("stats");
-        if args.stats.is_some() || account == Account::EachCall {
-            std::fs::create_dir(&stats_dir)?;
-            command.env("RINGWAY_STATS_DIR", &stats_dir);
+        if !args.quiet {
+            eprintln!("ringway: {}", held.description());
         }
-        if account == Account::EachCall {
-            command.env("RINGWAY_STATS_CALLS", "1");
-        }
-        let started = Instant::now();
-        let code = supervise_status(command)?;
-        let ran = Ran { wall: started.elapsed(), link, same_host: held.same_host };
-        if let Some(file) = &args.stats {
-            stats::write(file, &stats_dir, &ran)?;
-        }
-        let told = then(&stats_dir, &ran);
+        let way = (held.variable(args.link), held.link(), held.same_host());
+        let outcome = execute(&args, account, command, &private, &libraries, way, then);
         if embedded.is_none() {
             held.release();
         } else {
-            held.keeper.abandon();
+            held.abandon();
         }
-        told.map(|()| code)
+        outcome
     });
     if let Some(embedded) = embedded {
         embedded.stop();
     }
     drop(private);
     outcome.map(|status| ExitCode::from(signals::end_like(status)))
+}
+
+/// Runs the program in the lease that the first of `way` names (`RINGWAY_LEASE`), over the link that the second does; the third: the server is
+/// on this host.
+fn execute(
+    args: &RunArgs,
+    account: Account,
+    mut command: Command,
+    private: &PrivateDir,
+    libraries: &Libraries,
+    (variable, link, same_host): (String, &'static str, bool),
+    then: impl FnOnce(&Path, &Ran) -> Result<(), Failure>,
+) -> Result<std::process::ExitStatus, Failure> {
+    let names = Names::for_program(private.path(), &libraries.shim, &libraries.shim)?;
+    prepare(&mut command, &names, libraries);
+    command.env("RINGWAY_LEASE", variable);
+    let stats_dir = private.path().join("stats");
+    if args.stats.is_some() || account == Account::EachCall {
+        std::fs::create_dir(&stats_dir)?;
+        command.env("RINGWAY_STATS_DIR", &stats_dir);
+    }
+    if account == Account::EachCall {
+        command.env("RINGWAY_STATS_CALLS", "1");
+    }
+    let started = Instant::now();
+    let status = supervise_status(command)?;
+    let ran = Ran { wall: started.elapsed(), link, same_host };
+    if let Some(file) = &args.stats {
+        stats::write(file, &stats_dir, &ran)?;
+    }
+    then(&stats_dir, &ran).map(|()| status)
 }
 
 fn prepare(command: &mut Command, names: &Names, libraries: &Libraries) {

@@ -3,7 +3,8 @@
 use crate::serve::host_name;
 use crate::{Failure, print};
 use ringway_link::endpoint::{DEFAULT_PORT, Endpoint};
-use ringway_pool::identity::{Certificates, Folder, NewToken, TokenState, Tokens, default_folder};
+use crate::pool::POOL_PORT;
+use ringway_pool::identity::{Certificates, Folder, NewToken, Scope, TokenState, Tokens, default_folder, default_pool_folder};
 use ringway_secure::token::{ADDRESSES_MAX, TokenFile};
 use ringway_secure::{pem, unix_now};
 use std::fmt::Write as _;
@@ -24,6 +25,9 @@ pub struct TokenArgs {
     /// Folder of the server's identity, as `ringway serve` has it.
     #[arg(long, env = "RINGWAY_STATE", value_name = "DIR", global = true)]
     state: Option<PathBuf>,
+    /// Of a pool: its folder, as `ringway pool` has it, and its usual port.
+    #[arg(long, global = true)]
+    pool: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -51,6 +55,10 @@ struct Create {
     /// Whom the server takes its bearer for, whoever that says to be.
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+    /// What it allows. `read`: look at everything. `use`: use GPUs too. `serve`: bring a server into a pool, under the token's name.
+    /// `admin`: everything.
+    #[arg(long, value_enum, default_value_t = Allows::Use, value_name = "SCOPE")]
+    scope: Allows,
     /// How long it is good, as 30d, 12h or 90m; without it until it is revoked.
     #[arg(long, value_name = "TIME", value_parser = life)]
     expires: Option<u64>,
@@ -68,8 +76,28 @@ struct Create {
     output: PathBuf,
 }
 
+/// See [`Scope`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Allows {
+    Read,
+    Use,
+    Serve,
+    Admin,
+}
+
+impl From<Allows> for Scope {
+    fn from(allows: Allows) -> Self {
+        match allows {
+            Allows::Read => Self::Read,
+            Allows::Use => Self::Use,
+            Allows::Serve => Self::Serve,
+            Allows::Admin => Self::Admin,
+        }
+    }
+}
+
 /// Seconds.
-fn life(text: &str) -> Result<u64, String> {
+pub fn life(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is no time; write a number and s, m, h, d or w, at most ten years, as 30d");
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
     let unit = match unit {
@@ -88,23 +116,25 @@ fn life(text: &str) -> Result<u64, String> {
 pub fn token(args: &TokenArgs) -> Result<ExitCode, Failure> {
     let path = match &args.state {
         Some(path) => path.clone(),
+        None if args.pool => default_pool_folder()?,
         None => default_folder()?,
     };
+    let port = if args.pool { POOL_PORT } else { DEFAULT_PORT };
     match &args.what {
-        What::Create(wanted) => create(&path, wanted)?,
+        What::Create(wanted) => create(&path, wanted, port)?,
         What::List { json } => list(&path, *json)?,
         What::Revoke { name } => Tokens::of(path).revoke(name)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(path: &Path, wanted: &Create) -> Result<(), Failure> {
+fn create(path: &Path, wanted: &Create, port: u16) -> Result<(), Failure> {
     let mut addresses: Vec<String> = wanted.address.iter().map(Endpoint::to_string).collect();
     if wanted.address.iter().any(|address| matches!(address, Endpoint::Unix(_))) || addresses.len() > ADDRESSES_MAX {
         return Err(Failure::new(format!("--address is HOST:PORT, at most {ADDRESSES_MAX} times")));
     }
     if addresses.is_empty() {
-        addresses.push(format!("{}:{DEFAULT_PORT}", host_name()));
+        addresses.push(format!("{}:{port}", host_name()));
     }
     // The file first: a token whose secret cannot be written down must not exist.
     let to_file = wanted.output != Path::new("-");
@@ -133,6 +163,7 @@ fn make(path: &Path, wanted: &Create, addresses: Vec<String>) -> Result<zeroize:
         expires: wanted.expires.map(|life| unix_now() + life),
         max_gpus: wanted.max_gpus,
         max_memory_mib: wanted.max_memory,
+        scope: wanted.scope.into(),
     })?;
     let file = TokenFile {
         name: token.name,
@@ -158,14 +189,14 @@ fn list(path: &Path, json: bool) -> Result<(), Failure> {
             .iter()
             .map(|token| {
                 serde_json::json!({
-                    "name": token.name, "id": token.id, "user": token.user, "state": state(token.state(now)), "created": token.created,
+                    "name": token.name, "id": token.id, "user": token.user, "scope": token.scope.name(), "state": state(token.state(now)), "created": token.created,
                     "expires": token.expires, "revoked": token.revoked, "max_gpus": token.max_gpus, "max_memory_mib": token.max_memory_mib,
                 })
             })
             .collect();
         return print(&(serde_json::to_string_pretty(&rows)? + "\n"));
     }
-    let mut text = format!("{:<24} {:<16} {:<8} {:>12} {:>6} {:>12}\n", "name", "user", "state", "ends in", "GPUs", "memory MiB");
+    let mut text = format!("{:<24} {:<16} {:<6} {:<8} {:>12} {:>6} {:>12}\n", "name", "user", "scope", "state", "ends in", "GPUs", "memory MiB");
     for token in tokens.iter() {
         let ends = match token.expires.map(|end| end.saturating_sub(now)) {
             None => "never".into(),
@@ -175,9 +206,10 @@ fn list(path: &Path, json: bool) -> Result<(), Failure> {
         let bound = |bound: Option<u64>| bound.map_or("any".into(), |bound| bound.to_string());
         let _ = writeln!(
             text,
-            "{:<24} {:<16} {:<8} {ends:>12} {:>6} {:>12}",
+            "{:<24} {:<16} {:<6} {:<8} {ends:>12} {:>6} {:>12}",
             token.name,
             token.user.as_deref().unwrap_or("-"),
+            token.scope.name(),
             state(token.state(now)),
             bound(token.max_gpus.map(u64::from)),
             bound(token.max_memory_mib)

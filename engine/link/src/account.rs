@@ -1,12 +1,13 @@
 //! The account of a lease: bytes of GPU memory in use, shared by all workers of the lease.
 //!
 //! One memfd of `u64` words. After the GPUs' words come [`STATUS_WORDS`] words for each slot: what `ringway list` shows of
-//! the worker's links. For each GPU of the lease a line of [`ACCOUNT_WORDS`] words: word 0 is the sum, word
+//! the worker's links, and whether it has something to do; then [`LANE_WORDS`] words for each GPU and slot: how long the lane has had something to do, and
+//! what went over it. For each GPU of the lease a line of [`ACCOUNT_WORDS`] words: word 0 is the sum, word
 //! `1 + slot` is what the worker in that slot holds. A worker reserves before it asks the driver and returns after it has
 //! freed; when a worker dies, `ringway serve` subtracts what its slot still held. Only workers and serve map it: a
 //! client never sees it.
 
-use crate::LinkKind;
+use crate::{LinkKind, shares};
 use ringway_wire::control::LinkStatus;
 use std::fs::File;
 use std::io;
@@ -16,14 +17,59 @@ use std::time::Duration;
 
 /// Workers (processes of a program) that one lease can have at a time.
 pub const ACCOUNT_SLOTS: u32 = 63;
-/// Words for each slot that say how its links are.
-pub const STATUS_WORDS: usize = 4;
+/// Words for each slot that say how its links are and whether it works.
+pub const STATUS_WORDS: usize = 6;
+/// Words for each GPU and slot that say what its lane did.
+pub const LANE_WORDS: usize = 5;
+const BUSY_NS: usize = 0;
+/// Since when it is busy; 0: it is not.
+const BUSY_SINCE: usize = 1;
+const UP_BYTES: usize = 2;
+const DOWN_BYTES: usize = 3;
+const WAITS: usize = 4;
 const SUSPENDED: usize = 0;
 const RESUMED: usize = 1;
 const PAUSE_MS: usize = 2;
 const KIND: usize = 3;
+const WORKING: usize = 4;
+const WORKED: usize = 5;
 /// Words for each GPU.
 pub const ACCOUNT_WORDS: usize = 1 + ACCOUNT_SLOTS as usize;
+
+/// What lanes did since they were there, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Nanoseconds in which there was something to do: calls to execute, or work under way on the GPU.
+    pub busy_ns: u64,
+    /// Bytes from the client.
+    pub up_bytes: u64,
+    /// Bytes to the client.
+    pub down_bytes: u64,
+    /// Calls that the client waited for.
+    pub waits: u64,
+}
+
+impl Done {
+    /// Both together.
+    pub fn plus(self, other: Done) -> Done {
+        Done {
+            busy_ns: self.busy_ns.saturating_add(other.busy_ns),
+            up_bytes: self.up_bytes.saturating_add(other.up_bytes),
+            down_bytes: self.down_bytes.saturating_add(other.down_bytes),
+            waits: self.waits.saturating_add(other.waits),
+        }
+    }
+
+    /// What came since `earlier`.
+    pub fn since(self, earlier: Done) -> Done {
+        Done {
+            busy_ns: self.busy_ns.saturating_sub(earlier.busy_ns),
+            up_bytes: self.up_bytes.saturating_sub(earlier.up_bytes),
+            down_bytes: self.down_bytes.saturating_sub(earlier.down_bytes),
+            waits: self.waits.saturating_sub(earlier.waits),
+        }
+    }
+}
 
 /// The mapping; see the module's text.
 #[derive(Debug)]
@@ -40,7 +86,16 @@ unsafe impl Sync for Account {}
 
 impl Account {
     fn bytes(gpus: usize) -> usize {
-        (gpus * ACCOUNT_WORDS + ACCOUNT_SLOTS as usize * STATUS_WORDS) * 8
+        let slots = ACCOUNT_SLOTS as usize;
+        (gpus * ACCOUNT_WORDS + slots * STATUS_WORDS + gpus * slots * LANE_WORDS) * 8
+    }
+
+    fn lane(&self, gpu: usize, slot: u32, index: usize) -> &AtomicU64 {
+        assert!(gpu < self.gpus && slot < ACCOUNT_SLOTS && index < LANE_WORDS);
+        let slots = ACCOUNT_SLOTS as usize;
+        let at = self.gpus * ACCOUNT_WORDS + slots * STATUS_WORDS + (gpu * slots + slot as usize) * LANE_WORDS + index;
+        // SAFETY: inside the mapping by the assertion, see `bytes`; aligned, and mapped as long as `self` lives.
+        unsafe { &*self.words.add(at) }
     }
 
     fn status(&self, slot: u32, index: usize) -> &AtomicU64 {
@@ -80,6 +135,47 @@ impl Account {
                 _ => String::new(),
             },
         }
+    }
+
+    /// The lane to `gpu` of the worker in `slot` has something to do.
+    pub fn begins_work(&self, gpu: usize, slot: u32) {
+        self.status(slot, WORKING).fetch_add(1, Ordering::AcqRel);
+        self.lane(gpu, slot, BUSY_SINCE).store(shares::now().max(1), Ordering::Release);
+    }
+
+    /// The lane to `gpu` of the worker in `slot` has nothing to do any more.
+    pub fn ends_work(&self, gpu: usize, slot: u32) {
+        let now = shares::now();
+        self.status(slot, WORKED).store(now, Ordering::Release);
+        self.status(slot, WORKING).fetch_sub(1, Ordering::AcqRel);
+        // Who reads between these two sees some time once less, never twice.
+        let since = self.lane(gpu, slot, BUSY_SINCE).swap(0, Ordering::AcqRel);
+        self.lane(gpu, slot, BUSY_NS).fetch_add(now.saturating_sub(since), Ordering::AcqRel);
+    }
+
+    /// So much went over the lane to `gpu` of the worker in `slot`.
+    pub fn moved(&self, gpu: usize, slot: u32, up_bytes: u64, down_bytes: u64, waits: u64) {
+        for (index, count) in [(UP_BYTES, up_bytes), (DOWN_BYTES, down_bytes), (WAITS, waits)] {
+            if count > 0 {
+                self.lane(gpu, slot, index).fetch_add(count, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// What the lane to `gpu` of the worker in `slot` did until `now`, on the clock of [`shares::now`].
+    pub fn done(&self, gpu: usize, slot: u32, now: u64) -> Done {
+        let word = |index| self.lane(gpu, slot, index).load(Ordering::Acquire);
+        let since = word(BUSY_SINCE);
+        let lasts = if since == 0 { 0 } else { now.saturating_sub(since) };
+        Done { busy_ns: word(BUSY_NS).saturating_add(lasts), up_bytes: word(UP_BYTES), down_bytes: word(DOWN_BYTES), waits: word(WAITS) }
+    }
+
+    /// When the worker in `slot` had something to do last, on the clock of [`shares::now`]: that is, `now` if it has; 0: never.
+    pub fn worked(&self, slot: u32, now: u64) -> u64 {
+        if self.status(slot, WORKING).load(Ordering::Acquire) > 0 {
+            return now;
+        }
+        self.status(slot, WORKED).load(Ordering::Acquire)
     }
 
     /// A new account for `gpus` GPUs, all zero.
@@ -159,6 +255,12 @@ impl Account {
         took
     }
 
+    /// Counts `bytes` of `gpu` for the worker in `slot` that are taken already, whether the slice has room for them or not.
+    pub fn take(&self, gpu: usize, slot: u32, bytes: u64) {
+        self.word(gpu, 1 + slot as usize).fetch_add(bytes, Ordering::AcqRel);
+        self.word(gpu, 0).fetch_add(bytes, Ordering::AcqRel);
+    }
+
     /// Gives `bytes` of `gpu` back.
     pub fn release(&self, gpu: usize, slot: u32, bytes: u64) {
         self.word(gpu, 1 + slot as usize)
@@ -172,6 +274,9 @@ impl Account {
             self.status(slot, index).store(0, Ordering::Release);
         }
         for gpu in 0..self.gpus {
+            for index in 0..LANE_WORDS {
+                self.lane(gpu, slot, index).store(0, Ordering::Release);
+            }
             let held = self.word(gpu, 1 + slot as usize).swap(0, Ordering::AcqRel);
             self.word(gpu, 0).fetch_sub(held, Ordering::AcqRel);
         }
@@ -209,6 +314,10 @@ mod tests {
         other.release(1, 1, 400);
         assert_eq!(account.used(1), 0);
         assert!(!account.reserve(1, 2, u64::MAX, u64::MAX - 1));
+        account.take(1, 3, 1500);
+        assert!(!other.reserve(1, 1, 1, 1000), "over the limit nothing is given");
+        account.clear_slot(3);
+        assert_eq!(account.used(1), 0);
     }
 
     #[test]
@@ -230,6 +339,47 @@ mod tests {
         assert_eq!(account.used(2), 0);
         account.clear_slot(last);
         assert_eq!(account.links(last), LinkStatus::default());
+    }
+
+    #[test]
+    fn work_is_told_while_it_lasts_and_when_it_was() {
+        let account = Account::create(2).unwrap();
+        let worker = Account::map(account.as_fd().try_clone_to_owned().unwrap(), 2).unwrap();
+        let later = u64::MAX;
+        assert_eq!(account.worked(5, later), 0);
+        worker.begins_work(0, 5);
+        worker.begins_work(1, 5);
+        worker.ends_work(1, 5);
+        assert_eq!(account.worked(5, later), later);
+        let before = shares::now();
+        worker.ends_work(0, 5);
+        assert!((before..=shares::now()).contains(&account.worked(5, later)));
+        account.clear_slot(5);
+        assert_eq!(account.worked(5, later), 0);
+    }
+
+    #[test]
+    fn what_lanes_did_adds_up() {
+        let account = Account::create(2).unwrap();
+        let worker = Account::map(account.as_fd().try_clone_to_owned().unwrap(), 2).unwrap();
+        let last = ACCOUNT_SLOTS - 1;
+        worker.moved(1, last, 100, 7, 2);
+        worker.moved(1, last, 1, 0, 0);
+        let begun = shares::now();
+        worker.begins_work(1, last);
+        std::thread::sleep(Duration::from_millis(2));
+        // While it lasts, and afterwards the same.
+        let during = account.done(1, last, begun + 5_000_000_000);
+        assert!((4_900_000_000..=5_000_000_000).contains(&during.busy_ns), "{during:?}");
+        worker.ends_work(1, last);
+        let after = account.done(1, last, u64::MAX);
+        assert!(after.busy_ns >= 2_000_000 && after.busy_ns <= shares::now() - begun, "{after:?}");
+        assert_eq!((after.up_bytes, after.down_bytes, after.waits), (101, 7, 2));
+        assert_eq!(account.done(0, last, u64::MAX), Done::default());
+        assert_eq!(after.plus(after).since(after), after);
+        account.clear_slot(last);
+        assert_eq!(account.done(1, last, u64::MAX), Done::default());
+        assert_eq!(account.used(0), 0);
     }
 
     #[test]

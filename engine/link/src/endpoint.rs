@@ -246,6 +246,16 @@ impl Connection {
         (result == 0).then_some(mtu).and_then(|mtu| mtu.try_into().ok())
     }
 
+    /// Ends the connection, for all its handles: whoever reads it is told.
+    pub fn shut(&self) {
+        // If the peer has closed it already, its readers know.
+        let _ = match self {
+            Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Both),
+            Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Both),
+            Self::Tls(stream) => stream.socket().shutdown(std::net::Shutdown::Both),
+        };
+    }
+
     /// Another handle of the same connection.
     ///
     /// # Errors

@@ -10,15 +10,17 @@
 //! calls lose no time and bursts share their system calls, without any timer.
 
 use crate::lane::{Start, Windows, scan};
+use crate::landing::Landing;
+use crate::lent::{Lent, Run};
 use crate::link::{Area, Break, Condition, Link, Progress, Sleeper, Slept, Told};
 use crate::{LinkError, LinkKind, Result};
 use crossbeam::utils::CachePadded;
-use ringway_shm_ring::{Consumer, Span, is_committed};
+use ringway_shm_ring::{Consumer, LINE, Span, is_committed};
 use ringway_wire::frame::{FRAME_HEADER, Frame, REPLY_PREFIX, Receiver, SMALL_FRAME_MAX};
 use ringway_wire::layout::*;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Raw memory to send from or receive into.
@@ -64,6 +66,11 @@ const RECEIVE_BUFFER: usize = 64 << 10;
 /// From so many ring bytes on, what follows them is not received along with them but for the next header, so that
 /// the next ring bytes can go where they belong directly as well.
 const RECEIVE_DIRECT: usize = 16 << 10;
+/// So many bytes behind them are received along with them: a header, and the short frame that goes before a payload that was
+/// sent from elsewhere.
+const RECEIVE_BEHIND: usize = 4 * FRAME_HEADER + 2 * LINE;
+/// Ring bytes before a lent payload, at the most, that are sent along with it.
+const SHORT_RUN: u64 = 1 << 10;
 /// Empty polls after which board words are sent though nobody asked.
 const BOARD_IDLE_POLLS: u32 = 16;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
@@ -96,6 +103,8 @@ struct Sender {
     small_sent: usize,
     /// Ring bytes that follow: from, to.
     ring: (u64, u64),
+    /// They do not lie in the shadow.
+    lent: bool,
 }
 
 /// What is being received.
@@ -127,8 +136,10 @@ pub(crate) struct Framed<P> {
     /// The ring this end fills, in the shadow; and its key.
     outgoing: Span,
     outgoing_key: u64,
+    lent: Arc<Lent>,
     /// The ring the peer fills.
     incoming: Span,
+    landing: Arc<Landing>,
 
     sender: Mutex<Sender>,
     /// There may be something to send that the holder of `sender` has not seen.
@@ -181,6 +192,7 @@ impl<P: Pipe> Framed<P> {
             small: Vec::with_capacity((REPLY_SLOTS + 4) * SMALL_FRAME_MAX),
             small_sent: 0,
             ring: (start.peer_received, start.peer_received),
+            lent: false,
         };
         let receiver = Receiving {
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
@@ -202,7 +214,9 @@ impl<P: Pipe> Framed<P> {
             peer: windows.peer.clone(),
             outgoing,
             outgoing_key,
+            lent: windows.lent.clone(),
             incoming: windows.incoming(),
+            landing: windows.landing.clone(),
             sender: Mutex::new(sender),
             send_wanted: AtomicBool::new(false),
             send_blocked: AtomicBool::new(false),
@@ -242,11 +256,9 @@ impl<P: Pipe> Framed<P> {
     }
 
     fn has_unsent_records(&self) -> bool {
-        is_committed(
-            &self.outgoing,
-            self.outgoing_key,
-            self.sent.load(Ordering::Relaxed),
-        )
+        let sent = self.sent.load(Ordering::Relaxed);
+        // Within a record, whose payload is lent, the rest of it is to come.
+        !sent.is_multiple_of(LINE as u64) || is_committed(&self.outgoing, self.outgoing_key, sent)
     }
 
     /// Records, acknowledgements, and what the stream did not take before.
@@ -327,16 +339,18 @@ impl<P: Pipe> Framed<P> {
                 continue;
             }
             let small = &sender.small[sender.small_sent..];
-            let offset = (sender.ring.0 & (self.outgoing.len() as u64 - 1)) as usize;
-            let parts = [
-                (small.as_ptr().cast_mut(), small.len()),
-                (
-                    self.outgoing.ptr(offset),
-                    (sender.ring.1 - sender.ring.0) as usize,
-                ),
-            ];
-            // SAFETY: a slice, and a range of the ring that `compose` made not to cross its end.
-            match unsafe { self.pipe.send(parts) } {
+            let (from, to) = sender.ring;
+            // SAFETY: a slice; and a range of the ring that `compose` made not to cross its end, or of one loan, which `Lent::with`
+            // keeps readable meanwhile.
+            let send = |ring: *mut u8| unsafe {
+                self.pipe.send([(small.as_ptr().cast_mut(), small.len()), (ring, (to - from) as usize)])
+            };
+            let sent = if sender.lent {
+                self.lent.with(from, send)
+            } else {
+                send(self.outgoing.ptr((from & (self.outgoing.len() as u64 - 1)) as usize))
+            };
+            match sent {
                 Ok(n) => {
                     let from_small = n.min(small.len());
                     sender.small_sent += from_small;
@@ -400,21 +414,35 @@ impl<P: Pipe> Framed<P> {
         if from != head {
             let ring_bytes = self.outgoing.len() as u64;
             let to_end = ring_bytes - (from & (ring_bytes - 1));
-            let len = (head - from).min(to_end);
-            sender.ring = (from, from + len);
-            sender.small.extend_from_slice(
-                &Frame::Ring {
-                    position: from,
-                    len: len as u32,
-                }
-                .encode(),
-            );
-            self.sent.store(from + len, Ordering::Release);
+            self.compose_ring(sender, from, from + (head - from).min(to_end));
+            self.sent.store(sender.ring.1, Ordering::Release);
             if !self.server {
                 self.sent_at_ns.store(self.pipe.now_ns(), Ordering::Relaxed);
             }
         }
         !sender.small.is_empty()
+    }
+
+    /// Ring bytes from `from` on, at most up to `end`, which is not beyond the ring's.
+    fn compose_ring(&self, sender: &mut Sender, mut from: u64, end: u64) {
+        let frame = |position: u64, to: u64| Frame::Ring { position, len: (to - position) as u32 }.encode();
+        let mut run = self.lent.run(from, end);
+        if let Run::Shadow(to) = run
+            && to < end
+            && to - from <= SHORT_RUN
+        {
+            // The head of a record whose payload is lent: both in one call.
+            sender.small.extend_from_slice(&frame(from, to));
+            let at = sender.small.len();
+            sender.small.resize(at + (to - from) as usize, 0);
+            self.outgoing.read((from & (self.outgoing.len() as u64 - 1)) as usize, &mut sender.small[at..]);
+            from = to;
+            run = self.lent.run(from, end);
+        }
+        let (Run::Shadow(to) | Run::Lent(to)) = run;
+        sender.lent = matches!(run, Run::Lent(_));
+        sender.ring = (from, to);
+        sender.small.extend_from_slice(&frame(from, to));
     }
 
     fn compose_board(&self, sender: &mut Sender) {
@@ -497,17 +525,24 @@ impl<P: Pipe> Framed<P> {
                 (receiving.start, receiving.end) = (0, receiving.end - receiving.start);
             }
             let (ring_ptr, ring_len) = self.ring_target(receiving);
+            let place = if ring_len > 0 { self.landing.next(receiving.ring.0, receiving.ring.1) } else { None };
+            let ring_len = place.as_ref().map_or(ring_len, |place| place.space);
             let direct = ring_len >= RECEIVE_DIRECT;
             let until = if direct {
-                receiving.end + FRAME_HEADER
+                receiving.end + RECEIVE_BEHIND
             } else {
                 RECEIVE_BUFFER
             };
             let into = &mut receiving.buffer[receiving.end..until];
-            let parts = [(ring_ptr, ring_len), (into.as_mut_ptr(), into.len())];
+            let behind = (into.as_mut_ptr(), into.len());
             let space = ring_len + into.len();
-            // SAFETY: a range of the incoming ring, and a slice.
-            let n = match unsafe { self.pipe.receive(parts) } {
+            // SAFETY: a range of the incoming ring, or of as many bytes that the lander gives for this call; and a slice.
+            let receive = |to: *mut u8| unsafe { self.pipe.receive([(to, ring_len), behind]) };
+            let received = match place.and_then(|place| self.landing.land(&place, receive)) {
+                Some(received) => received,
+                None => receive(ring_ptr),
+            };
+            let n = match received {
                 Ok(0) => {
                     let failed = lock(&self.send_failed).take();
                     self.fail(failed.unwrap_or(Break::EndOfStream));
@@ -831,6 +866,7 @@ impl<P: Pipe> Link for Framed<P> {
     }
 
     fn start(&self) {
+        self.lent.open();
         // [SYNC replace]
         fence(Ordering::SeqCst);
         if self.again {
@@ -857,6 +893,8 @@ impl<P: Pipe> Link for Framed<P> {
             self.sent.store(0, Ordering::SeqCst);
             self.send_blocked.store(false, Ordering::SeqCst);
         }
+        // Nothing is sent from anywhere any more; what comes next finds all of it in the shadow.
+        self.lent.close();
         lock(&self.receiver).buffer = Box::new([]);
         while self.sleepers.load(Ordering::SeqCst) != 0 {
             self.pipe.wake(Sleeper::Leader);

@@ -1,8 +1,8 @@
 //! Keeping a lease: its holder's end of the connection that it lives by, which is made again when it breaks.
 
 use crate::endpoint::{Connection, Target};
-use ringway_wire::control::{self, ControlError, GRACE_AFTER_END_MS, Reply, Request};
-use std::io::{self, Read};
+use ringway_wire::control::{self, ControlError, GRACE_AFTER_END_MS, RESTART_PATIENCE_MS_MAX, Reply, Request};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,24 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// First and longest wait between two attempts.
 const WAIT_FIRST: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Why a lease is not held any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// The server has ended it: its words, cause and cure.
+    Ended(String),
+    /// It could not be held; why.
+    Broken(String),
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(why) => f.write_str(why),
+            Self::Broken(why) => write!(f, "the lease is gone ({why})"),
+        }
+    }
+}
 
 /// Waits between attempts: doubling, bounded, and over at a deadline.
 #[derive(Debug)]
@@ -83,7 +101,7 @@ impl Keeper {
         (lease, secret): (String, String),
         grace: Duration,
         prepare: impl FnOnce() + Send + 'static,
-        lost: impl FnOnce(String) + Send + 'static,
+        lost: impl FnOnce(Lost) + Send + 'static,
     ) -> io::Result<Keeper> {
         connection.set_read_timeout(None)?;
         connection.bound_silence()?;
@@ -144,6 +162,11 @@ impl Keeper {
             .wait_timeout_while(state, timeout, |state| !state.over);
     }
 
+    /// Whether nobody holds the lease any more.
+    pub fn is_over(&self) -> bool {
+        self.shared.lock().over
+    }
+
     fn is_ending(&self) -> bool {
         self.shared.lock().ending
     }
@@ -165,33 +188,36 @@ impl Drop for Keeper {
 
 impl Shared {
     /// Until the lease is over; why.
-    fn keep(&self, reading: &mut Connection) -> String {
+    fn keep(&self, reading: &mut Connection) -> Lost {
+        let brief = Duration::from_millis(GRACE_AFTER_END_MS);
         loop {
-            let mut bytes = [0u8; 64];
+            // What the server said of its restart.
+            let mut restart = None;
             let (how, patience) = loop {
-                match reading.read(&mut bytes) {
+                match control::receive::<Reply>(reading) {
+                    Ok(Reply::Ended { reason, cure }) => return Lost::Ended(format!("{reason}; {cure}")),
+                    Ok(Reply::Restarting { back_ms }) => restart = Some(Duration::from_millis(back_ms.min(RESTART_PATIENCE_MS_MAX))),
+                    Ok(_) => {}
                     // As with lanes: the server ended, or something on the way did, and then is soon back.
-                    Ok(0) => {
-                        let brief = Duration::from_millis(GRACE_AFTER_END_MS);
+                    Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         break ("the server closed its connection".to_owned(), brief);
                     }
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => break (error.to_string(), self.grace),
+                    Err(ControlError::Io(error)) => break (error.to_string(), self.grace),
+                    Err(error) => break (error.to_string(), brief),
                 }
             };
-            match self.again(patience.min(self.grace)) {
+            match self.again(restart.unwrap_or(patience.min(self.grace)), restart.is_some()) {
                 Ok(connection) => *reading = connection,
-                Err(why) => return format!("{how}; {why}"),
+                Err(why) => return Lost::Broken(format!("{how}; {why}")),
             }
         }
     }
 
-    /// Holds the lease again.
-    fn again(&self, patience: Duration) -> Result<Connection, String> {
+    /// Holds the lease again. A server that restarts keeps it until it is held, be it to be told that it is not wanted any more.
+    fn again(&self, patience: Duration, restarts: bool) -> Result<Connection, String> {
         let mut attempts = BackOff::new(patience);
         loop {
-            if self.lock().ending {
+            if self.lock().ending && !restarts {
                 return Err("released".into());
             }
             let why = match self.attempt(attempts.attempt_timeout()) {
@@ -205,7 +231,7 @@ impl Shared {
             let state = self.lock();
             let _ = self
                 .changed
-                .wait_timeout_while(state, wait, |state| !state.ending);
+                .wait_timeout_while(state, wait, |state| !state.ending || restarts);
         }
     }
 

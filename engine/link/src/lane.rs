@@ -10,6 +10,8 @@
 //! The link in use is read with one load. Those of the past are kept, retired and empty, until the lane ends, so that a
 //! thread that took one a moment ago can still call it.
 
+use crate::landing::Landing;
+use crate::lent::Lent;
 use crate::link::{Area, Break, Health, Link, Sleeper, Slept, Told, corrupt_rule};
 use crate::sleep::{Wakers, until_readable};
 use crate::{DownCause, LaneConfig, LinkError, LinkKind, Result};
@@ -34,16 +36,26 @@ pub(crate) struct Windows {
     pub config: LaneConfig,
     /// Who sleeps at this end, whichever link it sleeps on. Kinds of link that sleep in poll(2) use these.
     pub wakers: Arc<Wakers>,
+    /// Payloads of the outgoing ring that lie elsewhere.
+    pub lent: Arc<Lent>,
+    /// Payloads of the incoming ring that lie elsewhere. Only a client receives such.
+    pub landing: Arc<Landing>,
 }
 
 impl Windows {
     pub(crate) fn new(server: bool, own: Span, peer: Span, config: &LaneConfig) -> Result<Windows> {
+        let ring = outgoing_ring(server, &peer, config);
+        let read = if server { CONTROL_NOTICE_RELEASED } else { BOARD_CONSUMED };
+        let lent = Arc::new(Lent::new(ring, own.sub(read, 8)));
+        let landing = Arc::new(Landing::new(incoming_ring(server, &own, config), notice_key(config.lane_key)));
         Ok(Windows {
             server,
             own,
             peer,
             config: *config,
             wakers: Arc::new(Wakers::new()?),
+            lent,
+            landing,
         })
     }
 
@@ -67,25 +79,17 @@ impl Windows {
 
     /// The ring that this end fills, in the peer's window, and its key.
     pub(crate) fn outgoing(&self) -> (Span, u64) {
-        let (at, bytes, key) = if self.server {
-            let bytes = self.config.geometry.notice_bytes();
-            (NOTICE_RING_AT, bytes, notice_key(self.config.lane_key))
+        let key = if self.server {
+            notice_key(self.config.lane_key)
         } else {
-            let bytes = self.config.geometry.ring_bytes();
-            (SUBMIT_RING_AT, bytes, submit_key(self.config.lane_key))
+            submit_key(self.config.lane_key)
         };
-        (self.peer.sub(at, bytes), key)
+        (outgoing_ring(self.server, &self.peer, &self.config), key)
     }
 
     /// The ring that the peer fills, in the own window.
     pub(crate) fn incoming(&self) -> Span {
-        if self.server {
-            let bytes = self.config.geometry.ring_bytes();
-            self.own.sub(SUBMIT_RING_AT, bytes)
-        } else {
-            let bytes = self.config.geometry.notice_bytes();
-            self.own.sub(NOTICE_RING_AT, bytes)
-        }
+        incoming_ring(self.server, &self.own, &self.config)
     }
 
     /// How far this end has told, or is about to tell, the peer that it has released what it receives.
@@ -107,6 +111,24 @@ impl Windows {
             BOARD_RELEASED
         };
         self.own.load_u64(at, Ordering::Acquire)
+    }
+}
+
+/// The ring that this end fills, in the peer's window or its shadow.
+fn outgoing_ring(server: bool, peer: &Span, config: &LaneConfig) -> Span {
+    if server {
+        peer.sub(NOTICE_RING_AT, config.geometry.notice_bytes())
+    } else {
+        peer.sub(SUBMIT_RING_AT, config.geometry.ring_bytes())
+    }
+}
+
+/// The ring that the peer fills, in the own window.
+fn incoming_ring(server: bool, own: &Span, config: &LaneConfig) -> Span {
+    if server {
+        own.sub(SUBMIT_RING_AT, config.geometry.ring_bytes())
+    } else {
+        own.sub(NOTICE_RING_AT, config.geometry.notice_bytes())
     }
 }
 

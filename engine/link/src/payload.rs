@@ -1,6 +1,7 @@
 //! Bytes in a window that the peer may still be writing: read by copy, never by reference.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The payload of a record, in place in a window that the peer can write at any time.
 ///
@@ -9,6 +10,7 @@ use std::marker::PhantomData;
 pub struct Payload<'a> {
     ptr: *const u8,
     len: usize,
+    landed: (usize, usize),
     lives: PhantomData<&'a ()>,
 }
 
@@ -19,8 +21,20 @@ impl<'a> Payload<'a> {
         Payload {
             ptr,
             len,
+            landed: (0, 0),
             lives: PhantomData,
         }
+    }
+
+    /// The same, of which these bytes were received to where they belong.
+    pub(crate) fn with_landed(self, landed: Range<usize>) -> Payload<'a> {
+        Payload { landed: (landed.start, landed.end), ..self }
+    }
+
+    /// Bytes of it that are where they belong already, as a [`NoticeLander`](crate::NoticeLander) said; here is nothing in their
+    /// place.
+    pub fn landed(&self) -> Range<usize> {
+        self.landed.0..self.landed.1
     }
 
     /// Bytes of payload.
@@ -55,8 +69,9 @@ impl<'a> Payload<'a> {
     /// The payload from `offset` on; `None` if it is shorter.
     pub fn from_offset(&self, offset: usize) -> Option<Payload<'a>> {
         let len = self.len.checked_sub(offset)?;
+        let landed = self.landed.0.saturating_sub(offset)..self.landed.1.saturating_sub(offset);
         // SAFETY: a suffix of a readable range.
-        Some(unsafe { Payload::new(self.ptr.add(offset), len) })
+        Some(unsafe { Payload::new(self.ptr.add(offset), len) }.with_landed(landed))
     }
 
     /// A private copy of everything.

@@ -31,6 +31,12 @@ pub struct ServerHandle {
     shared: Arc<Shared>,
 }
 
+impl std::fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerHandle({:?})", self.kind())
+    }
+}
+
 struct Shared {
     links: Links,
     /// The window that the client writes.
@@ -39,6 +45,28 @@ struct Shared {
     peer: Span,
     notices: Producer,
     errors_logged: Mutex<u64>,
+}
+
+/// What was lent to a lane for its notices. When it ends, nothing of that is read any more; what the client has not read by then is
+/// copied, so it is cheap only some time later.
+#[derive(Debug)]
+pub struct Loan {
+    lane: ServerHandle,
+    from: Position,
+    to: Position,
+}
+
+impl Loan {
+    /// Nothing more is lent.
+    pub fn complete(&mut self) {
+        self.to = self.lane.shared.notices.tail();
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.lane.shared.links.windows.lent.take_back(self.from, self.to);
+    }
 }
 
 /// One record, in place.
@@ -136,6 +164,13 @@ impl ServerLane {
         Ok(None)
     }
 
+    /// Makes the record that `poll` gave last the next one again: it is not to be executed yet. `len` is its payload's length.
+    /// Panics if it is not the last one, or was released: a bug of the caller.
+    pub fn put_back(&mut self, position_end: Position, len: usize) {
+        self.consumer.put_back(position_end, len);
+        self.consumed_published = self.consumer.head();
+    }
+
     /// Gives the ring space before `position` back to the client. Positions that were released before do nothing.
     /// Panics beyond what was polled: a bug of the caller.
     #[inline]
@@ -191,6 +226,11 @@ impl ServerLane {
     fn ready(&self) -> bool {
         self.consumer.is_ready()
             && self.handle.shared.links.link().received() > self.consumer.head()
+    }
+
+    /// Bytes of the two rings that were used so far, records' heads and padding included: from the client, and to it.
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.consumer.head(), self.handle.shared.notices.tail())
     }
 
     /// For other threads of the worker.
@@ -311,6 +351,15 @@ impl ServerHandle {
     /// Sends a notice made of `parts`; `Full` if there is no space now. For the GPU thread. Returns its end position.
     /// Errors: `Full`, `TooLarge`, `Down`, `Misuse`.
     pub fn try_notice(&self, tag: u32, parts: &[&[u8]]) -> Result<Position> {
+        // SAFETY: nothing is lent.
+        unsafe { self.try_notice_lending(tag, parts, &[]) }
+    }
+
+    /// As [`Self::try_notice`], and `data` behind the parts: taken from where it is, where the link can do that.
+    ///
+    /// # Safety
+    /// As [`Self::notice_lending`].
+    unsafe fn try_notice_lending(&self, tag: u32, parts: &[&[u8]], data: &[u8]) -> Result<Position> {
         let Shared {
             links,
             peer,
@@ -318,7 +367,7 @@ impl ServerHandle {
             ..
         } = &*self.shared;
         links.check()?;
-        let len = parts.iter().map(|part| part.len()).sum();
+        let len = parts.iter().map(|part| part.len()).sum::<usize>() + data.len();
         let reserved = match notices.try_reserve(tag, len) {
             Err(ReserveError::Full) => {
                 // Store "wanted", then look; the client releases, then looks at "wanted".
@@ -347,6 +396,13 @@ impl ServerHandle {
             notices.span().write(at, part);
             at += part.len();
         }
+        if !data.is_empty() {
+            let position = reserved.payload_position() + (at - reserved.payload_offset()) as u64;
+            // SAFETY: the caller's promise; the range is this reservation's.
+            if !unsafe { links.windows.lent.lend(position, data.len(), data.as_ptr()) } {
+                notices.span().write(at, data);
+            }
+        }
         let end = notices.commit(reserved);
         // The GPU thread looks for acknowledgements, and sends then.
         links.ring_committed(end);
@@ -356,10 +412,21 @@ impl ServerHandle {
     /// Sends a notice, waiting up to `timeout` for space; time in which the lane is suspended does not count. Not for the GPU thread, which keeps the lane moving.
     /// Errors: `Timeout`, `TooLarge`, `Down`, `Misuse`.
     pub fn notice(&self, tag: u32, parts: &[&[u8]], timeout: Duration) -> Result<Position> {
+        // SAFETY: nothing is lent.
+        unsafe { self.notice_lending(tag, parts, &[], timeout) }
+    }
+
+    /// As [`Self::notice`], and `data` behind the parts: taken from where it is, where the link can do that.
+    /// Errors: `Timeout`, `TooLarge`, `Down`, `Misuse`.
+    ///
+    /// # Safety
+    /// `data` stays readable, and as it is, until a [`Loan`] that began before this call has ended.
+    pub unsafe fn notice_lending(&self, tag: u32, parts: &[&[u8]], data: &[u8], timeout: Duration) -> Result<Position> {
         let mut start = Instant::now();
         let mut nap = Duration::from_micros(20);
         loop {
-            match self.try_notice(tag, parts) {
+            // SAFETY: the caller's promise.
+            match unsafe { self.try_notice_lending(tag, parts, data) } {
                 Err(LinkError::Full) => {}
                 other => return other,
             }
@@ -375,6 +442,12 @@ impl ServerHandle {
             std::thread::sleep(nap);
             nap = (nap * 2).min(Duration::from_millis(1));
         }
+    }
+
+    /// Begins a loan: what is lent from now on until [`Loan::complete`].
+    pub fn loan(&self) -> Loan {
+        let at = self.shared.notices.tail();
+        Loan { lane: self.clone(), from: at, to: Position::MAX }
     }
 
     /// Longest payload of a notice, in bytes.

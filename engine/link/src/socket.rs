@@ -6,6 +6,7 @@
 use ringway_secure::record::{BadRecord, ConnectionKeys, HEADER_BYTES, Opener, PAYLOAD_BYTES_MAX, Sealer, TAG_BYTES};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::time::Duration;
 
 /// A socket, and how what is on it is protected.
@@ -21,7 +22,70 @@ pub(crate) struct Sealed {
     /// What the last record carried and was not read yet: from here on.
     opened: Vec<u8>,
     read: usize,
+    /// Records on their way to the kernel.
+    sealing: Vec<u8>,
+    /// What the kernel gave beyond the record that is read, where that is allowed.
+    ahead: Option<Ahead>,
 }
+
+/// Records that were received and not read yet.
+struct Ahead {
+    space: Box<[u8]>,
+    /// Where records begin that are not opened, and where what was received ends.
+    start: usize,
+    end: usize,
+    /// What was opened and not read.
+    opened: Range<usize>,
+}
+
+/// Bytes that are received ahead at the most.
+const AHEAD_BYTES: usize = RECORDS_AT_ONCE * RECORD_BYTES_MAX;
+const RECORD_BYTES_MAX: usize = HEADER_BYTES + PAYLOAD_BYTES_MAX + TAG_BYTES;
+
+impl Ahead {
+    fn new() -> Self {
+        Self { space: vec![0; AHEAD_BYTES].into_boxed_slice(), start: 0, end: 0, opened: 0..0 }
+    }
+
+    /// Receives until a whole record is there; its length. None: the stream has ended before it began.
+    fn receive(&mut self, stream: &mut TcpStream) -> io::Result<Option<usize>> {
+        loop {
+            let held = &self.space[self.start..self.end];
+            if let Some(header) = held.first_chunk::<HEADER_BYTES>() {
+                let length = Opener::length(header)?;
+                if held.len() >= length {
+                    return Ok(Some(length));
+                }
+            }
+            // Everything before was read: a record fits behind what is left of the last one.
+            if self.start > 0 {
+                self.space.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+            }
+            match stream.read(&mut self.space[self.end..])? {
+                0 if self.end == 0 => return Ok(None),
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => self.end += n,
+            }
+        }
+    }
+
+    fn read(&mut self, stream: &mut TcpStream, opener: &mut Opener, into: &mut [u8]) -> io::Result<usize> {
+        if self.opened.is_empty() {
+            let Some(length) = self.receive(stream)? else { return Ok(0) };
+            let bytes = opener.open(&mut self.space[self.start..self.start + length])?;
+            self.opened = self.start + HEADER_BYTES..self.start + HEADER_BYTES + bytes;
+            self.start += length;
+        }
+        let n = self.opened.len().min(into.len());
+        into[..n].copy_from_slice(&self.space[self.opened.start..][..n]);
+        self.opened.start += n;
+        Ok(n)
+    }
+}
+
+/// Records that are sealed before the kernel gets them together, at the most.
+const RECORDS_AT_ONCE: usize = 8;
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,7 +104,7 @@ impl Socket {
     /// Sealed with the keys that both ends agreed on; which end this is.
     pub fn sealed(stream: TcpStream, keys: &ConnectionKeys, server: bool) -> Self {
         let (sealer, opener) = keys.ends(server);
-        let sealed = Sealed { sealer, opener, opened: Vec::new(), read: 0 };
+        let sealed = Sealed { sealer, opener, opened: Vec::new(), read: 0, sealing: Vec::new(), ahead: None };
         Self { stream, sealed: Some(Box::new(sealed)) }
     }
 
@@ -63,6 +127,13 @@ impl Socket {
     /// What the kernel says.
     pub fn set_timeouts(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout).and_then(|()| self.stream.set_write_timeout(timeout))
+    }
+
+    /// From now on more is taken from the kernel than is read, so what follows cannot be given to somebody else.
+    pub fn read_ahead(&mut self) {
+        if let Some(sealed) = &mut self.sealed {
+            sealed.ahead = Some(Ahead::new());
+        }
     }
 
     /// The socket itself: for its options and addresses, not for reading or writing.
@@ -88,13 +159,18 @@ impl Read for Socket {
         let Some(sealed) = &mut self.sealed else {
             return self.stream.read(into);
         };
+        if let (true, Some(ahead)) = (sealed.is_at_record(), &mut sealed.ahead) {
+            return ahead.read(&mut self.stream, &mut sealed.opener, into);
+        }
         if sealed.is_at_record() {
             let mut header = [0; HEADER_BYTES];
             match self.stream.read(&mut header)? {
                 0 => return Ok(0),
                 n => self.stream.read_exact(&mut header[n..])?,
             }
-            let mut record = vec![0; Opener::length(&header)?];
+            // Its memory serves one record after the other.
+            let mut record = std::mem::take(&mut sealed.opened);
+            record.resize(Opener::length(&header)?, 0);
             record[..HEADER_BYTES].copy_from_slice(&header);
             self.stream.read_exact(&mut record[HEADER_BYTES..])?;
             let bytes = sealed.opener.open(&mut record)?;
@@ -115,14 +191,16 @@ impl Write for Socket {
         let Some(sealed) = &mut self.sealed else {
             return self.stream.write(from);
         };
-        let bytes = &from[..from.len().min(PAYLOAD_BYTES_MAX)];
-        if bytes.is_empty() {
-            return Ok(0);
+        let bytes = &from[..from.len().min(RECORDS_AT_ONCE * PAYLOAD_BYTES_MAX)];
+        sealed.sealing.clear();
+        for part in bytes.chunks(PAYLOAD_BYTES_MAX) {
+            let at = sealed.sealing.len();
+            sealed.sealing.extend_from_slice(&[0; HEADER_BYTES]);
+            sealed.sealing.extend_from_slice(part);
+            sealed.sealing.extend_from_slice(&[0; TAG_BYTES]);
+            sealed.sealer.seal(&mut sealed.sealing[at..], part.len());
         }
-        let mut record = vec![0; HEADER_BYTES + bytes.len() + TAG_BYTES];
-        record[HEADER_BYTES..][..bytes.len()].copy_from_slice(bytes);
-        sealed.sealer.seal(&mut record, bytes.len());
-        self.stream.write_all(&record)?;
+        self.stream.write_all(&sealed.sealing)?;
         Ok(bytes.len())
     }
 

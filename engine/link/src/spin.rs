@@ -94,10 +94,15 @@ impl Default for SpinPolicy {
 impl SpinPolicy {
     /// Knows nothing, and spins.
     pub fn new() -> SpinPolicy {
+        SpinPolicy::up_to(longest())
+    }
+
+    /// One whose longest spin is another.
+    pub fn up_to(longest: Duration) -> SpinPolicy {
         SpinPolicy {
             score: AtomicU32::new(SCORE_MAX / 2),
             waits: AtomicU32::new(0),
-            longest: longest(),
+            longest,
         }
     }
 

@@ -2,7 +2,7 @@
 //! is cut, the run ends with the same records executed, each once and in order, the same answers and the same notices.
 
 use ringway_link::sim::{self, Network, Observer};
-use ringway_link::{ClientLane, LaneConfig, LinkError, NotResumed, ServerLane, SlotGuard};
+use ringway_link::{ClientLane, LaneConfig, LinkError, Loan, NotResumed, ServerLane, SlotGuard};
 use ringway_wire::layout::Geometry;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -142,11 +142,42 @@ impl Ends<'_> {
     }
 }
 
-/// Posts record `posted` if there is space; a call leaves its slot in `waiting`.
+/// Memory that was lent for a while. What is in it changes as soon as it is taken back.
+#[derive(Default)]
+struct Loans {
+    client: VecDeque<(u64, u64, Vec<u8>)>,
+    server: VecDeque<(Loan, Vec<u8>)>,
+}
+
+impl Loans {
+    fn take_one_back(&mut self, client: &ClientLane) {
+        if let Some((from, to, mut bytes)) = self.client.pop_front() {
+            client.take_back(from, to);
+            bytes.fill(0xee);
+        }
+        if let Some((loan, mut bytes)) = self.server.pop_front() {
+            drop(loan);
+            bytes.fill(0xee);
+        }
+    }
+
+    /// Sends a notice whose bytes are lent; false if there is no space.
+    fn notice(&mut self, server: &ServerLane, tag: u32, bytes: &[u8]) -> bool {
+        let (mut loan, bytes) = (server.loan(), bytes.to_vec());
+        // SAFETY: the bytes stay where they are until the loan has ended.
+        let sent = unsafe { server.notice_lending(tag, &[], &bytes, Duration::ZERO) }.is_ok();
+        loan.complete();
+        self.server.push_back((loan, bytes));
+        sent
+    }
+}
+
+/// Posts record `posted` if there is space; a call leaves its slot in `waiting`. Every second one is lent.
 fn post<'a>(
     client: &'a ClientLane,
     posted: &mut u64,
     waiting: &mut Vec<(u64, SlotGuard<'a>, u64)>,
+    loans: &mut Loans,
 ) {
     let n = *posted;
     let (tag, bytes) = record(n);
@@ -158,6 +189,7 @@ fn post<'a>(
     } else {
         None
     };
+    let from = client.reserved();
     let mut reserved = match client.try_reserve(tag, 10 + bytes.len()) {
         Ok(reserved) => reserved,
         Err(LinkError::Full) => return,
@@ -166,7 +198,13 @@ fn post<'a>(
     let index = slot.as_ref().map_or(0, |slot| slot.index());
     reserved.write_at(0, &index.to_le_bytes());
     reserved.write_at(2, &n.to_le_bytes());
-    reserved.write_at(10, &bytes);
+    if n.is_multiple_of(2) {
+        reserved.write_at(10, &bytes);
+    } else {
+        // SAFETY: the bytes stay where they are until they were taken back.
+        unsafe { reserved.lend(10, bytes.as_ptr(), bytes.len()) };
+        loans.client.push_back((from, client.reserved(), bytes));
+    }
     match slot.take() {
         Some(mut slot) => {
             let position = reserved.commit_call(&mut slot);
@@ -234,6 +272,7 @@ fn run(seed: u64, cut: Cut) -> Run {
     let mut log = Log::default();
     let (mut posted, mut notices, mut owed) = (0, 0, VecDeque::new());
     let mut waiting = Vec::new();
+    let mut loans = Loans::default();
     let (mut steps, mut bytes, mut quiet) = (0, 0, 0);
     // A little longer, for the board's last words, which are sent when nothing else is.
     while quiet < QUIET {
@@ -248,11 +287,15 @@ fn run(seed: u64, cut: Cut) -> Run {
             ends.observer.cut();
         }
         match random.below(6) {
-            0 | 1 if posted < RECORDS => post(&client, &mut posted, &mut waiting),
+            0 | 1 if posted < RECORDS => post(&client, &mut posted, &mut waiting, &mut loans),
             0..=2 => serve(&mut ends.server, &mut log, &mut owed),
             3 => {
                 if let Some((tag, notice)) = owed.front()
-                    && ends.server.try_notice(*tag, &[notice]).is_ok()
+                    && if tag.is_multiple_of(4) {
+                        loans.notice(&ends.server, *tag, notice)
+                    } else {
+                        ends.server.try_notice(*tag, &[notice]).is_ok()
+                    }
                 {
                     notices += 1;
                     owed.pop_front();
@@ -262,6 +305,9 @@ fn run(seed: u64, cut: Cut) -> Run {
                 client.flush().expect("the client's lane stays");
                 client.drain_notices().expect("the client's lane stays");
             }
+        }
+        if random.below(5) == 0 {
+            loans.take_one_back(&client);
         }
         waiting.retain_mut(|(n, slot, position)| {
             if client.consumed() < *position {
@@ -290,6 +336,9 @@ fn run(seed: u64, cut: Cut) -> Run {
             && noticed.lock().expect("lock").len() >= notices
             && client.executed() == client.reserved();
         quiet = if done { quiet + 1 } else { 0 };
+    }
+    while !loans.client.is_empty() || !loans.server.is_empty() {
+        loans.take_one_back(&client);
     }
     bytes += ends.observer.bytes().0 + ends.observer.bytes().1;
     assert_eq!(client.executed(), client.reserved(), "seed {seed}, {cut:?}");

@@ -82,6 +82,7 @@ impl Load {
             near: String::new(),
             has_rdma: self.numbers.below(2) == 0,
             deadline_ms: None,
+            token: String::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Leases of one server's GPUs: which slices are granted, to whom.
 
-use ringway_wire::control::{DeviceSnapshot, GpuStatus, LEASE_GPUS_MAX, MemoryAsk, Slice};
+use ringway_wire::control::{DeviceSnapshot, GpuStatus, LEASE_GPUS_MAX, MemoryAsk, Slice, SliceUse, uuid_text};
 
 /// The smallest slice of a GPU in bytes: less cannot hold a context and a program.
 pub const SLICE_BYTES_MIN: u64 = 16 << 20;
@@ -157,6 +157,38 @@ impl Inventory {
         Ok(slices)
     }
 
+    /// Takes slices that were chosen elsewhere: bytes of GPUs by ordinal, all or none.
+    ///
+    /// # Errors
+    /// [`LeaseError`].
+    pub fn take(&mut self, wanted: &[(u32, u64)]) -> Result<Vec<Slice>, LeaseError> {
+        let mut slices: Vec<Slice> = Vec::with_capacity(wanted.len());
+        for (ordinal, bytes) in wanted {
+            let Some(device) = self.devices.get(*ordinal as usize) else {
+                return Err(LeaseError::Invalid(format!("there is no GPU {ordinal}; the server has {}", self.devices.len())));
+            };
+            if slices.iter().any(|slice| slice.server_ordinal == *ordinal) || *bytes == 0 {
+                return Err(LeaseError::Invalid(format!("a lease has one slice of GPU {ordinal}, of more than 0 bytes")));
+            }
+            let free = device.memory_bytes - self.leased_bytes[*ordinal as usize];
+            if *bytes > free {
+                let (asked, free) = (bytes >> 20, format!("{} MiB on GPU {ordinal}", free >> 20));
+                return Err(LeaseError::NoMemory { asked, gpus: 1, free });
+            }
+            slices.push(Slice {
+                server_ordinal: *ordinal,
+                name: device.name.clone(),
+                memory_bytes: *bytes,
+                memory_bytes_total: device.memory_bytes,
+            });
+        }
+        for slice in &slices {
+            self.leased_bytes[slice.server_ordinal as usize] += slice.memory_bytes;
+            self.leases[slice.server_ordinal as usize] += 1;
+        }
+        Ok(slices)
+    }
+
     /// Takes granted slices back.
     pub fn release(&mut self, slices: &[Slice]) {
         for slice in slices {
@@ -168,24 +200,15 @@ impl Inventory {
 
     /// The GPUs as `ringway list` shows them.
     pub fn status(&self) -> Vec<GpuStatus> {
-        // CUdevice_attribute 75 and 76 are the compute capability's major and minor number.
-        let attribute = |device: &DeviceSnapshot, index: usize| {
-            device
-                .attributes
-                .get(index)
-                .copied()
-                .flatten()
-                .and_then(|value| u32::try_from(value).ok())
-                .unwrap_or(0)
-        };
         self.devices
             .iter()
             .enumerate()
             .map(|(ordinal, device)| GpuStatus {
+                used: SliceUse::default(),
                 ordinal: ordinal as u32,
                 name: device.name.clone(),
                 uuid: uuid_text(&device.uuid),
-                compute_capability: (attribute(device, 75), attribute(device, 76)),
+                compute_capability: compute_capability(device),
                 memory_bytes: device.memory_bytes,
                 memory_bytes_leased: self.leased_bytes[ordinal],
                 leases: self.leases[ordinal],
@@ -194,17 +217,14 @@ impl Inventory {
     }
 }
 
-/// A GPU's UUID as nvidia-smi writes it: `GPU-` and 8-4-4-4-12 hexadecimal digits.
-pub fn uuid_text(uuid: &[u8; 16]) -> String {
-    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!(
-        "GPU-{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+/// A GPU's compute capability, major and minor.
+pub fn compute_capability(device: &DeviceSnapshot) -> (u32, u32) {
+    // CUdevice_attribute 75 and 76 are its major and minor number.
+    let attribute = |index: usize| {
+        let value = device.attributes.get(index).copied().flatten();
+        value.and_then(|value| u32::try_from(value).ok()).unwrap_or(0)
+    };
+    (attribute(75), attribute(76))
 }
 
 #[cfg(test)]
@@ -247,6 +267,19 @@ mod tests {
         ));
         let whole = inventory.grant(1, MemoryAsk::Fraction(1.0)).unwrap();
         assert_ne!(whole[0].server_ordinal, one[0].server_ordinal);
+    }
+
+    #[test]
+    fn slices_chosen_elsewhere_are_taken_all_or_none() {
+        let mut inventory = inventory(2);
+        let taken = inventory.take(&[(1, 3 << 30), (0, 1 << 30)]).unwrap();
+        assert_eq!(taken.iter().map(|slice| (slice.server_ordinal, slice.memory_bytes)).collect::<Vec<_>>(), [(1, 3 << 30), (0, 1 << 30)]);
+        for wanted in [&[(0, 1 << 30), (1, 2 << 30)][..], &[(2, 1)], &[(0, 1), (0, 1)], &[(0, 0)]] {
+            assert!(inventory.take(wanted).is_err(), "{wanted:?}");
+        }
+        assert_eq!(inventory.leased_bytes, [1 << 30, 3 << 30]);
+        inventory.release(&taken);
+        inventory.take(&[(0, 4 << 30), (1, 4 << 30)]).unwrap();
     }
 
     #[test]

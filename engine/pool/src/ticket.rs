@@ -10,6 +10,7 @@ use crate::identity::SigningKey;
 use crate::scheduler::{RequestId, SERVER_GPUS_MAX};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use ringway_secure::{hex, unhex};
+use ringway_wire::control::Terms;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -32,6 +33,15 @@ pub struct TicketSlice {
     pub memory_bytes: u64,
 }
 
+/// A server of the lease, as others of it reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketPeer {
+    /// Its addresses, HOST:PORT.
+    pub addresses: Vec<String>,
+    /// SHA-256 of the certificate of the authority that vouches for it, in hexadecimal; None: it is reached in clear text.
+    pub authority: Option<String>,
+}
+
 /// What a ticket says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -47,6 +57,18 @@ pub struct Claims {
     pub slices: Vec<TicketSlice>,
     /// Until when it is good, in milliseconds since 1970.
     pub expires_ms: u64,
+    /// Group of the user; empty: none.
+    pub group: String,
+    /// When the lease was granted, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// How the lease is to be held.
+    pub terms: Terms,
+    /// Identifier of the token that the lease was asked for with; empty: none was needed.
+    #[serde(default)]
+    pub token: String,
+    /// The servers of the lease, in the order of the program's sessions, for paths between them; empty where it is one server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<TicketPeer>,
 }
 
 /// Why a ticket is no good; told to its bearer.
@@ -88,11 +110,15 @@ impl Claims {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Mark {
     Used,
     Revoked,
 }
+
+/// What a gate remembers of tickets: the lease of each, and until when. It goes with a server that restarts in place.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Remembered(Vec<(RequestId, Mark, u64)>);
 
 /// Where a server checks tickets.
 #[derive(Debug)]
@@ -110,6 +136,17 @@ impl Gate {
     /// Of a server by its name and the number that it chose, which registered at the pool that has this public key.
     pub fn new(server: String, registration: u64, pool: Vec<u8>) -> Self {
         Self { server, registration, pool: UnparsedPublicKey::new(&ED25519, pool), marks: HashMap::new(), next_cleaning_ms: 0 }
+    }
+
+    /// The same, with what another one remembered; of more than [`REMEMBERED_MAX`] tickets the rest is left out.
+    pub fn with(self, Remembered(marks): Remembered) -> Self {
+        let marks = marks.into_iter().take(REMEMBERED_MAX).map(|(lease, mark, expires_ms)| (lease, (mark, expires_ms)));
+        Self { marks: marks.collect(), ..self }
+    }
+
+    /// What it remembers.
+    pub fn remembered(&self) -> Remembered {
+        Remembered(self.marks.iter().map(|(lease, (mark, expires_ms))| (*lease, *mark, *expires_ms)).collect())
     }
 
     fn clean(&mut self, now_ms: u64) {
@@ -180,6 +217,11 @@ mod tests {
             user: "alice".into(),
             slices: vec![TicketSlice { ordinal: 3, memory_bytes: 1 << 30 }],
             expires_ms: 61_000,
+            group: "research".into(),
+            since_ms: 1000,
+            terms: Terms { compute_percent: Some(25), idle_ms: None },
+            token: "0a".into(),
+            peers: vec![TicketPeer { addresses: vec!["10.0.0.7:7766".into()], authority: Some("00".into()) }],
         }
     }
 
@@ -224,6 +266,20 @@ mod tests {
         let body = serde_json::to_vec(&claims(3)).unwrap();
         let other = format!("{PREFIX}{}_{}", hex(&body), hex(&pool.sign(&body)));
         assert_eq!(gate.admit(&other, 0), Err(TicketError::Forged));
+    }
+
+    #[test]
+    fn what_was_used_is_remembered_by_the_next_gate() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = key(&folder, "pool");
+        let mut gate = Gate::new("gpu07".into(), 42, key.public());
+        gate.admit(&claims(1).sign(&key), 1000).unwrap();
+        gate.revoke(2, 1000);
+        let text = serde_json::to_string(&gate.remembered()).unwrap();
+        let mut next = Gate::new("gpu07".into(), 42, key.public()).with(serde_json::from_str(&text).unwrap());
+        assert_eq!(next.admit(&claims(1).sign(&key), 1001), Err(TicketError::Used));
+        assert_eq!(next.admit(&claims(2).sign(&key), 1001), Err(TicketError::Revoked));
+        assert!(next.admit(&claims(3).sign(&key), 1001).is_ok());
     }
 
     #[test]

@@ -5,12 +5,13 @@ mod asking;
 mod disk;
 
 use disk::Crashing;
-use ringway_pool::ledger::{CONFIRM_MS, Ledger, LedgerError, SILENCE_MS};
+use ringway_pool::ledger::{CONFIRM_MS, INHERITED_CONFIRM_MS, Ledger, LedgerError, SILENCE_MS};
 use ringway_pool::scheduler::{
     Conflict, GpuInfo, Lease, LeasedSlice, Limits, Principal, Refusal, Request, ServerInfo, ServerState,
 };
 use ringway_pool::store::{Store, UserRecord};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 const GPU_BYTES: u64 = 16 << 30;
 
@@ -68,8 +69,54 @@ fn a_lease_whose_ticket_is_not_used_ends() {
     assert!(ledger.hear(server("a", 1), &[], CONFIRM_MS - 1).unwrap().ended.is_empty());
     assert_eq!(ledger.hear(server("a", 1), &[], CONFIRM_MS).unwrap().ended[0].lease.id, 1);
     assert_eq!(ledger.decide(CONFIRM_MS).unwrap().granted[0].id, 2);
-    assert_eq!(ledger.end(2, CONFIRM_MS).unwrap().unwrap().lease.id, 2);
-    assert!(ledger.end(2, CONFIRM_MS).unwrap().is_none());
+    assert_eq!(ledger.end(2, "it is over", CONFIRM_MS).0.unwrap().lease.id, 2);
+    assert!(ledger.end(2, "it is over", CONFIRM_MS).0.is_none());
+}
+
+#[test]
+fn a_lease_of_the_pool_before_whose_ticket_is_not_used_ends_sooner() {
+    let disk = Crashing::with(Vec::new(), u64::MAX);
+    let (mut ledger, _) = Ledger::open(Store::on(disk.clone()).unwrap()).unwrap();
+    ledger.hear(server("a", 2), &[], 0).unwrap();
+    ledger.submit(ask(1, 1, 1.0)).unwrap();
+    ledger.submit(ask(2, 1, 1.0)).unwrap();
+    let brought = ledger.decide(0).unwrap().granted.remove(1);
+    let (mut next, _) = Ledger::open(Store::on(disk).unwrap()).unwrap();
+    let running = std::slice::from_ref(&brought);
+    assert!(next.hear(server("a", 2), running, INHERITED_CONFIRM_MS - 1).unwrap().ended.is_empty());
+    let ended = next.hear(server("a", 2), running, INHERITED_CONFIRM_MS).unwrap().ended;
+    assert_eq!(ended.iter().map(|ended| ended.lease.id).collect::<Vec<_>>(), [1]);
+    // What this pool has granted itself it waits for as long as a ticket may take.
+    next.submit(ask(3, 1, 1.0)).unwrap();
+    assert_eq!(next.decide(INHERITED_CONFIRM_MS).unwrap().granted[0].id, 3);
+    assert!(next.hear(server("a", 2), running, 2 * INHERITED_CONFIRM_MS).unwrap().ended.is_empty());
+}
+
+#[test]
+fn what_the_pool_has_ended_is_not_taken_in_again() {
+    let disk = Crashing::with(Vec::new(), u64::MAX);
+    let (mut ledger, _) = Ledger::open(Store::on(disk.clone()).unwrap()).unwrap();
+    ledger.hear(server("a", 1), &[], 0).unwrap();
+    ledger.submit(ask(1, 1, 0.5)).unwrap();
+    let lease = ledger.decide(1000).unwrap().granted.remove(0);
+    ledger.hear(server("a", 1), std::slice::from_ref(&lease), 1001).unwrap();
+    assert!(ledger.end(1, "it is over", 2000).0.is_some());
+    let reported_again = |ledger: &mut Ledger, now_ms| {
+        let heard = ledger.hear(server("a", 1), std::slice::from_ref(&lease), now_ms).unwrap();
+        assert_eq!((&heard.over[..], &heard.adopted[..], heard.ended.len()), (&[1][..], &[][..], 0));
+        assert_eq!(ledger.scheduler().leases().count(), 0);
+    };
+    // The server has not heard of it yet; or never did, and comes back after long, to this pool or to the next.
+    reported_again(&mut ledger, 2001);
+    ledger.find_silent(2001 + 10 * CONFIRM_MS);
+    reported_again(&mut ledger, 2001 + 10 * CONFIRM_MS);
+    let (mut next, _) = Ledger::open(Store::on(disk).unwrap()).unwrap();
+    reported_again(&mut next, 2002 + 10 * CONFIRM_MS);
+    let history = next.store().history(0, u64::MAX).unwrap();
+    assert_eq!(history.iter().map(|row| (row.lease.id, row.end_ms)).collect::<Vec<_>>(), [(1, 2000)]);
+    // What nobody has ended is taken in.
+    let other = Lease { id: 2, ..lease.clone() };
+    assert_eq!(next.hear(server("a", 1), &[lease, other], 2003 + 10 * CONFIRM_MS).unwrap().adopted, [2]);
 }
 
 #[test]
@@ -87,6 +134,7 @@ fn a_server_has_no_say_in_the_leases_of_others() {
         group: String::new(),
         since_ms: 0,
         slices: vec![LeasedSlice { server: server.into(), ordinal: 0, memory_bytes }],
+        token: String::new(),
     };
     // b says that it runs a's lease, one on a, more than it has, and one that is its own.
     let running =
@@ -109,7 +157,7 @@ fn settings_outlive_the_pool() {
     ledger.hear(server("b", 1), &[], 0).unwrap();
     ledger.set_draining("a", true).unwrap();
     ledger.set_limits(Principal::Group("lab".into()), Some(Limits { gpus: Some(1), ..Limits::default() })).unwrap();
-    ledger.set_user("user1", Some(UserRecord { group: "lab".into(), priority: 5 })).unwrap();
+    ledger.set_user("user1", Some(UserRecord { group: "lab".into(), priority: 5, is_disabled: false })).unwrap();
     ledger.remove_server("b").unwrap();
     assert!(matches!(ledger.set_draining("b", true), Err(LedgerError::Conflict(Conflict::NoServer(_)))));
     drop(ledger);
@@ -142,6 +190,8 @@ impl Numbers {
 struct World {
     running: HashMap<u64, Lease>,
     now_ms: u64,
+    /// Leases whose end was told.
+    told: Arc<Mutex<Vec<u64>>>,
 }
 
 impl World {
@@ -149,6 +199,14 @@ impl World {
         let mut leases: Vec<Lease> = self.running.values().filter(|lease| lease.slices[0].server == name).cloned().collect();
         leases.sort_by_key(|lease| lease.id);
         leases
+    }
+
+    fn listen(&self, ledger: &mut Ledger) {
+        let told = Arc::clone(&self.told);
+        ledger.tell_ends(Box::new(move |lease, _, is_kept| {
+            assert!(is_kept, "a file always says whether it has something");
+            told.lock().unwrap().push(lease.id);
+        }));
     }
 
     fn check(&self) {
@@ -179,6 +237,9 @@ fn crashes_take_nothing_from_anyone() {
                 for lease in world.running.values() {
                     assert_eq!(ledger.scheduler().lease(lease.id), Some(lease), "a lease was lost");
                 }
+                // What was told to have ended never is there again.
+                let told = world.told.lock().unwrap().clone();
+                assert!(told.iter().all(|id| ledger.scheduler().lease(*id).is_none()), "an end was told that was not kept");
                 live(ledger, &mut world, &mut numbers, &mut next);
             }
             let disk = disk.0.lock().unwrap();
@@ -190,9 +251,12 @@ fn crashes_take_nothing_from_anyone() {
         // In the end the pool is whole, and knows what runs.
         let (mut ledger, _) = Ledger::open(Store::on(Crashing::with(bytes, u64::MAX)).unwrap()).unwrap();
         world.now_ms += CONFIRM_MS;
+        world.listen(&mut ledger);
         for (name, gpus) in SERVERS {
             assert!(ledger.hear(server(name, gpus), &world.on(name), world.now_ms).unwrap().conflicts.is_empty());
         }
+        let told = world.told.lock().unwrap().clone();
+        assert_eq!(told.iter().collect::<HashSet<_>>().len(), told.len(), "an end was told twice: {told:?}");
         let known: HashMap<u64, Lease> = ledger.scheduler().leases().map(|lease| (lease.id, lease.clone())).collect();
         assert_eq!(known, world.running);
         assert_eq!(ledger.store().contents().unwrap().leases.len(), world.running.len());
@@ -202,6 +266,7 @@ fn crashes_take_nothing_from_anyone() {
 
 /// A pool at work until its disk fails.
 fn live(mut ledger: Ledger, world: &mut World, numbers: &mut Numbers, next: &mut u64) {
+    world.listen(&mut ledger);
     loop {
         world.now_ms += 1 + numbers.below(3000);
         let done = match numbers.below(6) {
@@ -219,7 +284,7 @@ fn live(mut ledger: Ledger, world: &mut World, numbers: &mut Numbers, next: &mut
                 }
                 let id = ids[numbers.below(ids.len() as u64) as usize];
                 world.running.remove(&id);
-                ledger.end(id, world.now_ms).is_ok()
+                ledger.end(id, "it is over", world.now_ms).1.is_ok()
             }
             2 => {
                 ledger.find_silent(world.now_ms);

@@ -115,6 +115,24 @@ fn filters_distance_and_placement() {
 }
 
 #[test]
+fn gpus_of_the_programs_own_host_come_first() {
+    // One server has enough: it is the program's own, though others fit as well or better.
+    let mut pool = pool(&[("a", 2), ("b", 4), ("c", 2)]);
+    pool.submit(ask(1, 1, 0.5)).unwrap();
+    assert_eq!(servers_of(&pool.decide(0).granted[0]), ["a"]);
+    pool.submit(Request { near: "c".into(), ..ask(2, 1, 0.5) }).unwrap();
+    assert_eq!(servers_of(&pool.decide(0).granted[0]), ["c"]);
+    pool.release(1, 0).unwrap();
+    pool.release(2, 0).unwrap();
+    // Several servers: the fewest that have enough, and among them the program's own is the first.
+    pool.submit(Request { near: "c".into(), one_server: false, ..ask(3, 6, 1.0) }).unwrap();
+    assert_eq!(servers_of(&pool.decide(0).granted[0]), ["c", "c", "b", "b", "b", "b"]);
+    pool.release(3, 0).unwrap();
+    pool.submit(Request { near: "elsewhere".into(), one_server: false, ..ask(4, 6, 1.0) }).unwrap();
+    assert_eq!(servers_of(&pool.decide(0).granted[0]), ["b", "b", "b", "b", "a", "a"]);
+}
+
+#[test]
 fn refused_at_once_with_the_reason() {
     let mut empty = Scheduler::new();
     assert!(matches!(empty.submit(ask(1, 1, 1.0)), Err(Refusal::Impossible(why)) if why.contains("no servers")));
@@ -188,7 +206,7 @@ fn servers_drain_go_down_and_come_back() {
 fn leases_that_exist_are_taken_in_and_never_given_twice() {
     let mut pool = pool(&[("a", 2)]);
     let slice = |ordinal, memory_bytes| LeasedSlice { server: "a".into(), ordinal, memory_bytes };
-    let lease = |id, slices| Lease { id, user: "alice".into(), group: String::new(), since_ms: 5, slices };
+    let lease = |id, slices| Lease { id, user: "alice".into(), group: String::new(), since_ms: 5, slices, token: String::new() };
     pool.set_limits(Principal::EachUser, Some(Limits { gpus: Some(1), ..Limits::default() }));
     pool.adopt(lease(7, vec![slice(0, 10 << 30), slice(1, 16 << 30)])).unwrap();
     assert_eq!(pool.adopt(lease(7, vec![slice(0, 1 << 30)])), Err(Conflict::Known(7)));
@@ -286,4 +304,28 @@ fn a_pool_of_ten_thousand_gpus_is_never_over_committed() {
         }
     }
     assert!(granted_in_all > 5000 && scheduler.waiting_count() > 5000, "{granted_in_all} granted, {} wait", scheduler.waiting_count());
+}
+
+#[test]
+fn a_server_that_is_back_serves_what_it_was_not_able_to() {
+    let mut scheduler = Scheduler::new();
+    scheduler.put_server(server("a", 1), ServerState::Up).unwrap();
+    scheduler.put_server(server("b", 1), ServerState::Up).unwrap();
+    let wanted = |id: u64, scheduler: &mut Scheduler, now: u64| {
+        let filters = vec!["server.addr=a:7766".parse().unwrap()];
+        let request = Request { filters, deadline_ms: Some(now + 10), ..ask(id, 1, 1.0) };
+        scheduler.submit(request).unwrap();
+        let granted = scheduler.decide(now).granted.len();
+        scheduler.release(id, now);
+        granted
+    };
+    assert_eq!(wanted(1, &mut scheduler, 0), 1);
+    scheduler.set_state("a", ServerState::Draining).unwrap();
+    scheduler.decide(1);
+    assert_eq!(wanted(2, &mut scheduler, 2), 0);
+    assert_eq!(scheduler.expire(100), [2]);
+    scheduler.decide(100);
+    scheduler.set_state("a", ServerState::Up).unwrap();
+    scheduler.decide(101);
+    assert_eq!(wanted(3, &mut scheduler, 102), 1);
 }

@@ -10,6 +10,17 @@ use ringway_wire::control::MemoryAsk;
 use std::collections::{BTreeMap, BTreeSet};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
+const PRINCIPALS: usize = USERS.len() + 3;
+
+/// Whose limits are set, by number.
+fn principal(number: usize) -> Principal {
+    match number {
+        3 => Principal::Group("lab".into()),
+        4 => Principal::EachUser,
+        5 => Principal::EachGroup,
+        user => Principal::User(USERS[user].into()),
+    }
+}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -38,10 +49,8 @@ enum Step {
     },
     Remove(u8),
     Limit {
-        user: usize,
-        gpus: Option<u32>,
-        gib: Option<u64>,
-        sessions: Option<u32>,
+        whose: usize,
+        limits: Option<Limits>,
     },
     Wait(u16),
 }
@@ -70,7 +79,15 @@ fn step() -> impl Strategy<Value = Step> {
         },
     );
     let state = prop_oneof![Just(ServerState::Up), Just(ServerState::Up), Just(ServerState::Draining), Just(ServerState::Down)];
-    let limit = (0usize..3, proptest::option::of(1u32..8), proptest::option::of(4u64..40), proptest::option::of(1u32..5));
+    let bounds = (proptest::option::of(1u32..8), proptest::option::of(4u64..40), proptest::option::of(1u32..5), 0u8..8);
+    let limits = bounds.prop_map(|(gpus, gib, sessions, hours)| Limits {
+        gpus,
+        memory_bytes: gib.map(|gib| gib << 30),
+        sessions,
+        // None is left from the beginning, or so many that it does not matter.
+        gpu_hours: (hours < 2).then_some(u32::from(hours)),
+    });
+    let limit = (0usize..PRINCIPALS, proptest::option::weighted(0.8, limits));
     prop_oneof![
         12 => submit,
         8 => any::<usize>().prop_map(Step::Release),
@@ -78,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..5, 1u8..5, any::<bool>()).prop_map(|(server, gpus, large)| Step::Put { server, gpus, large }),
         2 => (0u8..5, state).prop_map(|(server, state)| Step::State { server, state }),
         1 => (0u8..5).prop_map(Step::Remove),
-        1 => limit.prop_map(|(user, gpus, gib, sessions)| Step::Limit { user, gpus, gib, sessions }),
+        1 => limit.prop_map(|(whose, limits)| Step::Limit { whose, limits }),
         1 => (1u16..300).prop_map(Step::Wait),
     ]
 }
@@ -123,7 +140,7 @@ struct Model {
     vacant: BTreeMap<usize, Vec<usize>>,
     waiting: Vec<(Request, u8)>,
     leases: BTreeMap<u64, Lease>,
-    limits: BTreeMap<String, Limits>,
+    limits: BTreeMap<Principal, Limits>,
 }
 
 impl Model {
@@ -157,21 +174,34 @@ impl Model {
         self.vacant.entry(gone.info.gpus.len()).or_default().push(index);
     }
 
-    fn within_limits(&self, user: &str, gpus: u32, bytes: u64) -> bool {
-        let Some(limits) = self.limits.get(user) else { return true };
-        let slices: Vec<&LeasedSlice> = self.leases.values().filter(|lease| lease.user == user).flat_map(|lease| &lease.slices).collect();
-        let sessions = self.leases.values().filter(|lease| lease.user == user).count() as u32;
-        limits.gpus.is_none_or(|max| slices.len() as u32 + gpus <= max)
-            && limits.memory_bytes.is_none_or(|max| slices.iter().map(|slice| slice.memory_bytes).sum::<u64>() + bytes <= max)
-            && limits.sessions.is_none_or(|max| sessions < max)
+    /// Limits that hold for a user and a group, each with the leases that count in it.
+    fn bounds(&self, user: &str, group: &str) -> Vec<(Limits, Vec<&Lease>)> {
+        let of = |own: Principal, each: Principal| self.limits.get(&own).or_else(|| self.limits.get(&each)).copied();
+        let of_user = of(Principal::User(user.into()), Principal::EachUser);
+        let of_group = (!group.is_empty()).then(|| of(Principal::Group(group.into()), Principal::EachGroup)).flatten();
+        let leases = |counts: &dyn Fn(&Lease) -> bool| self.leases.values().filter(|lease| counts(lease)).collect();
+        let user = of_user.map(|limits| (limits, leases(&|lease| lease.user == user)));
+        let group = of_group.map(|limits| (limits, leases(&|lease| lease.group == group)));
+        user.into_iter().chain(group).collect()
     }
 
-    /// Bytes that each slice may have for its user's quota.
+    fn within_limits(&self, request: &Request, bytes: u64) -> bool {
+        self.bounds(&request.user, &request.group).into_iter().all(|(limits, leases)| {
+            let slices: Vec<&LeasedSlice> = leases.iter().flat_map(|lease| &lease.slices).collect();
+            limits.gpus.is_none_or(|max| slices.len() as u32 + request.gpus <= max)
+                && limits.memory_bytes.is_none_or(|max| slices.iter().map(|slice| slice.memory_bytes).sum::<u64>() + bytes <= max)
+                && limits.sessions.is_none_or(|max| (leases.len() as u32) < max)
+                && limits.gpu_hours.is_none_or(|max| max > 0)
+        })
+    }
+
+    /// Bytes that each slice may have for its owners' quotas.
     fn slice_bytes_max(&self, request: &Request) -> u64 {
-        let Some(max) = self.limits.get(&request.user).and_then(|limits| limits.memory_bytes) else { return u64::MAX };
-        let own = self.leases.values().filter(|lease| lease.user == request.user);
-        let have: u64 = own.flat_map(|lease| &lease.slices).map(|slice| slice.memory_bytes).sum();
-        max.saturating_sub(have) / u64::from(request.gpus)
+        let left = self.bounds(&request.user, &request.group).into_iter().filter_map(|(limits, leases)| {
+            let have: u64 = leases.iter().flat_map(|lease| &lease.slices).map(|slice| slice.memory_bytes).sum();
+            Some(limits.memory_bytes?.saturating_sub(have))
+        });
+        left.min().map_or(u64::MAX, |left| left / u64::from(request.gpus))
     }
 
     /// For each server that is up the GPUs that would do with everything free: ordinal, bytes, free, kept.
@@ -250,6 +280,8 @@ impl Model {
             chosen.extend(take(*index, fitting, count));
             left -= count;
         }
+        // The program sees GPUs of its own host first.
+        chosen.sort_by_key(|(index, ..)| self.distance(request, *index) != 0);
         Some(chosen)
     }
 
@@ -309,21 +341,21 @@ impl Model {
             let least =
                 least.filter_map(|(_, gpu)| slice_bytes(request.memory, gpu.memory_bytes).ok().filter(|bytes| *bytes <= gpu.memory_bytes));
             let least = least.min().unwrap_or(0) * u64::from(request.gpus);
-            if !self.within_limits(&request.user, request.gpus, least) {
+            if !self.within_limits(&request, least) {
                 blocked.insert(class);
                 continue;
             }
             match self.place(&request, number) {
                 Some(chosen) => {
-                    assert!(self.within_limits(&request.user, request.gpus, chosen.iter().map(|(_, _, bytes)| bytes).sum()));
+                    assert!(self.within_limits(&request, chosen.iter().map(|(_, _, bytes)| bytes).sum()));
                     let slices = chosen.iter().map(|&(index, ordinal, memory_bytes)| {
                         let server = self.servers[index].as_mut().unwrap();
                         server.leased[ordinal] += memory_bytes;
                         LeasedSlice { server: server.info.name.clone(), ordinal: ordinal as u32, memory_bytes }
                     });
                     let slices = slices.collect();
-                    let lease =
-                        Lease { id: request.id, user: request.user.clone(), group: request.group.clone(), since_ms: now_ms, slices };
+                    let Request { id, user, group, token, .. } = request.clone();
+                    let lease = Lease { id, user, group, since_ms: now_ms, slices, token };
                     self.leases.insert(request.id, lease.clone());
                     self.waiting.retain(|(waiting, _)| waiting.id != request.id);
                     granted.push(lease);
@@ -413,6 +445,7 @@ fn run(steps: Vec<Step>) {
                     near: format!("host{near}"),
                     has_rdma: near == 4,
                     deadline_ms: Some(now_ms + u64::from(patience)),
+                    token: format!("of {}", USERS[user]),
                 };
                 next += 1;
                 if scheduler.submit(request.clone()).is_ok() {
@@ -453,10 +486,12 @@ fn run(steps: Vec<Step>) {
                     model.remove(index);
                 }
             }
-            Step::Limit { user, gpus, gib, sessions } => {
-                let limits = Limits { gpus, memory_bytes: gib.map(|gib| gib << 30), sessions, gpu_hours: None };
-                scheduler.set_limits(Principal::User(USERS[user].into()), Some(limits));
-                model.limits.insert(USERS[user].into(), limits);
+            Step::Limit { whose, limits } => {
+                scheduler.set_limits(principal(whose), limits);
+                match limits {
+                    Some(limits) => model.limits.insert(principal(whose), limits),
+                    None => model.limits.remove(&principal(whose)),
+                };
             }
             Step::Wait(ms) => {
                 now_ms += u64::from(ms);
@@ -473,8 +508,9 @@ fn run(steps: Vec<Step>) {
         let granted = decide(&mut scheduler, now_ms);
         assert_eq!(granted, model.decide(now_ms));
         check_invariants(&scheduler, now_ms);
-        let waits: BTreeSet<u64> = scheduler.waiting().map(|request| request.id).collect();
-        assert_eq!(waits, model.waiting.iter().map(|(request, _)| request.id).collect::<BTreeSet<_>>());
+        let mut waits: Vec<&Request> = model.waiting.iter().map(|(request, _)| request).collect();
+        waits.sort_by_key(|request| -request.priority);
+        assert!(scheduler.waiting().map(|request| request.id).eq(waits.iter().map(|request| request.id)));
     }
 }
 

@@ -1,84 +1,22 @@
 //! A server that is reached by TLS, without GPUs: what it takes, what it refuses, and that it lives on.
 
+mod daemons;
+
+use daemons::Scratch;
 use ringway_link::endpoint::{Connection, Endpoint, Target};
+use ringway_pool::door::DoorOptions;
 use ringway_pool::identity::{Certificates, Folder, NewToken, Tokens};
-use ringway_pool::server::{Listener, ServeOptions, Server, WorkerProgram, bound};
+use ringway_pool::server::{ServeOptions, Server};
 use ringway_secure::tls::{TlsStream, Trust};
 use ringway_secure::token::TokenFile;
-use ringway_secure::{hex, pem, random};
 use ringway_wire::control::{self, Reply, Request};
+use ringway_wire::pool::Wishes;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// A folder that goes with the test: state, and a worker that shows one GPU and serves nothing.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-impl Scratch {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("ringway-pool-{}", hex(&random::<8>().expect("random"))));
-        std::fs::create_dir(&folder).expect("folder");
-        let scratch = Self(folder);
-        let gpu = ringway_wire::control::DeviceSnapshot { name: "Test GPU".into(), memory_bytes: 1 << 30, ..Default::default() };
-        let inventory = serde_json::to_string(&("no driver", [gpu])).expect("JSON");
-        let script = format!("#!/bin/sh\ncat <<'END'\n{inventory}\nEND\n");
-        std::fs::write(scratch.worker(), script).expect("worker");
-        std::fs::set_permissions(scratch.worker(), std::fs::Permissions::from_mode(0o755)).expect("mode");
-        scratch
-    }
-
-    fn worker(&self) -> PathBuf {
-        self.0.join("worker")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.0.join("state")
-    }
-
-    fn options(&self) -> ServeOptions {
-        ServeOptions {
-            listen: vec![Endpoint::Tcp("127.0.0.1".into(), 0)],
-            token: None,
-            trusted_network: false,
-            state: Some(self.state()),
-            worker: WorkerProgram { exe: self.worker(), driver_dir: None, user: None, unconfined: false },
-            name: "test".into(),
-            cores: Vec::new(),
-            grace: Duration::ZERO,
-        }
-    }
-
-    /// Starts a server for as long as the process lives; its address.
-    fn serve(&self) -> Endpoint {
-        let (server, listeners): (_, Vec<Listener>) = Server::start(self.options()).expect("server");
-        let address = bound(&listeners).expect("address")[0].parse().expect("an address");
-        std::thread::spawn(move || server.run(listeners));
-        address
-    }
-
-    fn token(&self, new: NewToken) -> TokenFile {
-        let certificates = Certificates::load_or_make(&Folder::make(&self.state()).expect("folder")).expect("certificates");
-        let (token, secret) = Tokens::of(self.state()).create(new).expect("token");
-        TokenFile {
-            name: token.name,
-            id: token.id,
-            secret: secret.to_string(),
-            expires: token.expires,
-            addresses: Vec::new(),
-            ca: pem::encode("CERTIFICATE", &certificates.authority).to_string(),
-        }
-    }
-}
 
 fn named(name: &str) -> NewToken {
     NewToken { name: name.into(), ..NewToken::default() }
@@ -212,7 +150,7 @@ fn a_token_bounds_what_its_leases_have_together() {
     let lease = |mib| {
         let mut connection = secured.connect(LIMIT).expect("connection");
         let identity = control::Identity { user: "somebody else".into(), ..Default::default() };
-        let request = Request::Lease { token: file.presented(), gpus: 1, memory: control::MemoryAsk::Mib(mib), identity };
+        let request = Request::Lease { token: file.presented(), gpus: 1, memory: control::MemoryAsk::Mib(mib), identity, terms: control::Terms::default(), wishes: Wishes::default() };
         control::send(&mut connection, &request).expect("asked");
         control::receive_reply(&mut connection).map(|reply| (connection, reply)).map_err(|error| error.to_string())
     };
@@ -237,7 +175,10 @@ fn beyond_loopback_a_shared_secret_is_not_enough() {
     let beyond = vec![Endpoint::Tcp("0.0.0.0".into(), 0)];
     let start = |token: Option<&str>, state: bool| {
         let state = state.then(|| scratch.state());
-        let options = ServeOptions { listen: beyond.clone(), token: token.map(str::to_owned), state, ..scratch.options() };
+        let options = ServeOptions {
+            door: DoorOptions { listen: beyond.clone(), secret: token.map(str::to_owned), trusted_network: false, state, by_ticket: false },
+            ..scratch.options()
+        };
         Server::start(options).map(|_| ()).map_err(|error| error.to_string())
     };
     assert!(start(Some("secret"), true).expect_err("refused").contains("clear text"));

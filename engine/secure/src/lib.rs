@@ -22,6 +22,14 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// What lets server number `from` of a program bring a path to a session that has this secret, by the attempt of this number (WIRE.md, W35).
+/// The program and the session's server know the secret; who has only this learns nothing of it.
+pub fn path_secret(session_secret: &str, from: u32, attempt: u64) -> String {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, session_secret.as_bytes());
+    let what = [&b"ringway path\0"[..], &from.to_le_bytes(), &attempt.to_le_bytes()].concat();
+    hex(ring::hmac::sign(&key, &what).as_ref())
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -39,15 +47,28 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?)).collect()
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970, by this machine's clock.
 pub fn unix_now() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    unix_now_ms() / 1000
+}
+
+/// Milliseconds since 1970, by this machine's clock.
+pub fn unix_now_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_paths_secret_is_for_one_session_server_and_attempt() {
+        let own = super::path_secret("secret", 1, 2);
+        assert_eq!(own, super::path_secret("secret", 1, 2));
+        assert_eq!(own.len(), 64);
+        for other in [super::path_secret("secret", 1, 3), super::path_secret("secret", 2, 2), super::path_secret("secres", 1, 2)] {
+            assert_ne!(own, other);
+        }
+    }
+
     #[test]
     fn hexadecimal() {
         assert_eq!(super::hex(&[0, 0x1f, 0xff]), "001fff");

@@ -97,6 +97,13 @@ impl ServerIdentity {
         config.send_tls13_tickets = 0;
         Ok(Self(Arc::new(config)))
     }
+
+    /// The same certificate for another protocol within TLS, by its ALPN name.
+    pub fn for_protocol(&self, protocol: &[u8]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.0);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    }
 }
 
 /// A connection with TLS. A clone is another handle of the same; one reads at a time.

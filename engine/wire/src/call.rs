@@ -1,6 +1,8 @@
 //! What goes with calls besides their table rows: records that are no CUDA function, notices, and the status of a reply.
 
 use crate::codec::{Malformed, Reader, Writer};
+use crate::control::SERVERS_MAX;
+use crate::path::PATH_COPY_BYTES_MAX;
 
 /// Tags of records that are no CUDA function start here; below are the opcodes of the table.
 pub const TAG_INTERNAL: u32 = 0x4000_0000;
@@ -35,6 +37,30 @@ pub const TAG_PIN: u32 = TAG_INTERNAL + 7;
 /// or a stream (0 and 1: the context's legacy stream) that has a ticket asks for the same where its answer is "not ready".
 pub const TAG_WATCH: u32 = TAG_INTERNAL + 8;
 
+/// Client to server: a stream takes no further work before a gate is opened (WIRE.md, W34). `stream u64`, `gate u64`.
+pub const TAG_GATE: u32 = TAG_INTERNAL + 9;
+/// Client to server: opens a gate. `gate u64`, `result u32`: why what was waited for has failed, for the gate's context; 0 where it has not.
+pub const TAG_OPEN_GATE: u32 = TAG_INTERNAL + 10;
+/// Gates of a session that are closed at a time, at the most; copies by paths count as such.
+pub const GATES_MAX: usize = 4096;
+
+/// Client to server, waited for: whether the path with another server of the program is there, with memory for copies by it. A
+/// [`PathAsk`]. The answer: `up u8`, and where it is 0 why, as text.
+pub const TAG_PATH_READY: u32 = TAG_INTERNAL + 11;
+/// Client to server: a copy by a path, whose other end will ask for it, may be made. A [`PathAnnouncement`].
+pub const TAG_PATH_ANNOUNCE: u32 = TAG_INTERNAL + 12;
+/// Client to server: a copy between memory of this server and of another, in stream order, by the path to that. A [`PathCopy`]. Waited for
+/// where it has no `instead`; the answer then: `made u8`, 0 where the path is not there, or broke.
+pub const TAG_PATH_COPY: u32 = TAG_INTERNAL + 13;
+/// Client to server, waited for: gives up the path by which another server reaches this one, up to an attempt, and what was announced of a
+/// copy. A [`PathAsk`], then `copy u64`.
+pub const TAG_PATH_END: u32 = TAG_INTERNAL + 14;
+/// Client to server: an asynchronous call of the record's context failed at the client; the next that waits reports it. `opcode u32`,
+/// `result u32`.
+pub const TAG_KEEP_ERROR: u32 = TAG_INTERNAL + 15;
+/// Copies of a session that are announced, or under way, at a time, at the most; a client stays below it.
+pub const PATH_COPIES_MAX: usize = 2048;
+
 /// Server to client: bytes of a download. `download u64`, `offset u64`, then the bytes.
 pub const NOTICE_DATA: u32 = 1;
 /// Server to client: a download has ended. `download u64`, `result u32`.
@@ -59,6 +85,9 @@ pub const NOTICE_FINISHED: u32 = 9;
 pub const FINISHED_DONE: u32 = 0;
 /// Only a call that waits can tell.
 pub const FINISHED_ASK: u32 = 1;
+
+/// Server to client: a [`PathCopy`] with an `instead` has ended. `copy u64`, `made u32`: 0 where the client made it.
+pub const NOTICE_PATH_COPY_ENDED: u32 = 10;
 
 /// A blob (a module image) is at most this long.
 pub const BLOB_BYTES_MAX: u64 = 1 << 30;
@@ -174,6 +203,145 @@ impl SharedCall {
     }
 }
 
+/// Which path: the arguments of [`TAG_PATH_READY`] and, with more behind them, of [`TAG_PATH_END`], in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathAsk {
+    /// Number, among the program's servers, of the one at the other end.
+    pub peer: u32,
+    /// Number of the attempt by which it was made.
+    pub attempt: u64,
+    /// The other end took it, and asks for copies.
+    pub comes_in: bool,
+}
+
+impl PathAsk {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 4 + 8 + 1;
+
+    /// Appends it.
+    pub fn write(&self, w: &mut impl Writer) {
+        w.u32(self.peer);
+        w.u64(self.attempt);
+        w.u8(u8::from(self.comes_in));
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { peer: peer(r)?, attempt: r.u64()?, comes_in: flag(r)? })
+    }
+}
+
+/// Number of a server of the program.
+fn peer(r: &mut Reader<'_>) -> Result<u32, Malformed> {
+    let peer = r.u32()?;
+    if peer < SERVERS_MAX { Ok(peer) } else { Err(Malformed::Value(u64::from(peer))) }
+}
+
+fn flag(r: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match r.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Malformed::Value(u64::from(other))),
+    }
+}
+
+/// Device memory that takes part in a copy by a path, which wraps around no address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathMemory {
+    /// The copy: the client gives out each number once.
+    pub copy: u64,
+    /// Number, among the program's servers, of the one at the other end.
+    pub peer: u32,
+    /// It is the copy's source.
+    pub is_source: bool,
+    /// Where it begins.
+    pub address: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+impl PathMemory {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 8 + 4 + 1 + 8 + 8;
+
+    fn write(&self, w: &mut impl Writer) {
+        w.u64(self.copy);
+        w.u32(self.peer);
+        w.u8(u8::from(self.is_source));
+        w.u64(self.address);
+        w.u64(self.bytes);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let memory = Self { copy: r.u64()?, peer: peer(r)?, is_source: flag(r)?, address: r.u64()?, bytes: r.u64()? };
+        if memory.bytes == 0 || memory.bytes > PATH_COPY_BYTES_MAX {
+            return Err(Malformed::Value(memory.bytes));
+        }
+        memory.address.checked_add(memory.bytes).ok_or(Malformed::Value(memory.address))?;
+        Ok(memory)
+    }
+}
+
+/// The arguments of [`TAG_PATH_ANNOUNCE`]: memory, in the context of the record, that the other end may read or write by this copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathAnnouncement(pub PathMemory);
+
+impl PathAnnouncement {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = PathMemory::SIZE;
+
+    /// Appends it.
+    pub fn write(&self, w: &mut impl Writer) {
+        self.0.write(w);
+    }
+
+    /// Reads it, and that nothing follows.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let memory = PathMemory::read(r)?;
+        r.end()?;
+        Ok(Self(memory))
+    }
+}
+
+/// The arguments of [`TAG_PATH_COPY`], in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathCopy {
+    /// The stream.
+    pub stream: u64,
+    /// A host function of the client's that makes the copy where the path cannot; 0: none, the client waits.
+    pub instead: u64,
+    /// Memory of this server.
+    pub memory: PathMemory,
+}
+
+impl PathCopy {
+    /// Encoded size in bytes.
+    pub const SIZE: usize = 16 + PathMemory::SIZE;
+
+    /// Appends it.
+    pub fn write(&self, w: &mut impl Writer) {
+        w.u64(self.stream);
+        w.u64(self.instead);
+        self.memory.write(w);
+    }
+
+    /// Reads it, and that nothing follows.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let copy = Self { stream: r.u64()?, instead: r.u64()?, memory: PathMemory::read(r)? };
+        r.end()?;
+        Ok(copy)
+    }
+}
+
 /// Status of a reply: bits 0 to 15 the CUresult; bits 16 to 30 the opcode of the posted call that failed, where the result
 /// is a kept one; bit 31: the answer came as [`NOTICE_LONG_REPLY`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,6 +424,39 @@ mod tests {
         ] {
             assert!(SharedCall::read(&mut Reader::new(&encode(&hostile)), u64::MAX).is_err(), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn copies_by_paths_survive_encoding_and_hostile_ones_do_not() {
+        let memory = PathMemory { copy: 9, peer: 3, is_source: true, address: 0x7000_0000_0000, bytes: 70_001 };
+        let copy = PathCopy { stream: 1, instead: 5, memory };
+        let encode = |copy: &PathCopy| {
+            let mut bytes = [0u8; PathCopy::SIZE];
+            let mut writer = crate::codec::SliceWriter::new(&mut bytes);
+            copy.write(&mut writer);
+            assert!(!writer.overflowed() && writer.len() == PathCopy::SIZE);
+            bytes
+        };
+        let bytes = encode(&copy);
+        assert_eq!(PathCopy::read(&mut Reader::new(&bytes)), Ok(copy));
+        assert_eq!(PathAnnouncement::read(&mut Reader::new(&bytes[16..])), Ok(PathAnnouncement(memory)));
+        for length in 0..bytes.len() {
+            assert!(PathCopy::read(&mut Reader::new(&bytes[..length])).is_err());
+        }
+        assert!(PathCopy::read(&mut Reader::new(&[&bytes[..], &[0]].concat())).is_err());
+        for hostile in [
+            PathMemory { bytes: 0, ..memory },
+            PathMemory { bytes: PATH_COPY_BYTES_MAX + 1, ..memory },
+            PathMemory { bytes: u64::MAX, ..memory },
+            PathMemory { address: u64::MAX - 70_000, ..memory },
+            PathMemory { peer: SERVERS_MAX, ..memory },
+            PathMemory { peer: u32::MAX, ..memory },
+        ] {
+            assert!(PathCopy::read(&mut Reader::new(&encode(&PathCopy { memory: hostile, ..copy }))).is_err(), "{hostile:?}");
+        }
+        let mut neither = bytes;
+        neither[16 + 8 + 4] = 2;
+        assert!(PathCopy::read(&mut Reader::new(&neither)).is_err());
     }
 
     #[test]

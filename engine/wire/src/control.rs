@@ -6,6 +6,7 @@
 //! [`Reply::Refused`] and the connection is closed. Over TCP the frames may be within TLS; then what follows the request for
 //! a lane is sealed with keys that TLS agreed on (WIRE.md, W31). Unknown JSON fields are ignored, so that either end may be newer.
 
+use crate::pool::{Granted, PoolReply, PoolRequest, Wishes};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 
@@ -22,8 +23,19 @@ pub const GRACE_SECONDS_MAX: u32 = 86_400;
 /// The same, at the most, after a connection that was closed in order but without a farewell, in milliseconds. A killed
 /// process leaves that; so does a proxy that ends, but then both ends learn it at once, and the client is back soon.
 pub const GRACE_AFTER_END_MS: u64 = 2000;
+/// How long a server that restarts in place waits for the holders of its leases to come back, in milliseconds.
+pub const RESTART_PATIENCE_MS: u64 = 8000;
+/// Longest time that a holder tries to come back to a server that restarts, whatever the server said, in milliseconds.
+pub const RESTART_PATIENCE_MS_MAX: u64 = 60_000;
+/// Version of all that a server and a worker of a session have between them: [`WorkerOrder`], the layouts of the lease's account and of the
+/// block of shares. A server that restarts in place may be newer than the workers that it finds.
+pub const ORDERS_VERSION: u32 = 1;
+/// What a spare worker says on its connection with `ringway serve` when it is ready for a session, as one byte.
+pub const SPARE_IS_READY: u8 = 1;
 /// GPUs in one lease at the most.
 pub const LEASE_GPUS_MAX: u32 = 64;
+/// Servers of one program at the most.
+pub const SERVERS_MAX: u32 = 16;
 
 /// Why a control message could not be exchanged; each text names the cause.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +55,7 @@ pub enum ControlError {
         theirs: u16,
     },
     /// The frame's length is over the limit.
-    #[error("a control frame of {0} bytes is over the limit of {FRAME_BYTES_MAX}")]
+    #[error("a control frame of {0} bytes is over the limit (as a rule {FRAME_BYTES_MAX})")]
     TooLong(usize),
     /// The payload is no message of this protocol.
     #[error("malformed control message: {0}")]
@@ -71,6 +83,16 @@ pub enum MemoryAsk {
     Mib(u64),
 }
 
+/// On what terms a lease is held, beside how much of each GPU it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// Share of each GPU's time in percent, 1 to 100, while others want it too; None: as much as of its memory.
+    pub compute_percent: Option<u32>,
+    /// The lease ends when its GPUs were not used for this long, in milliseconds. 0: never; None: as the server says.
+    pub idle_ms: Option<u64>,
+}
+
 /// Who asks: for display, accounting and error messages; nothing is granted because of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -82,6 +104,41 @@ pub struct Identity {
     pub program: String,
     /// Process id on that host.
     pub pid: u32,
+}
+
+/// Which of a program's sessions one is, where the program has one on each of several servers. What servers name (ids of objects that
+/// the driver made, and addresses where they have a choice) is then of the session's own part of the whole (WIRE.md, W33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Number of the session, from 0 on.
+    pub number: u32,
+    /// Sessions of the program: 1 to [`SERVERS_MAX`].
+    pub of: u32,
+}
+
+impl Default for Share {
+    /// The only one.
+    fn default() -> Self {
+        Self { number: 0, of: 1 }
+    }
+}
+
+impl Share {
+    /// Whether the program has no other session.
+    pub fn is_alone(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether there can be such a session.
+    pub fn is_possible(&self) -> bool {
+        (1..=SERVERS_MAX).contains(&self.of) && self.number < self.of
+    }
+
+    /// The session's part of `count` things, as first and length; without a remainder all parts are equally long.
+    pub fn part(&self, count: u32) -> (u32, u32) {
+        let length = count / self.of.max(1);
+        (self.number * length, length)
+    }
 }
 
 /// Which link a client asks for.
@@ -157,6 +214,26 @@ pub enum Request {
         memory: MemoryAsk,
         /// Who asks.
         identity: Identity,
+        /// How it is to be held.
+        #[serde(default)]
+        terms: Terms,
+        /// Where it may be; for a pool.
+        #[serde(default)]
+        wishes: Wishes,
+    },
+    /// Take the part of a lease that a pool granted on this server; it lives as long as this connection.
+    Redeem {
+        /// The ticket, as the pool gave it.
+        ticket: String,
+        /// Who asks.
+        identity: Identity,
+    },
+    /// For a pool.
+    Pool {
+        /// Token, or shared secret of the pool; empty where it has none.
+        token: String,
+        /// What is wanted.
+        ask: PoolRequest,
     },
     /// Open a session (one a process) in a lease: lane 0 of it.
     Open {
@@ -168,6 +245,9 @@ pub enum Request {
         identity: Identity,
         /// The link wanted.
         link: LinkAsk,
+        /// Which of the program's sessions it is.
+        #[serde(default, skip_serializing_if = "Share::is_alone")]
+        share: Share,
     },
     /// Add a lane to a session.
     Join {
@@ -212,6 +292,37 @@ pub enum Request {
         attempt: u64,
         /// Bytes of the notice ring that the client has received (WIRE.md, W17).
         received: u64,
+    },
+    /// Take the path to another server of the program for a session (WIRE.md, W35): this server connects to that one, and gives the
+    /// connection to the session's worker.
+    TakePath {
+        /// Session identifier as [`Reply::Opened`] gave it.
+        session: u64,
+        /// Its secret.
+        secret: String,
+        /// Number of the attempt, greater than those of all attempts before of this session: a repeated request is refused.
+        attempt: u64,
+        /// Number of the other server among the program's.
+        peer: u32,
+        /// Session of the program there.
+        peer_session: u64,
+        /// What lets this server in there, once.
+        peer_secret: String,
+        /// Where the program reaches the other server.
+        address: String,
+        /// Certificate of the authority that vouches for it (DER); None: it is reached in clear text.
+        authority: Option<Vec<u8>>,
+    },
+    /// Another server of the program, to the one that its path leads to: this connection is a path to the session.
+    Path {
+        /// Session identifier.
+        session: u64,
+        /// What the program made of the session's secret for this (`ringway_secure::path_secret`).
+        secret: String,
+        /// Number of the server that asks, among the program's.
+        from: u32,
+        /// Number of the attempt, greater than those of all attempts of that server before.
+        attempt: u64,
     },
     /// Hold a lease again whose connection broke: it lives as long as this connection then.
     Hold {
@@ -262,6 +373,59 @@ pub struct LinkStatus {
     pub kind_last: String,
 }
 
+/// A GPU's UUID as nvidia-smi writes it: `GPU-` and 8-4-4-4-12 hexadecimal digits.
+pub fn uuid_text(uuid: &[u8; 16]) -> String {
+    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "GPU-{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+impl SliceUse {
+    /// What two leases do with one GPU: it is not busier than always.
+    pub fn plus(self, other: SliceUse) -> SliceUse {
+        SliceUse {
+            allocated_bytes: self.allocated_bytes.saturating_add(other.allocated_bytes),
+            busy_thousandths: self.busy_thousandths.saturating_add(other.busy_thousandths).min(1000),
+        }
+    }
+}
+
+/// What the sessions of a lease do on one server, as that measures it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeaseUse {
+    /// For each of its slices there, in their order.
+    pub slices: Vec<SliceUse>,
+    /// Bytes that went from its programs to the server, over the rings and past them, since it began.
+    pub up_bytes: u64,
+    /// Bytes that went back.
+    pub down_bytes: u64,
+    /// Calls that its programs waited for: round trips.
+    pub waits: u64,
+    /// The same three of the last second.
+    pub up_bytes_per_s: u64,
+    /// See above.
+    pub down_bytes_per_s: u64,
+    /// See above.
+    pub waits_per_s: u64,
+}
+
+/// What is done with a slice of a GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SliceUse {
+    /// Bytes of its memory that programs have allocated.
+    pub allocated_bytes: u64,
+    /// Thousandths of the last second in which there was something to do for it: calls to execute, or work under way on the GPU.
+    pub busy_thousandths: u32,
+}
+
 /// One GPU of a lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
@@ -292,6 +456,9 @@ pub struct GpuStatus {
     pub memory_bytes_leased: u64,
     /// Leases that hold a slice of it.
     pub leases: u32,
+    /// What all of them do with it together.
+    #[serde(default)]
+    pub used: SliceUse,
 }
 
 /// A lease as `ringway list` shows it.
@@ -313,6 +480,15 @@ pub struct LeaseStatus {
     /// Links of its sessions.
     #[serde(default)]
     pub links: LinkStatus,
+    /// Its terms, as they are in force.
+    #[serde(default)]
+    pub terms: Terms,
+    /// How long its GPUs have not been used, in milliseconds; 0: they are now.
+    #[serde(default)]
+    pub unused_ms: u64,
+    /// What its sessions do.
+    #[serde(default)]
+    pub used: LeaseUse,
 }
 
 /// What `ringway serve` or a worker answers.
@@ -407,8 +583,43 @@ pub enum Reply {
         /// A later attempt may succeed.
         again: bool,
     },
+    /// Answer to [`Request::TakePath`]: the worker has the connection, and the other end will have said there whether it is a path.
+    PathTaken,
+    /// Answer to [`Request::Path`], by the worker: the connection is a path from here on.
+    Path,
     /// The lease is held by this connection.
     Held,
+    /// The pool has no GPUs for the request now: it waits in the queue. Said again when its place changes, and at times.
+    Waiting {
+        /// Place in the queue, from 1.
+        place: u32,
+        /// How many wait in all.
+        waiting: u32,
+        /// What it waits for.
+        why: String,
+    },
+    /// The pool had no GPUs for the request within the time that it gave.
+    TimedOut {
+        /// How long it waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The pool granted GPUs; the tickets are to be brought to the servers at once.
+    Granted(Box<Granted>),
+    /// Answer to [`Request::Pool`].
+    Pool(Box<PoolReply>),
+    /// To the holder of a lease: the server restarts in place, and this connection ends. The lease is kept for who says
+    /// [`Request::Hold`] in time.
+    Restarting {
+        /// How long it is kept, in milliseconds.
+        back_ms: u64,
+    },
+    /// To the holder of a lease: the server has ended it.
+    Ended {
+        /// Cause.
+        reason: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// Not granted.
     Refused {
         /// Cause.
@@ -481,6 +692,18 @@ pub enum WorkerOrder {
         cores: Vec<u32>,
         /// How long the session is kept when its link breaks, in milliseconds; 0: not at all.
         grace_ms: u64,
+        /// Which of the program's sessions it is.
+        #[serde(default)]
+        share: Share,
+    },
+    /// Second message; file descriptor: the block of the server's shares (see `ringway_link::shares`).
+    Shares {
+        /// GPUs in it.
+        gpus: u32,
+        /// This worker's seat.
+        seat: u32,
+        /// Number of its lease there.
+        lease: u32,
     },
     /// First and only message: measure the link; file descriptor: the client's connection.
     Measure {
@@ -512,6 +735,18 @@ pub enum WorkerOrder {
         /// Keys of the connection; None: it is in clear text.
         keys: Option<LaneKeys>,
     },
+    /// A path with another server of the program; file descriptor: the connection. The fields are those of [`Request::TakePath`] or
+    /// [`Request::Path`]; the secret was checked.
+    Path {
+        /// Number of the other server among the program's.
+        peer: u32,
+        /// Number of the attempt.
+        attempt: u64,
+        /// The other end took it, and is to be answered; else this one did, and the other end has been asked.
+        comes_in: bool,
+        /// Keys of the connection; None: it is in clear text.
+        keys: Option<LaneKeys>,
+    },
 }
 
 /// Writes one frame.
@@ -519,8 +754,16 @@ pub enum WorkerOrder {
 /// # Errors
 /// [`ControlError::Io`] when the connection fails; [`ControlError::TooLong`] when the message is over the limit.
 pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), ControlError> {
+    send_within(to, message, FRAME_BYTES_MAX)
+}
+
+/// As [`send`], of a payload of at most `bytes_max`.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_within<T: Serialize>(to: &mut impl Write, message: &T, bytes_max: usize) -> Result<(), ControlError> {
     let payload = serde_json::to_vec(message)?;
-    if payload.len() > FRAME_BYTES_MAX {
+    if payload.len() > bytes_max {
         return Err(ControlError::TooLong(payload.len()));
     }
     let mut frame = Vec::with_capacity(12 + payload.len());
@@ -539,6 +782,10 @@ pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), Contro
 /// # Errors
 /// [`ControlError::Magic`], [`ControlError::Version`], [`ControlError::TooLong`].
 pub fn check_header(header: &[u8; 12]) -> Result<usize, ControlError> {
+    check_header_within(header, FRAME_BYTES_MAX)
+}
+
+fn check_header_within(header: &[u8; 12], bytes_max: usize) -> Result<usize, ControlError> {
     let magic = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
     if magic != FRAME_MAGIC {
         return Err(ControlError::Magic(magic));
@@ -548,7 +795,7 @@ pub fn check_header(header: &[u8; 12]) -> Result<usize, ControlError> {
         return Err(ControlError::Version { theirs });
     }
     let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
-    if length > FRAME_BYTES_MAX {
+    if length > bytes_max {
         return Err(ControlError::TooLong(length));
     }
     Ok(length)
@@ -559,9 +806,17 @@ pub fn check_header(header: &[u8; 12]) -> Result<usize, ControlError> {
 /// # Errors
 /// Every [`ControlError`] but `Refused`; a time-out set on the connection shows as `Io`.
 pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, ControlError> {
+    receive_within(from, FRAME_BYTES_MAX)
+}
+
+/// As [`receive`], of a payload of at most `bytes_max`.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_within<T: DeserializeOwned>(from: &mut impl Read, bytes_max: usize) -> Result<T, ControlError> {
     let mut header = [0u8; 12];
     from.read_exact(&mut header)?;
-    let length = check_header(&header)?;
+    let length = check_header_within(&header, bytes_max)?;
     let mut payload = vec![0u8; length];
     from.read_exact(&mut payload)?;
     Ok(serde_json::from_slice(&payload)?)
@@ -594,6 +849,8 @@ mod tests {
                 program: "p".into(),
                 pid: 7,
             },
+            terms: Terms { compute_percent: Some(30), idle_ms: None },
+            wishes: Wishes { filters: vec!["label.rack=7".into()], timeout_ms: Some(5), ..Wishes::default() },
         };
         let mut bytes = Vec::new();
         send(&mut bytes, &message).unwrap();

@@ -3,6 +3,7 @@
 use crate::downloads::Download;
 use crate::driver_call;
 use crate::generated::Driver;
+use crate::gpu_loop::hand_over;
 use crate::session::{Context, Session};
 use crate::watches::Watch;
 use ringway_api::{CudaError, Kind};
@@ -354,6 +355,26 @@ impl Cx<'_> {
             reached: false,
         });
         Ok(Outcome::Later)
+    }
+
+    /// A stream (the driver's handle) is about to be destroyed: waits for its context, which other threads of the program began, must not ask
+    /// for it any more. Where it has work, only the driver knows when that is done.
+    pub fn stream_ends(&mut self, stream: u64, has_work: bool) {
+        let mut with_work = Vec::new();
+        let mut at = 0;
+        while let Some(wait) = self.pending.get_mut(at) {
+            if let Target::Context(streams) = &mut wait.target
+                && let Some(found) = streams.iter().position(|one| *one == stream)
+            {
+                if has_work {
+                    with_work.push(self.pending.remove(at));
+                    continue;
+                }
+                streams.swap_remove(found);
+            }
+            at += 1;
+        }
+        hand_over(self.session, &mut with_work);
     }
 
     /// Answers a call that put work into `stream` (the driver's handle) when that is done, if the client waits for an answer.

@@ -8,7 +8,7 @@ use crate::driver_call;
 use crate::generated::Driver;
 use parking_lot::{Condvar, Mutex};
 use ringway_api::CudaError;
-use ringway_link::{LinkError, ServerHandle};
+use ringway_link::{LinkError, Loan, ServerHandle};
 use ringway_wire::call::{COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -19,8 +19,10 @@ use std::time::Duration;
 const STAGING_KEPT_MAX: usize = 128 << 20;
 /// Smallest staging buffer in bytes.
 const STAGING_MIN: usize = 64 * 1024;
-/// Events between pieces: one every this many bytes.
+/// Bytes between two events of a copy, at the most.
 const STRIDE: usize = 4 * COPY_PIECE_BYTES;
+/// Pieces of a shorter copy, so that the first is on its way while the device copies the last.
+const PIECES: usize = 4;
 /// The client must take a piece within this time; a client that does not is gone or stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING`.
@@ -32,16 +34,22 @@ struct Staging {
     context: u64,
     at: u64,
     bytes: usize,
+    /// The lane that may still read it; it ends before the memory serves again or is freed.
+    loan: Option<Loan>,
 }
 
 /// One copy under way.
 pub struct Download {
     id: u64,
     context: u64,
-    staging: Staging,
+    /// Taken by who ends the download.
+    staging: Mutex<Option<Staging>>,
+    /// Address of the staging memory.
+    at: u64,
     bytes: usize,
-    /// Event after each [`STRIDE`] bytes, the last one after all.
+    /// Event after each `stride` bytes, the last one after all.
     events: Vec<u64>,
+    stride: usize,
     /// Where the bytes go.
     lane: ServerHandle,
     /// Somebody is sending the bytes, or has.
@@ -55,6 +63,11 @@ impl std::fmt::Debug for Download {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Download({}: {} bytes)", self.id, self.bytes)
     }
+}
+
+/// Bytes between two events of a copy.
+fn stride(bytes: usize) -> usize {
+    (bytes / PIECES).next_multiple_of(COPY_PIECE_BYTES).clamp(COPY_PIECE_BYTES, STRIDE)
 }
 
 impl Download {
@@ -86,7 +99,10 @@ impl Downloads {
             let mut state = self.state.lock();
             if let Some(index) = state.staging.iter().position(|kept| kept.bytes == size && kept.context == context) {
                 state.staging_bytes -= size;
-                return Ok(state.staging.swap_remove(index));
+                let mut staging = state.staging.swap_remove(index);
+                drop(state);
+                staging.loan = None;
+                return Ok(staging);
             }
         }
         let mut at = 0u64;
@@ -96,6 +112,7 @@ impl Downloads {
             context,
             at,
             bytes: size,
+            loan: None,
         })
     }
 
@@ -109,7 +126,7 @@ impl Downloads {
     /// otherwise, and never in a stream's way.
     pub fn trim(&self, driver: &Driver) {
         loop {
-            let staging = {
+            let mut staging = {
                 let mut state = self.state.lock();
                 if state.staging_bytes <= STAGING_KEPT_MAX {
                     return;
@@ -121,6 +138,7 @@ impl Downloads {
                 state.staging_bytes -= staging.bytes;
                 staging
             };
+            staging.loan = None;
             if let Err(code) = driver_call!(driver, cuMemFreeHost(staging.at as *mut c_void)) {
                 tracing::warn!("cuMemFreeHost of staging memory: {code}");
             }
@@ -183,11 +201,12 @@ impl Downloads {
         mut copy: impl FnMut(usize, usize, u64) -> Result<(), CudaError>,
     ) -> Result<Arc<Download>, CudaError> {
         let staging = self.staging(driver, context, bytes)?;
-        let mut events = Vec::with_capacity(bytes.div_ceil(STRIDE));
+        let stride = stride(bytes);
+        let mut events = Vec::with_capacity(bytes.div_ceil(stride));
         let mut offset = 0;
         let mut result = Ok(());
         while offset < bytes && result.is_ok() {
-            let piece = (bytes - offset).min(STRIDE);
+            let piece = (bytes - offset).min(stride);
             result = copy(offset, piece, staging.at + offset as u64)
             .and_then(|()| self.event(driver, context))
             .and_then(|event| {
@@ -210,9 +229,11 @@ impl Downloads {
         let download = Arc::new(Download {
             id,
             context,
-            staging,
+            at: staging.at,
+            staging: Mutex::new(Some(staging)),
             bytes,
             events,
+            stride,
             lane: lane.clone(),
             taken: AtomicBool::new(false),
             delivered: Mutex::new(None),
@@ -245,37 +266,31 @@ impl Downloads {
 
     fn send_taken(&self, driver: &Driver, download: &Arc<Download>) -> Result<(), CudaError> {
         let lane = &download.lane;
+        if let Some(staging) = &mut *download.staging.lock() {
+            staging.loan = Some(lane.loan());
+        }
         let mut result = Ok(());
         for (index, event) in download.events.iter().enumerate() {
             if let Err(failed) = driver_call!(driver, cuEventSynchronize(*event)) {
                 result = Err(failed);
                 break;
             }
-            let start = index * STRIDE;
-            let end = download.bytes.min(start + STRIDE);
+            let start = index * download.stride;
+            let end = download.bytes.min(start + download.stride);
             for offset in (start..end).step_by(COPY_PIECE_BYTES) {
                 let piece = (end - offset).min(COPY_PIECE_BYTES);
                 // SAFETY: inside the staging memory, which the driver has filled up to `end` (its event came) and which
                 // nobody writes until the download is delivered.
                 let bytes = unsafe {
                     std::slice::from_raw_parts(
-                        (download.staging.at as *const u8).add(offset),
+                        (download.at as *const u8).add(offset),
                         piece,
                     )
                 };
-                if self.abandoned.load(Ordering::Acquire)
-                    || lane
-                        .notice(
-                            NOTICE_DATA,
-                            &[
-                                &download.id.to_le_bytes(),
-                                &(offset as u64).to_le_bytes(),
-                                bytes,
-                            ],
-                            PATIENCE,
-                        )
-                        .is_err()
-                {
+                let parts: [&[u8]; 2] = [&download.id.to_le_bytes(), &(offset as u64).to_le_bytes()];
+                // SAFETY: the staging memory, which nobody writes or frees before its loan has ended.
+                let sent = || unsafe { lane.notice_lending(NOTICE_DATA, &parts, bytes, PATIENCE) };
+                if self.abandoned.load(Ordering::Acquire) || sent().is_err() {
                     let failed = Err(CudaError::UNKNOWN);
                     self.finish(download, failed);
                     return failed;
@@ -325,7 +340,7 @@ impl Downloads {
                 }
                 // SAFETY: the driver has filled the staging memory: its event came.
                 Ok(unsafe {
-                    std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes)
+                    std::slice::from_raw_parts(download.at as *const u8, download.bytes)
                 }
                 .to_vec())
             }
@@ -350,7 +365,7 @@ impl Downloads {
         let id = download.id.to_le_bytes();
         if event.is_ok() {
             // SAFETY: the driver has filled the staging memory: its event came; nobody writes there until the download is finished.
-            let bytes = unsafe { std::slice::from_raw_parts(download.staging.at as *const u8, download.bytes) };
+            let bytes = unsafe { std::slice::from_raw_parts(download.at as *const u8, download.bytes) };
             if let Err(LinkError::Full) = download.lane.try_notice(NOTICE_DATA, &[&id, &0u64.to_le_bytes(), bytes]) {
                 download.taken.store(false, Ordering::Release);
                 return None;
@@ -377,11 +392,12 @@ impl Downloads {
         for event in &download.events {
             self.keep_event(download.context, *event);
         }
-        self.keep_staging(Staging {
-            context: download.staging.context,
-            at: download.staging.at,
-            bytes: download.staging.bytes,
-        });
+        if let Some(mut staging) = download.staging.lock().take() {
+            if let Some(loan) = &mut staging.loan {
+                loan.complete();
+            }
+            self.keep_staging(staging);
+        }
         *delivered = Some(result);
         drop(delivered);
         download.delivery.notify_all();

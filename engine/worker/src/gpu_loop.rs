@@ -3,10 +3,12 @@
 //! It never waits inside the driver: what does not come soon is given to a waiter thread.
 
 use crate::cx::{Cx, Outcome, Pending, Target};
+use crate::meter::Meter;
 use crate::session::Session;
+use crate::turns::{Rest, Turns, ends_context, is_launch};
 use crate::{driver_call, generated, internal};
 use ringway_api::CudaError;
-use ringway_link::{LinkError, RecordView, ServerHandle, ServerLane};
+use ringway_link::{LinkError, RecordView, ServerHandle, ServerLane, SpinPolicy};
 use ringway_wire::call::{Status, TAG_INTERNAL};
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use ringway_wire::layout::REPLY_INLINE_MAX;
@@ -45,8 +47,24 @@ pub enum End {
     },
 }
 
-/// Serves lane `number` until the client goes; `spin` is how long to look before sleeping.
-pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Duration) -> End {
+/// How long a GPU thread looks at its ring before it sleeps.
+#[derive(Clone, Copy, Debug)]
+pub enum Spin {
+    /// Always so long.
+    Fixed(Duration),
+    /// At the most so long, and hardly at all where records have lately not come meanwhile. A client that sleeps between its calls is
+    /// answered sooner by a thread that sleeps too: the kernel likes to wake it on the core of whoever wakes it.
+    Learnt(Duration),
+}
+
+/// Serves lane `number` until the client goes.
+pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turns: Turns, spin: Spin) -> End {
+    let (spin, learnt) = match spin {
+        Spin::Fixed(spin) => (spin, None),
+        Spin::Learnt(longest) => (longest, Some(SpinPolicy::up_to(longest))),
+    };
+    // How long this look at the ring may be, by what was learnt.
+    let mut look: Option<Duration> = None;
     let handle = lane.handle().clone();
     let mut pending: Vec<Pending> = Vec::new();
     let mut current = 0u64;
@@ -54,23 +72,32 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
     let mut records = 0u32;
     let mut nap = WATCH_NAP.0;
     let mut patience = spin;
+    let mut meter = Meter::new(number);
     loop {
         let mut quiet_since: Option<Instant> = None;
         let mut quiet_turns = 0u32;
         loop {
-            let mut busy = false;
+            let (mut busy, mut held) = (false, false);
             match lane.poll() {
+                Ok(Some(record)) if is_launch(record.tag) && !turns.may_launch(session, &mut current) => {
+                    let (position, length) = (record.position_end, record.payload.len());
+                    lane.put_back(position, length);
+                    held = true;
+                }
                 Ok(Some(record)) => {
                     let position = record.position_end;
-                    if let Err(end) = execute(
+                    let executed = execute(
                         session,
                         &handle,
                         record,
                         &mut decoded,
                         &mut pending,
                         &mut current,
-                    ) {
-                        return end;
+                        &mut turns,
+                    );
+                    match executed {
+                        Ok(is_wait) => meter.executed(session, &lane, is_wait),
+                        Err(end) => return end,
                     }
                     lane.release(position);
                     handle.set_executed(position);
@@ -89,16 +116,36 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
                 busy |= session.watches.look(session, number, WATCHES_PER_TURN, &mut current) > 0;
             }
             if busy {
+                if let (Some(policy), Some(budget)) = (&learnt, look.take()) {
+                    policy.sufficed(budget);
+                }
                 quiet_since = None;
                 quiet_turns = 0;
                 (nap, patience) = (WATCH_NAP.0, spin);
                 continue;
             }
+            if held {
+                turns.nap();
+                // The link has something to do, maybe, or is gone.
+                if let Err(error) = lane.park(Duration::ZERO) {
+                    return error.into();
+                }
+                continue;
+            }
+            turns.look(session, &mut current);
             quiet_turns = quiet_turns.wrapping_add(1);
-            if quiet_turns.is_multiple_of(TURNS_PER_CLOCK)
-                && quiet_since.get_or_insert_with(Instant::now).elapsed() > patience
-            {
-                break;
+            if quiet_turns.is_multiple_of(TURNS_PER_CLOCK) {
+                // What the device is about to finish is looked for in any case: handing it to another thread costs more.
+                let limit = match &learnt {
+                    Some(policy) if pending.is_empty() => patience.min(*look.get_or_insert_with(|| policy.budget())),
+                    _ => patience,
+                };
+                if quiet_since.get_or_insert_with(Instant::now).elapsed() > limit {
+                    if let (Some(policy), Some(budget)) = (&learnt, look.take()) {
+                        policy.was_in_vain(budget);
+                    }
+                    break;
+                }
             }
             if watching {
                 // The program that polls keeps a processor busy too; the driver's threads need one.
@@ -110,14 +157,26 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, spin: Du
         hand_over(session, &mut pending);
         // Nobody wakes this thread when the device has finished something: it looks, less and less often.
         let watching = session.watches.any();
-        if let Err(error) = lane.park(if watching { nap } else { PARK }) {
+        let longest = match turns.rest(session, &mut current) {
+            Rest::Busy(longest) => longest,
+            Rest::Idle => {
+                meter.rests(session, &lane);
+                PARK
+            }
+        };
+        if let Err(error) = lane.park(if watching { nap.min(longest) } else { longest }) {
             return error.into();
         }
-        (nap, patience) = if watching { ((nap * 2).min(WATCH_NAP.1), Duration::ZERO) } else { (WATCH_NAP.0, spin) };
+        (nap, patience) = match (watching, meter.is_working()) {
+            (true, _) => ((nap * 2).min(WATCH_NAP.1), Duration::ZERO),
+            // Kernels are under way.
+            (false, true) => (WATCH_NAP.0, Duration::ZERO),
+            (false, false) => (WATCH_NAP.0, spin),
+        };
     }
 }
 
-/// Executes one record.
+/// Executes one record; whether the client waits for its answer.
 fn execute(
     session: &Arc<Session>,
     lane: &ServerHandle,
@@ -125,7 +184,8 @@ fn execute(
     decoded: &mut [u8],
     pending: &mut Vec<Pending>,
     current: &mut u64,
-) -> Result<(), End> {
+    turns: &mut Turns,
+) -> Result<bool, End> {
     let opcode = record.tag;
     let limit = if internal::is_bulk(opcode) {
         BULK_HEAD_BYTES
@@ -158,18 +218,35 @@ fn execute(
         internal::dispatch(&mut cx, opcode, &mut reader)
     } else {
         match cx.enter() {
+            Ok(()) if is_launch(opcode) => launch(&mut cx, opcode, &mut reader, turns),
+            Ok(()) if ends_context(opcode) => {
+                turns.forget_events(session);
+                generated::dispatch(&mut cx, opcode, &mut reader)
+            }
             Ok(()) => generated::dispatch(&mut cx, opcode, &mut reader),
             Err(code) => Outcome::Failed(code),
         }
     };
     let reply = cx.reply_to();
+    let is_wait = reply.wanted();
     match handled {
         Outcome::Later => {}
         Outcome::Done => reply.send(session, Status::of(0), cx.reply.as_slice()),
         Outcome::Failed(code) => reply.send(session, Status::of(code.code()), &[]),
         Outcome::Malformed(cause) => return Err(malformed(cause)),
     }
-    Ok(())
+    Ok(is_wait)
+}
+
+/// Executes a launch, whose turn it is; measured where others want the GPU too.
+fn launch(cx: &mut Cx<'_>, opcode: u32, reader: &mut Reader<'_>, turns: &mut Turns) -> Outcome {
+    if !turns.is_here(cx.session, cx.header.ctx) {
+        return Outcome::Failed(CudaError::INVALID_CONTEXT);
+    }
+    let begun = turns.before_launch(cx.session, *cx.current, reader);
+    let outcome = generated::dispatch(cx, opcode, reader);
+    turns.after_launch(cx.session, begun);
+    outcome
 }
 
 /// Looks at each wait once; says whether one came to its end.
@@ -269,7 +346,7 @@ fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>,
 }
 
 /// Gives every wait to a thread of its own.
-fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
+pub(crate) fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
     for wait in pending.drain(..) {
         let session = Arc::clone(session);
         Arc::clone(&session).waiters.run(move || {

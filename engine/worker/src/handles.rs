@@ -6,7 +6,9 @@
 
 use parking_lot::RwLock;
 use ringway_api::{CudaError, Kind};
+use ringway_wire::control::Share;
 use ringway_wire::ids::{INDEX_MAX, KIND_COUNT, SERVER_INDEX_MIN, pack, unpack};
+use std::ops::Range;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -25,12 +27,21 @@ pub struct Handle {
 }
 
 /// All tables of a session, one a kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handles {
     tables: [RwLock<Vec<Option<Entry>>>; KIND_COUNT],
+    /// Indices of ids that are made here.
+    made_here: Range<usize>,
 }
 
 impl Handles {
+    /// Empty tables of one of a program's sessions.
+    pub fn new(share: Share) -> Self {
+        let (first, length) = share.part(INDEX_MAX + 1 - SERVER_INDEX_MIN);
+        let first = (SERVER_INDEX_MIN + first) as usize;
+        Self { tables: Default::default(), made_here: first..first + length as usize }
+    }
+
     /// The driver's handle behind `id`.
     ///
     /// # Errors
@@ -89,7 +100,7 @@ impl Handles {
     }
 
     /// The id of an object that the driver named: the one it has, or a new one made here. Ids made here have indices from
-    /// [`SERVER_INDEX_MIN`] on, which clients never use.
+    /// [`SERVER_INDEX_MIN`] on, which clients never use, and no other session of the program (WIRE.md, W33).
     ///
     /// # Errors
     /// `CUDA_ERROR_OUT_OF_MEMORY` when the table is full.
@@ -105,11 +116,11 @@ impl Handles {
                 index as u32,
             ));
         }
-        let first = SERVER_INDEX_MIN as usize;
+        let first = self.made_here.start;
         let index = (first..table.len())
             .find(|index| table[*index].is_none())
             .unwrap_or(table.len().max(first));
-        if index > INDEX_MAX as usize {
+        if !self.made_here.contains(&index) {
             return Err(CudaError::OUT_OF_MEMORY);
         }
         if table.len() <= index {
@@ -154,7 +165,7 @@ mod tests {
 
     #[test]
     fn stale_foreign_and_absurd_ids_are_refused() {
-        let handles = Handles::default();
+        let handles = Handles::new(Share::default());
         let id = pack(Kind::Stream, 3, 7);
         handles.insert(Kind::Stream, id, 0xabc, 1).unwrap();
         assert_eq!(handles.get(Kind::Stream, id).unwrap().raw, 0xabc);
@@ -191,5 +202,24 @@ mod tests {
             handles.remove(Kind::Stream, id),
             Err(CudaError::INVALID_HANDLE)
         );
+    }
+
+    #[test]
+    fn sessions_of_one_program_name_objects_apart() {
+        let sessions = [0, 1, 2].map(|number| Handles::new(Share { number, of: 3 }));
+        let mut ids = Vec::new();
+        for handles in &sessions {
+            for raw in 1..=3 {
+                let id = handles.found(Kind::GraphNode, raw, 1).unwrap();
+                assert_eq!(handles.found(Kind::GraphNode, raw, 1), Ok(id), "known from now on");
+                assert!(unpack(id).2 >= SERVER_INDEX_MIN);
+                ids.push(id);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 9);
+        let last = Handles::new(Share { number: 15, of: 16 });
+        assert!(last.made_here.end <= INDEX_MAX as usize + 1);
     }
 }

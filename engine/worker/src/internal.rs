@@ -1,10 +1,11 @@
-//! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer, pinned ranges.
+//! Records that are no CUDA function: blobs, host functions, the ping, bytes in place of a transfer, pinned ranges, gates, paths.
 
 use crate::cx::{Cx, Failure, Outcome};
 use ringway_api::{CudaError, Kind, op};
 use ringway_wire::call::{
     COPY_PIECE_BYTES, FLAG_SETTLE, NOTICE_DATA, NOTICE_DATA_END, Status, TAG_BLOB, TAG_FETCH_BLOB,
-    TAG_AFTER, TAG_HOST_FUNCTION_DONE, TAG_PIN, TAG_PING, TAG_TRANSFER_DATA, TAG_WATCH,
+    TAG_AFTER, TAG_GATE, TAG_HOST_FUNCTION_DONE, TAG_KEEP_ERROR, TAG_OPEN_GATE, TAG_PATH_ANNOUNCE, TAG_PATH_COPY, TAG_PATH_END, TAG_PATH_READY, TAG_PIN, TAG_PING,
+    TAG_TRANSFER_DATA, TAG_WATCH,
 };
 use ringway_wire::codec::{CallHeader, Malformed, Reader};
 use std::time::Duration;
@@ -31,6 +32,13 @@ pub fn dispatch(cx: &mut Cx<'_>, tag: u32, r: &mut Reader<'_>) -> Outcome {
         TAG_TRANSFER_DATA => crate::transfers::data(cx, r).into(),
         TAG_WATCH => watch(cx, r).into(),
         TAG_PIN => crate::pinned::pin(cx, r).into(),
+        TAG_GATE => crate::gates::close(cx, r).into(),
+        TAG_OPEN_GATE => crate::gates::open(cx, r).into(),
+        TAG_KEEP_ERROR => keep_error(cx, r).into(),
+        TAG_PATH_READY => crate::paths::ready(cx, r).into(),
+        TAG_PATH_ANNOUNCE => crate::paths::announce(cx, r).into(),
+        TAG_PATH_COPY => crate::paths::copy(cx, r).into(),
+        TAG_PATH_END => crate::paths::end(cx, r).into(),
         unknown => Outcome::Malformed(Malformed::Opcode(unknown)),
     }
 }
@@ -56,6 +64,15 @@ fn blob(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
 fn host_function_done(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
     cx.session.host_function_returned(r.u64()?);
     Ok(r.end()?)
+}
+
+fn keep_error(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
+    let (opcode, result) = (r.u32()?, r.u32()?);
+    r.end()?;
+    if let Some(code) = CudaError::from_code(result) {
+        cx.session.keep(cx.header.ctx, code, opcode);
+    }
+    Ok(())
 }
 
 fn watch(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {

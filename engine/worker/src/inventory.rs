@@ -4,7 +4,7 @@ use crate::WorkerError;
 use crate::confine::{User, become_user};
 use crate::driver_call;
 use crate::generated::Driver;
-use cudarc::driver::sys;
+use libloading::Library;
 use ringway_api::CudaError;
 use ringway_wire::control::{DeviceSnapshot, Slice};
 use std::ffi::{CStr, c_char, c_void};
@@ -13,25 +13,19 @@ use std::io::Write;
 /// One more than the largest CUdevice_attribute that is asked for.
 const ATTRIBUTES: u32 = 160;
 
-/// Loads libcuda (which one: `LD_LIBRARY_PATH`) through cudarc; [`initialise`] is still to be called.
+/// Loads libcuda (which one: `LD_LIBRARY_PATH`); [`initialise`] is still to be called.
 ///
 /// # Errors
-/// [`WorkerError::Driver`]: there is none.
+/// [`WorkerError::Driver`]: there is none, or it cannot be loaded.
 pub fn load_driver() -> Result<Driver, WorkerError> {
     // SAFETY: loads a shared library and runs its initialisers, which is what a worker is for.
-    if !unsafe { sys::is_culib_present() } {
-        return Err(WorkerError::Driver("no libcuda.so.1 was found".into()));
-    }
-    // SAFETY: the library stays loaded for the life of the process, and each symbol is asked for under its own name.
-    Ok(unsafe {
-        let library = sys::culib();
-        Driver::load(|symbol| {
-            library
-                .get::<*const c_void>(symbol.as_bytes())
-                .ok()
-                .map(|found| *found)
-        })
-    })
+    let library = unsafe { Library::new("libcuda.so.1") };
+    let library = library.map_err(|error| WorkerError::Driver(format!("the driver cannot be loaded: {error}; install NVIDIA's driver, or use --driver softgpu")))?;
+    // SAFETY: each symbol is asked for under its own name.
+    let driver = unsafe { Driver::load(|symbol| library.get::<*const c_void>(symbol.as_bytes()).ok().map(|found| *found)) };
+    // Its functions may be called for the rest of the process's life.
+    std::mem::forget(library);
+    Ok(driver)
 }
 
 /// Calls cuInit.

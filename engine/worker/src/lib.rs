@@ -2,12 +2,14 @@
 //!
 //! Standard input is the connection to serve, over which orders and the client's connections come. Each connection
 //! becomes a lane with a GPU thread of its own (`gpu_loop`); what may wait in the driver runs on waiter threads
-//! (`waiters`). Copies past the ring run in host functions (`transfers`). The process ends when the client is gone.
+//! (`waiters`). Copies past the ring run in host functions (`transfers`), copies
+//! straight to and from other servers of the program on threads of their own (`paths`). The process ends when the client is gone.
 //! Before the client is heard, the process gives up what it does not need (`confine`).
 
 mod confine;
 mod cx;
 mod downloads;
+mod gates;
 mod generated;
 mod gpu_loop;
 mod handlers;
@@ -15,12 +17,17 @@ mod handles;
 mod internal;
 mod inventory;
 mod measure;
+mod meter;
 mod orders;
 mod output;
+mod overhead;
+mod paths;
 mod pinned;
+mod process_memory;
 mod session;
 mod transfers;
 mod translate;
+mod turns;
 mod waiters;
 mod watches;
 

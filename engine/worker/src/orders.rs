@@ -1,18 +1,23 @@
 //! The worker's main thread: takes orders and connections from `ringway serve`.
 
 use crate::confine::{self, Confinement};
+use crate::generated::Driver;
+use crate::process_memory::Nvml;
 use crate::session::Session;
-use crate::{WorkerError, gpu_loop, inventory, measure, output::Output};
+use crate::turns::Turns;
+use crate::{WorkerError, gpu_loop, inventory, measure, output::Output, paths};
 use ringway_link::account::Account;
+use ringway_link::shares::{Shares, Tenant};
 use ringway_link::shm::SharedMemory;
 use ringway_link::socket::Socket;
 use ringway_link::{LaneConfig, LinkEvent, Positions, ServerHandle, ServerLane, rdma, shm, spin, tcp};
 use ringway_secure::record::ConnectionKeys;
-use ringway_wire::control::{self, ControlError, LaneKeys, LinkAsk, Opened, Reply, WorkerOrder};
+use ringway_wire::control::{self, ControlError, LaneKeys, LinkAsk, Opened, Reply, SERVERS_MAX, SPARE_IS_READY, WorkerOrder};
 use ringway_wire::layout::Geometry;
 use sendfd::RecvWithFd;
+use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -20,14 +25,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How long a GPU thread looks at its ring before it sleeps, unless `RINGWAY_SPIN_US` says otherwise, in times of the longest
+/// The longest that a GPU thread looks at its ring before it sleeps, unless `RINGWAY_SPIN_US` says otherwise, in times of the longest
 /// spin that can pay: the client that was just answered may be waking.
 const SPINS: u32 = 2;
+
+/// How often it is looked whether a session's slice is passed.
+const MEMORY_LOOK: Duration = Duration::from_secs(5);
+/// Exit code of a worker whose slice is.
+const EXIT_PASSED: i32 = 4;
 
 /// Attempts to resume a lane that are under way at a time, at the most.
 const RESUMES_MAX: u32 = 8;
 
-/// A client's connection for a lane.
+/// Threads that make paths, or are asked by them, at a time, at the most: two for each other server of a program, one of which is at
+/// its end.
+const PATHS_MAX: u32 = 2 * SERVERS_MAX;
+
+/// A connection for a lane or a path.
 pub struct Line {
     /// The connection.
     pub connection: OwnedFd,
@@ -38,29 +52,80 @@ pub struct Line {
 }
 
 impl Line {
-    /// The connection as a socket of TCP. Serve answers on it no more, so that nothing else is sealed with its keys.
-    fn socket(self) -> Result<Socket, WorkerError> {
+    /// The connection as a socket of TCP, of which this is the end that was connected to (`server`) or not. Serve says nothing on it any
+    /// more, so that nothing else is sealed with its keys.
+    pub(crate) fn socket(self, server: bool) -> Result<Socket, WorkerError> {
         let keys = match &self.keys {
             None => None,
             Some(LaneKeys(bytes)) => Some(
                 ConnectionKeys::from_slice(bytes).ok_or_else(|| ControlError::Unexpected("keys of another length".into()))?,
             ),
         };
-        Ok(Socket::with(TcpStream::from(self.connection), keys.as_ref(), true))
+        Ok(Socket::with(TcpStream::from(self.connection), keys.as_ref(), server))
     }
 }
 
-/// Serves one session, confined before the client is heard; ends when the client is gone.
+/// What does not depend on the session.
+struct Prepared {
+    driver: Driver,
+    output: Output,
+    /// Or why there is none.
+    nvml: Result<Nvml, String>,
+}
+
+impl Prepared {
+    fn make(confinement: &Confinement) -> Result<Self, WorkerError> {
+        // The library may lie where only the server's user can look; the devices are opened as whom the worker runs.
+        let driver = inventory::load_driver()?;
+        give_up_privileges(confinement)?;
+        let output = Output::capture()?;
+        inventory::initialise(&driver)?;
+        Ok(Self { driver, output, nvml: Nvml::load() })
+    }
+}
+
+/// What processes are called, for people who look at them.
+const NAME: &CStr = c"ringway-worker";
+const NAME_OF_SPARE: &CStr = c"ringway-spare";
+
+fn be_called(name: &CStr) {
+    // SAFETY: names this thread; the text lives for the call. If it fails, it is called something else.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Gets ready before there is a session, says so, and waits for one: the first order, or None if there is none.
+///
+/// No context is made: a spare worker has no memory of a GPU.
+fn wait_prepared(confinement: &Confinement, orders: &UnixStream) -> Result<Option<(Prepared, (WorkerOrder, OwnedFd))>, WorkerError> {
+    be_called(NAME_OF_SPARE);
+    let prepared = Prepared::make(confinement)?;
+    // Measured once in a process.
+    spin::longest();
+    (&mut &*orders).write_all(&[SPARE_IS_READY])?;
+    let first = match next(orders) {
+        // Serve has ended, or wants no spare any more.
+        Err(ControlError::Io(_)) => return Ok(None),
+        first => first?,
+    };
+    Ok(Some((prepared, first)))
+}
+
+/// Serves one session, confined before the client is heard; ends when the client is gone. A spare one gets ready before it is told which.
 ///
 /// # Errors
 /// [`WorkerError`] when the session could not be begun.
-pub fn serve_session(confinement: &Confinement) -> Result<(), WorkerError> {
+pub fn serve_session(confinement: &Confinement, is_spare: bool) -> Result<(), WorkerError> {
     if !confinement.off {
         confine::begin().map_err(WorkerError::Confinement)?;
     }
     let stdin = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
     let orders = UnixStream::from(stdin);
-    let (first, account) = next(&orders)?;
+    let (prepared, (first, account)) = if is_spare {
+        let Some((prepared, first)) = wait_prepared(confinement, &orders)? else { return Ok(()) };
+        (Some(prepared), first)
+    } else {
+        (None, next(&orders)?)
+    };
     if let WorkerOrder::Measure { link, keys } = first {
         give_up_privileges(confinement)?;
         install_filter(confinement)?;
@@ -73,24 +138,34 @@ pub fn serve_session(confinement: &Confinement) -> Result<(), WorkerError> {
         account_slot,
         cores,
         grace_ms,
+        share,
     } = first
     else {
         return Err(ControlError::Unexpected("an order before the configuration".into()).into());
     };
+    be_called(NAME);
     let account = Account::map(account, slices.len() as u32)?;
-    // The library may lie where only the server's user can look; the devices are opened as whom the worker runs.
-    let driver = inventory::load_driver()?;
-    give_up_privileges(confinement)?;
-    let output = Output::capture()?;
-    inventory::initialise(&driver)?;
+    let (WorkerOrder::Shares { gpus, seat, lease }, shares) = next(&orders)? else {
+        return Err(ControlError::Unexpected("an order before that of the shares".into()).into());
+    };
+    let shares = Shares::map(shares, gpus as usize)?;
+    let Prepared { driver, output, nvml } = prepared.map_or_else(|| Prepared::make(confinement), Ok)?;
     let (driver_version, devices) = inventory::leased(&driver, &slices)?;
-    let session = Arc::new(Session::new(driver, slices, account, account_slot, output));
+    let uuids: Vec<[u8; 16]> = devices.iter().map(|device| device.uuid).collect();
+    let process_memory = nvml
+        .and_then(|nvml| nvml.of(&uuids))
+        .inspect_err(|why| tracing::warn!("memory that the driver takes for contexts and modules is not counted: {why}"))
+        .ok();
+    let session = Arc::new(Session::new(driver, process_memory, slices, account, account_slot, output, share));
     // Before the first byte of the client is read.
     install_filter(confinement)?;
+    let guarded = Arc::clone(&session);
+    std::thread::Builder::new().name("memory".into()).spawn(move || guard_memory(&guarded))?;
     let lanes = session.slices.len();
     let mut taken = vec![false; lanes];
     let mut handles: Vec<Option<ServerHandle>> = vec![None; lanes];
     let resuming = Arc::new(AtomicU32::new(0));
+    let making = Arc::new(AtomicU32::new(0));
     loop {
         let (order, connection) = match next(&orders) {
             Ok(order) => order,
@@ -116,7 +191,12 @@ pub fn serve_session(confinement: &Confinement) -> Result<(), WorkerError> {
                 start_resume(&resuming, handle, Line { connection, link, keys }, (attempt, peer));
                 continue;
             }
-            WorkerOrder::Configure { .. } | WorkerOrder::Measure { .. } => {
+            WorkerOrder::Path { peer, attempt, comes_in, keys } => {
+                let line = Line { connection, link: LinkAsk::Tcp, keys };
+                start_path(&making, &session, (peer, attempt, comes_in), line);
+                continue;
+            }
+            WorkerOrder::Configure { .. } | WorkerOrder::Shares { .. } | WorkerOrder::Measure { .. } => {
                 tracing::error!("an order that is none for a session was ignored");
                 continue;
             }
@@ -174,11 +254,30 @@ pub fn serve_session(confinement: &Confinement) -> Result<(), WorkerError> {
         if lane == 0 {
             session.output.send_to(server_lane.handle().clone());
         }
+        let gpu = session.slices[lane].server_ordinal as usize;
+        let turns = Turns::new(Tenant::new(shares.clone(), gpu, seat, lease)?, lane);
         let core = (!cores.is_empty()).then(|| cores[lane % cores.len()]);
         let session = Arc::clone(&session);
         std::thread::Builder::new()
             .name(format!("gpu{lane}"))
-            .spawn(move || gpu_thread(&session, lane, server_lane, core))?;
+            .spawn(move || gpu_thread(&session, lane, server_lane, turns, core))?;
+    }
+}
+
+/// Ends the session when the driver has taken more for it than its slice has room for: no call of the client need ever ask for memory again.
+fn guard_memory(session: &Session) {
+    loop {
+        std::thread::sleep(MEMORY_LOOK);
+        if let Some(slice) = session.passed_slice() {
+            tracing::warn!(
+                "session ended: its modules and kernels need more memory than the {} MiB of its slice of {}; a larger slice (-m, -p) may do",
+                slice.memory_bytes >> 20,
+                slice.name
+            );
+            session.end();
+            session.farewell();
+            std::process::exit(EXIT_PASSED);
+        }
     }
 }
 
@@ -198,7 +297,7 @@ fn install_filter(confinement: &Confinement) -> Result<(), WorkerError> {
     confine::filter::install().map_err(WorkerError::Confinement)
 }
 
-fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Option<u32>) {
+fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, turns: Turns, core: Option<u32>) {
     if let Some(core) = core
         && !core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
     {
@@ -207,9 +306,9 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
     let spin = std::env::var("RINGWAY_SPIN_US")
         .ok()
         .and_then(|text| text.parse().ok())
-        .map_or_else(|| SPINS * spin::longest(), Duration::from_micros);
+        .map_or_else(|| gpu_loop::Spin::Learnt(SPINS * spin::longest()), |us| gpu_loop::Spin::Fixed(Duration::from_micros(us)));
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        gpu_loop::run(session, number, lane, spin)
+        gpu_loop::run(session, number, lane, turns, spin)
     }));
     session.end();
     session.farewell();
@@ -226,6 +325,24 @@ fn gpu_thread(session: &Arc<Session>, number: usize, lane: ServerLane, core: Opt
     // One lane's end is the session's: the client is gone or broke a rule. The kernel frees everything that the process
     // had, the driver's memory included.
     std::process::exit(code);
+}
+
+/// Makes a path of a connection, on a thread of its own, which is the path's where the other end asks.
+fn start_path(there: &Arc<AtomicU32>, session: &Arc<Session>, (peer, attempt, comes_in): (u32, u64, bool), line: Line) {
+    if there.fetch_add(1, Ordering::AcqRel) >= PATHS_MAX {
+        there.fetch_sub(1, Ordering::AcqRel);
+        tracing::warn!("too many paths at a time; one was closed");
+        return;
+    }
+    let (counted, session) = (Arc::clone(there), Arc::clone(session));
+    let spawned = std::thread::Builder::new().name("path".into()).spawn(move || {
+        paths::connected(&session, peer, attempt, comes_in, line);
+        counted.fetch_sub(1, Ordering::AcqRel);
+    });
+    if let Err(error) = spawned {
+        there.fetch_sub(1, Ordering::AcqRel);
+        tracing::error!("no thread for a path: {error}");
+    }
 }
 
 /// Continues a lane over a connection, on a thread of its own: a client that does not read must not keep others waiting.
@@ -262,7 +379,7 @@ fn resume(
     peer: Positions,
 ) -> Result<(), WorkerError> {
     let link = line.link;
-    let mut stream = line.socket()?;
+    let mut stream = line.socket(true)?;
     let mut refuse = |reason: String, cure: &str, again| {
         tracing::info!("an attempt to resume a lane was refused: {reason}");
         control::send(
@@ -340,13 +457,13 @@ pub fn establish_lane(
             shm::offer_with(stream, &config, shared)?
         }
         LinkAsk::Tcp => {
-            let mut stream = line.socket()?;
+            let mut stream = line.socket(true)?;
             control::send(&mut stream, reply)?;
             stream.set_timeouts(None)?;
             tcp::server(stream, &config)?
         }
         LinkAsk::Rdma | LinkAsk::RdmaOnly => {
-            let mut stream = line.socket()?;
+            let mut stream = line.socket(true)?;
             control::send(&mut stream, reply)?;
             let (lane, choice) = rdma::server(stream, &config, link == LinkAsk::RdmaOnly)?;
             tracing::info!("link {choice}");

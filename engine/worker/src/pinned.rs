@@ -95,6 +95,7 @@ pub fn copy(cx: &mut Cx<'_>, r: &mut Reader<'_>, direction: Direction) -> Handle
         Direction::ToDevice => driver_call!(cx.driver, cuMemcpyHtoDAsync(call.device, host, bytes, stream)),
         Direction::ToHost => driver_call!(cx.driver, cuMemcpyDtoHAsync(host, call.device, bytes, stream)),
     }?;
+    cx.session.moved_past_the_ring(cx.context()?.gpu, direction, call.bytes);
     cx.answer_after(stream)
 }
 

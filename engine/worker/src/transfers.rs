@@ -394,7 +394,9 @@ impl Transfer {
         if self.session.transfers.is_faulty() {
             return Err(Some(self.break_off(link, &whole)));
         }
-        self.lane.transfer(link, &whole).map_err(Some)
+        self.lane.transfer(link, &whole).map_err(Some)?;
+        self.session.moved_past_the_ring(self.allocation.gpu, self.direction, self.call.bytes);
+        Ok(())
     }
 
     /// Makes half of it and gives up its link, as if that had broken on the way.

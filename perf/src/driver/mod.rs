@@ -1,5 +1,6 @@
 //! The CUDA driver API as a program uses it: libcuda.so.1 by its name, a few functions.
 
+mod peer;
 mod work;
 
 use libloading::Library;

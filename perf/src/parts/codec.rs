@@ -2,7 +2,7 @@
 
 use super::Part;
 use ringway_wire::codec::{CallHeader, Reader, SliceWriter, Writer};
-use ringway_wire::control::{self, Identity, LinkAsk, Request};
+use ringway_wire::control::{self, Identity, LinkAsk, Request, Share};
 use std::hint::black_box;
 
 /// A record's header with 16 words behind it, as a launch has; a control request.
@@ -27,6 +27,7 @@ pub fn parts() -> Vec<Part> {
             pid: 1,
         },
         link: LinkAsk::Tcp,
+        share: Share::default(),
     };
     let mut text = Vec::new();
     control::send(&mut text, &open).expect("a message within the limit");

@@ -12,7 +12,7 @@ use crate::contexts::{self, Target};
 use crate::objects::{self, Object};
 use crate::session::{lost, session};
 use crate::stats;
-use crate::submit::{called, posted as post};
+use crate::submit::{called, called_for, posted as post};
 use ringway_api::{CudaError, Kind, op};
 use ringway_link::Position;
 use ringway_wire::call::TAG_WATCH;
@@ -35,6 +35,8 @@ const OPAQUE: u64 = 4;
 /// Finished, and a call of this thread or another waited for it: the errors of all that was posted before were reported, and what
 /// kernels printed was written.
 const SETTLED: u64 = 5;
+/// Of a context's word only: settled, and nothing of the context is under way, in no stream.
+const AT_REST: u64 = 6;
 const STATE: u64 = 7;
 /// An event was queried since it was last recorded. Stays with the place of a destroyed event, for the next one there.
 pub(crate) const QUERIED: u64 = 1 << 4;
@@ -81,7 +83,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
     if seen & STATE == WATCHED && seen & ELSEWHERE == 0 {
         // The server must have what was posted, and its notice must not wait for another thread to take it in.
         let lane = &session()?.lanes[target.lane as usize];
-        lane.flush().and_then(|()| lane.drain_notices()).map_err(|error| lost(&error))?;
+        lane.flush().and_then(|()| lane.drain_notices()).map_err(|error| lost(target.lane, &error))?;
         let before = seen >> TICKET_SHIFT;
         seen = word.load(Ordering::Acquire);
         if seen & STATE == WATCHED && seen >> TICKET_SHIFT == before {
@@ -91,7 +93,7 @@ fn query(word: &AtomicU64, opcode: u32, object: Object) -> Result<(), CudaError>
             return Err(CudaError::NOT_READY);
         }
     }
-    if matches!(seen & STATE, DONE | SETTLED) && seen & ELSEWHERE == 0 {
+    if is_done(seen) && seen & ELSEWHERE == 0 {
         usable(target)?;
         session()?;
         stats::count_answered(opcode);
@@ -131,6 +133,37 @@ fn give_way(word: &AtomicU64, ticket: u64) {
     if count >= POLLS_AT_ONCE && count.is_multiple_of(POLLS_PER_NAP) {
         std::thread::sleep(POLL_NAP);
     }
+}
+
+/// Whether an event is finished as far as is known here without asking; one that was never recorded is.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_HANDLE`; the fault of its context.
+pub(crate) fn is_known_done(event: Object) -> Result<bool, CudaError> {
+    usable(event.target)?;
+    let seen = objects::word(Kind::Event, event.id)?.load(Ordering::Acquire);
+    let made_here = unpack(event.id).2 < SERVER_INDEX_MIN;
+    let never_recorded = made_here && seen & !QUERIED == 0;
+    Ok(never_recorded || is_done(seen) && seen & ELSEWHERE == 0)
+}
+
+fn is_done(word: u64) -> bool {
+    matches!(word & STATE, DONE | SETTLED | AT_REST)
+}
+
+/// Whether a context whose word this is has no work: none was posted, or a wait for all of it is over and none was posted since.
+pub(crate) fn is_at_rest(word: &AtomicU64) -> bool {
+    let word = word.load(Ordering::Acquire);
+    word == 0 || word & STATE == AT_REST
+}
+
+/// Whether all that a stream of the program was given is known to be done.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_HANDLE`.
+pub fn is_stream_done(stream: Object) -> Result<bool, CudaError> {
+    let seen = stream_word(stream)?.load(Ordering::Acquire);
+    Ok(seen == 0 || is_done(seen))
 }
 
 fn stream_word(stream: Object) -> Result<&'static AtomicU64, CudaError> {
@@ -231,7 +264,7 @@ pub fn recorded_elsewhere(event: u64) -> Result<(), CudaError> {
 pub fn synchronise_stream(stream: Object, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
     let seen = stream_word(stream)?.load(Ordering::Acquire);
     let last = contexts::work(stream.target.context).load(Ordering::Acquire);
-    if seen & STATE == SETTLED && seen >> TICKET_SHIFT == last >> TICKET_SHIFT {
+    if matches!(seen & STATE, SETTLED | AT_REST) && seen >> TICKET_SHIFT == last >> TICKET_SHIFT {
         usable(stream.target)?;
         session()?;
         stats::count_answered(op::CU_STREAM_SYNCHRONIZE);
@@ -245,7 +278,22 @@ pub fn synchronise_stream(stream: Object, wait: impl FnOnce(Target) -> Result<()
 /// # Errors
 /// Those of `wait`.
 pub fn waited_for_stream(stream: Object, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
-    waited(stream_word(stream)?, || wait(stream.target.without_work()))
+    waited(stream_word(stream)?, || SETTLED, || wait(stream.target.without_work()))
+}
+
+/// Makes a copy in a stream that waits until it is done, and with it all work before in the stream. `captures`: whether some stream is being
+/// captured.
+///
+/// # Errors
+/// Those of `wait`.
+pub fn waited_for_copy(stream: Object, captures: bool, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
+    // A copy in the legacy stream follows all that streams were given which take notice of that one. Asked behind the wait: a stream that does
+    // not was made before what it was given.
+    let known = || {
+        let is_all = stream.id <= 1 && !captures && contexts::is_together(stream.target.context);
+        if is_all { AT_REST } else { SETTLED }
+    };
+    waited(stream_word(stream)?, known, || wait(stream.target.without_work()))
 }
 
 /// The same for an event.
@@ -253,22 +301,31 @@ pub fn waited_for_stream(stream: Object, wait: impl FnOnce(Target) -> Result<(),
 /// # Errors
 /// Those of `wait`.
 pub fn waited_for_event(event: Object, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
-    waited(objects::word(Kind::Event, event.id)?, || wait(event.target.without_work()))
+    waited(objects::word(Kind::Event, event.id)?, || SETTLED, || wait(event.target.without_work()))
 }
 
-/// The same for a context, whose legacy stream is meant.
+/// The same for a context: for all of its streams.
 ///
 /// # Errors
 /// Those of `wait`.
 pub fn waited_for_context(target: Target, wait: impl FnOnce(Target) -> Result<(), CudaError>) -> Result<(), CudaError> {
-    waited(contexts::work(target.context), || wait(target.without_work()))
+    waited(contexts::work(target.context), || AT_REST, || wait(target.without_work()))
 }
 
-fn waited(word: &AtomicU64, wait: impl FnOnce() -> Result<(), CudaError>) -> Result<(), CudaError> {
+/// Waits for all work of a context, for the sake of the call `caller`.
+pub(crate) fn wait_for_context(caller: u32, target: Target) -> Result<(), CudaError> {
+    waited_for_context(target, |target| called_for(caller, op::CU_CTX_SYNCHRONIZE, target))
+}
+
+/// Waits; then `known` is known of the word's ticket.
+fn waited(word: &AtomicU64, known: impl FnOnce() -> u64, wait: impl FnOnce() -> Result<(), CudaError>) -> Result<(), CudaError> {
     let ticket = word.load(Ordering::Acquire) >> TICKET_SHIFT;
     wait()?;
     if ticket != 0 {
-        change(word, ticket, &[UNKNOWN, ASKING, WATCHED, DONE], SETTLED);
+        let known = known();
+        // What is known of all work is not forgotten for what is known of some.
+        let lesser: &[u64] = if known == AT_REST { &[UNKNOWN, ASKING, WATCHED, DONE, SETTLED] } else { &[UNKNOWN, ASKING, WATCHED, DONE] };
+        change(word, ticket, lesser, known);
     }
     Ok(())
 }
@@ -354,20 +411,33 @@ mod tests {
     #[test]
     fn a_wait_settles_what_was_posted_before_it_and_not_what_came_meanwhile() {
         let stream = word(64, UNKNOWN);
-        waited(&stream, || Ok(())).unwrap();
+        waited(&stream, || SETTLED, || Ok(())).unwrap();
         assert_eq!(parts(&stream), (64, SETTLED));
         let stream = word(64, UNKNOWN);
-        waited(&stream, || {
+        waited(&stream, || AT_REST, || {
             stream.store(128 << TICKET_SHIFT, Ordering::Release);
             Ok(())
         })
         .unwrap();
         assert_eq!(parts(&stream), (128, UNKNOWN));
         let stream = word(64, WATCHED);
-        assert!(waited(&stream, || Err(CudaError::ILLEGAL_ADDRESS)).is_err());
+        assert!(waited(&stream, || AT_REST, || Err(CudaError::ILLEGAL_ADDRESS)).is_err());
         assert_eq!(parts(&stream), (64, WATCHED));
         let opaque = word(3, OPAQUE);
-        waited(&opaque, || Ok(())).unwrap();
+        waited(&opaque, || SETTLED, || Ok(())).unwrap();
         assert_eq!(parts(&opaque), (3, OPAQUE));
+    }
+
+    #[test]
+    fn a_context_is_at_rest_after_a_wait_for_all_of_it_only() {
+        let context = word(0, UNKNOWN);
+        assert!(is_at_rest(&context), "it never had work");
+        for (before, known, rests) in [(UNKNOWN, SETTLED, false), (UNKNOWN, AT_REST, true), (SETTLED, AT_REST, true), (AT_REST, SETTLED, true), (DONE, AT_REST, true)] {
+            let context = word(64, before);
+            waited(&context, || known, || Ok(())).unwrap();
+            assert_eq!(is_at_rest(&context), rests, "{before} {known}");
+            context.store(65 << TICKET_SHIFT | UNKNOWN, Ordering::Release);
+            assert!(!is_at_rest(&context), "there is new work");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Contexts: which lane each is on, which is current on a thread, and which are unusable after a fault.
 
-use crate::objects;
 use crate::session::session;
+use crate::{completion, memory_ranges, objects};
 use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::ids::unpack;
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Contexts at the most: their numbers index tables here.
 pub const CONTEXTS_MAX: usize = 4096;
@@ -28,6 +28,8 @@ struct Facts {
     fault: AtomicU32,
     /// What is known of the work of the legacy stream ([`crate::completion`]).
     work: AtomicU64,
+    /// Whether work may be under way of which the legacy stream takes no notice.
+    apart: AtomicBool,
 }
 
 static FACTS: [Facts; CONTEXTS_MAX] = [const {
@@ -35,8 +37,12 @@ static FACTS: [Facts; CONTEXTS_MAX] = [const {
         lane: AtomicU32::new(0),
         fault: AtomicU32::new(0),
         work: AtomicU64::new(0),
+        apart: AtomicBool::new(false),
     }
 }; CONTEXTS_MAX];
+
+/// Highest number of a context so far.
+static HIGHEST: AtomicU32 = AtomicU32::new(0);
 
 impl Target {
     /// The `stream` of calls that give a stream nothing to do: questions and waits.
@@ -80,11 +86,29 @@ pub fn note(context: u32, result: CudaError) {
     }
 }
 
-/// The context is new, or was reset.
+/// The context is new, or was reset, or is gone: it has no work and no memory.
 pub fn heal(context: u32) {
     let facts = &FACTS[context as usize % CONTEXTS_MAX];
     facts.fault.store(0, Ordering::Relaxed);
     facts.work.store(0, Ordering::Release);
+    facts.apart.store(false, Ordering::Relaxed);
+    memory_ranges::forget_context(context);
+}
+
+/// From now on the context has a stream that takes no notice of the legacy stream, or had one whose work may go on.
+pub fn set_apart(context: u32) {
+    FACTS[context as usize % CONTEXTS_MAX].apart.store(true, Ordering::Release);
+}
+
+/// Whether all work of a context is ordered before what its legacy stream does next.
+pub(crate) fn is_together(context: u32) -> bool {
+    !FACTS[context as usize % CONTEXTS_MAX].apart.load(Ordering::Acquire)
+}
+
+/// Whether no context of this process has work under way, as far as is known here. A call that has not returned yet may be about to post
+/// some.
+pub(crate) fn are_at_rest() -> bool {
+    (1..=HIGHEST.load(Ordering::Acquire)).all(|context| completion::is_at_rest(work(context)))
 }
 
 /// What is known of the work of a context's legacy stream.
@@ -122,6 +146,7 @@ pub fn create(lane: u32) -> Result<objects::New, CudaError> {
     }
     FACTS[index as usize].lane.store(lane, Ordering::Relaxed);
     heal(index);
+    HIGHEST.fetch_max(index, Ordering::AcqRel);
     Ok(new)
 }
 

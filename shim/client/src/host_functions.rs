@@ -3,6 +3,7 @@
 use crate::contexts::Target;
 use crate::say::Line;
 use crate::session::block_signals;
+use crate::servers;
 use crate::submit::{flush, posted};
 use parking_lot::Mutex;
 use ringway_wire::call::TAG_HOST_FUNCTION_DONE;
@@ -31,6 +32,8 @@ struct Registered {
     stream: u64,
     /// In a graph: called at each launch.
     repeats: bool,
+    /// Lane of the stream or graph: another server has no say in it.
+    lane: u32,
 }
 
 struct Job {
@@ -50,10 +53,9 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 static RUNNER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 static NO_THREAD: Line = Line::new();
 
-/// Registers a function that was put into `stream` and gives the number under which the server asks for it. One of a graph
+/// Registers a function that was put into `stream` of `lane` and gives the number under which the server asks for it. One of a graph
 /// belongs to no stream and `repeats`.
-pub fn register(function: Function, repeats: bool, stream: u64) -> u64 {
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+pub fn register(function: Function, repeats: bool, stream: u64, lane: u32) -> u64 {
     let stream = if repeats { 0 } else { count_as(stream) };
     if stream != 0 {
         *WAITING
@@ -62,14 +64,17 @@ pub fn register(function: Function, repeats: bool, stream: u64) -> u64 {
             .entry(stream)
             .or_insert(0) += 1;
     }
-    REGISTERED.lock().get_or_insert_default().insert(
-        id,
-        Registered {
-            function,
-            stream,
-            repeats,
-        },
-    );
+    insert(Registered { function, stream, repeats, lane })
+}
+
+/// Registers a function of ours that a stream of `lane` may need, once, and the program knows nothing of.
+pub(crate) fn register_beside(function: Function, lane: u32) -> u64 {
+    insert(Registered { function, stream: 0, repeats: false, lane })
+}
+
+fn insert(registered: Registered) -> u64 {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    REGISTERED.lock().get_or_insert_default().insert(id, registered);
     id
 }
 
@@ -119,6 +124,7 @@ pub fn run(lane: u32, word: u64, status: u32) {
         let mut all = REGISTERED.lock();
         let all = all.get_or_insert_default();
         match all.get(&id) {
+            Some(found) if !servers::is_its_own(lane, found.lane) => None,
             Some(found) if found.repeats => Some((found.function, 0)),
             Some(_) => all.remove(&id).map(|found| (found.function, found.stream)),
             None => None,

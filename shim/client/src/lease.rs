@@ -1,4 +1,4 @@
-//! The lease that a session is opened in: the one that `ringway run` took, or one of this process's own.
+//! The leases that a session is opened in: those that `ringway run` took, or one of this process's own.
 
 use crate::say::Line;
 use crate::session::{ENDING, LOST, OPEN_TIMEOUT, block_signals};
@@ -9,7 +9,8 @@ use ringway_link::{LinkChoice, LinkKind};
 use ringway_secure::tls::Trust;
 use ringway_secure::token::TokenFile;
 use ringway_secure::unhex;
-use ringway_wire::control::{self, Identity, LinkAsk, MemoryAsk, Reply, Request};
+use ringway_wire::control::{self, Identity, LinkAsk, MemoryAsk, Reply, Request, SERVERS_MAX, Terms};
+use ringway_wire::pool::Wishes;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) fn not_ready(why: impl std::fmt::Display) -> Refusal {
 
 pub(crate) struct Lease {
     pub(crate) server: Target,
+    /// What the server calls itself; known where there are several.
+    pub(crate) name: Option<String>,
     pub(crate) lease: String,
     pub(crate) secret: String,
     pub(crate) link: LinkAsk,
@@ -52,49 +55,62 @@ pub(crate) fn identity() -> Identity {
     }
 }
 
-/// The lease that `ringway run` took, or, without it, one of our own from `RINGWAY_SERVER`.
-pub(crate) fn lease() -> Result<Lease, Refusal> {
-    if let Ok(text) = std::env::var("RINGWAY_LEASE") {
-        let parts: Vec<&str> = text.split('|').collect();
-        let (endpoint, lease, secret, link, ca) = match parts[..] {
-            [endpoint, lease, secret, link] => (endpoint, lease, secret, link, None),
-            [endpoint, lease, secret, link, ca] => (endpoint, lease, secret, link, Some(ca)),
-            _ => {
-                return Err(not_ready(
-                    "RINGWAY_LEASE is malformed; start the program with ringway run",
-                ));
-            }
-        };
-        let trust = match ca {
-            None => None,
-            Some(ca) => {
-                let ca = unhex(ca).ok_or_else(|| {
-                    not_ready("RINGWAY_LEASE is malformed; start the program with ringway run")
-                })?;
-                Some(Trust::in_authority(&ca).map_err(not_ready)?)
-            }
-        };
-        let endpoint = endpoint.parse().map_err(not_ready)?;
-        let link = match link {
-            "shm" => LinkAsk::Shm,
-            "rdma" => LinkAsk::Rdma,
-            "rdma-only" => LinkAsk::RdmaOnly,
-            _ => LinkAsk::Tcp,
-        };
-        return Ok(Lease {
-            server: Target { endpoint, trust },
-            lease: lease.to_owned(),
-            secret: secret.to_owned(),
-            link,
-            held: None,
-        });
+/// The leases that `ringway run` took, or, without any, one of our own from `RINGWAY_SERVER`; one or more.
+pub(crate) fn leases() -> Result<Vec<Lease>, Refusal> {
+    let Ok(text) = std::env::var("RINGWAY_LEASE") else {
+        return own().map(|lease| vec![lease]);
+    };
+    let leases = text.lines().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if leases.is_empty() || leases.len() > SERVERS_MAX as usize {
+        return Err(not_ready(format_args!("RINGWAY_LEASE names {} leases; 1 to {SERVERS_MAX} can be", leases.len())));
     }
+    Ok(leases)
+}
+
+/// One line of `RINGWAY_LEASE`: address, lease, secret, link; then the server's authority, and then its name, each of which may be absent.
+fn parse(line: &str) -> Result<Lease, Refusal> {
+    let malformed = || not_ready("RINGWAY_LEASE is malformed; start the program with ringway run");
+    let parts: Vec<&str> = line.split('|').collect();
+    let [endpoint, lease, secret, link, ref more @ ..] = parts[..] else {
+        return Err(malformed());
+    };
+    let (ca, name) = match *more {
+        [] => ("", None),
+        [ca] => (ca, None),
+        [ca, name] => (ca, Some(name.to_owned())),
+        _ => return Err(malformed()),
+    };
+    let trust = match ca {
+        "" => None,
+        ca => Some(Trust::in_authority(&unhex(ca).ok_or_else(malformed)?).map_err(not_ready)?),
+    };
+    let endpoint = endpoint.parse().map_err(not_ready)?;
+    let link = match link {
+        "shm" => LinkAsk::Shm,
+        "rdma" => LinkAsk::Rdma,
+        "rdma-only" => LinkAsk::RdmaOnly,
+        _ => LinkAsk::Tcp,
+    };
+    Ok(Lease {
+        server: Target { endpoint, trust },
+        name,
+        lease: lease.to_owned(),
+        secret: secret.to_owned(),
+        link,
+        held: None,
+    })
+}
+
+/// A lease of this process's own.
+fn own() -> Result<Lease, Refusal> {
     let (servers, token) = own_servers()?;
     let request = Request::Lease {
         token,
         gpus: 1,
         memory: MemoryAsk::Fraction(1.0),
         identity: identity(),
+        terms: Terms::default(),
+        wishes: Wishes::default(),
     };
     let (connection, reply, server) = ask_any(&servers, &request)?;
     let local = connection.local_ip();
@@ -109,7 +125,7 @@ pub(crate) fn lease() -> Result<Lease, Refusal> {
     } = reply
     else {
         return Err(not_ready(
-            "the server answered with something else than a lease",
+            "the server answered with something else than a lease; of a pool programs get GPUs by ringway run",
         ));
     };
     let keeper = Keeper::start(
@@ -118,11 +134,9 @@ pub(crate) fn lease() -> Result<Lease, Refusal> {
         (lease.clone(), secret.clone()),
         grace(grace_ms),
         block_signals,
-        |why| {
+        |lost| {
             if !ENDING.load(Ordering::Relaxed) {
-                LOST.say(format_args!(
-                    "the lease is gone ({why}); the GPU session is lost"
-                ));
+                LOST.say(format_args!("{lost}; the GPU session is lost"));
             }
         },
     )
@@ -139,6 +153,7 @@ pub(crate) fn lease() -> Result<Lease, Refusal> {
     };
     Ok(Lease {
         server,
+        name: None,
         lease,
         secret,
         link,
@@ -173,13 +188,14 @@ fn own_servers() -> Result<(Vec<Target>, String), Refusal> {
                 "this program uses Ringway's CUDA library but no GPU is leased; start it with `ringway run -- CMD`, or set RINGWAY_SERVER or RINGWAY_TOKEN_FILE".into(),
             ));
         };
-        let endpoint: Endpoint = named.parse().map_err(not_ready)?;
+        let endpoints = named.split(',').map(str::parse::<Endpoint>).collect::<Result<Vec<_>, _>>().map_err(not_ready)?;
         let token = std::env::var("RINGWAY_TOKEN").unwrap_or_default();
-        return Ok((vec![endpoint.into()], token));
+        return Ok((endpoints.into_iter().map(Target::from).collect(), token));
     };
     let file = TokenFile::read(path.as_ref()).map_err(not_ready)?;
     let trust = Trust::in_authority(&file.ca_der()).map_err(not_ready)?;
-    let addresses = named.as_ref().map_or(&file.addresses[..], std::slice::from_ref);
+    let named: Vec<String> = named.iter().flat_map(|named| named.split(',')).map(str::to_owned).collect();
+    let addresses = if named.is_empty() { &file.addresses } else { &named };
     let secured = |address: &String| {
         let endpoint = address.parse().map_err(not_ready)?;
         Ok(Target { endpoint, trust: Some(trust.clone()) })
@@ -203,4 +219,21 @@ fn ask_any(servers: &[Target], request: &Request) -> Result<(Connection, Reply, 
         }
     }
     Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_each_lease() {
+        let plain = parse("127.0.0.1:7766|l1|s1|tcp").map_err(|(_, why)| why).unwrap();
+        assert_eq!((plain.lease.as_str(), plain.secret.as_str(), plain.link, plain.name), ("l1", "s1", LinkAsk::Tcp, None));
+        let named = parse("unix:/run/a b.sock|l2|s2|shm||gpu07").map_err(|(_, why)| why).unwrap();
+        assert_eq!((named.link, named.name.as_deref()), (LinkAsk::Shm, Some("gpu07")));
+        assert!(named.server.trust.is_none());
+        for wrong in ["", "a", "127.0.0.1:1|l|s", "127.0.0.1:1|l|s|tcp|zz", "127.0.0.1:1|l|s|tcp||n|more"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

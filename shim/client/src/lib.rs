@@ -1,19 +1,25 @@
 //! The client of a session, inside the user's program: what the exported CUDA functions are made of.
 //!
-//! `session` opens it, `submit` posts records and waits for answers, `objects` names things before the server has made
-//! them, `notices` takes what the server sends unasked (data, kernel output, host functions), `transfers` lets it reach pinned memory.
+//! `session` opens it, on one server or several (`servers`), `submit` posts records and waits for answers, `objects` names things before the server has made
+//! them, `notices` takes what the server sends unasked (data, kernel output, host functions), `transfers` lets it reach pinned memory,
+//! `paths` lets servers copy to each other. `memory_ranges` keeps device memory, so that allocations need no server.
 
 pub mod completion;
 pub mod contexts;
 pub mod functions;
+pub mod gates;
 pub mod host_functions;
 mod lease;
 pub mod memory;
+pub mod memory_ranges;
 pub mod notices;
 pub mod objects;
+pub mod paths;
 pub mod pinned;
 pub mod say;
+pub mod servers;
 pub mod session;
+mod slabs;
 pub mod stats;
 pub mod submit;
 pub mod threads;

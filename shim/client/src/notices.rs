@@ -4,13 +4,13 @@
 
 use crate::contexts::Target;
 use crate::say::Line;
-use crate::{completion, host_functions, stats, transfers};
+use crate::{completion, gates, host_functions, paths, servers, stats, transfers};
 use parking_lot::Mutex;
-use ringway_link::{NoticeSink, Payload, Position};
+use ringway_link::{NoticeLander, NoticeSink, Payload, Position};
 use ringway_link::rdma::Registration;
 use ringway_wire::call::{
-    FINISHED_DONE, NOTICE_DATA, NOTICE_DATA_END, NOTICE_FINISHED, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_NO_TRANSFERS, NOTICE_OUTPUT, NOTICE_TRANSFER_ENDED,
-    NOTICE_TRANSFER_WANTED,
+    FINISHED_DONE, NOTICE_DATA, NOTICE_DATA_END, NOTICE_FINISHED, NOTICE_HOST_FUNCTION, NOTICE_LONG_REPLY, NOTICE_NO_TRANSFERS, NOTICE_OUTPUT, NOTICE_PATH_COPY_ENDED,
+    NOTICE_TRANSFER_ENDED, NOTICE_TRANSFER_WANTED,
 };
 use std::collections::HashMap;
 use std::io::Write;
@@ -23,6 +23,8 @@ const LONG_REPLIES_MAX: usize = 256;
 struct Download {
     to: usize,
     bytes: usize,
+    /// Lane of the copy: another server has no say in it.
+    lane: u32,
     /// The server was asked to place the bytes itself.
     transfer: Option<Transfer>,
 }
@@ -40,12 +42,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 static LONG_REPLIES: Mutex<Option<HashMap<(u32, Position), Vec<u8>>>> = Mutex::new(None);
 static MALFORMED: Line = Line::new();
 
-/// Begins a download into `bytes` bytes at `to` and gives its number. It ends by itself when its data has come.
+/// Begins a download by `lane` into `bytes` bytes at `to` and gives its number. It ends by itself when its data has come.
 ///
 /// # Safety
 /// `to` must be writable for `bytes` bytes until the download has ended: CUDA's own rule for the destination of a copy.
-pub unsafe fn begin_download(to: *mut u8, bytes: usize) -> u64 {
-    begin(to, bytes, None)
+pub unsafe fn begin_download(to: *mut u8, bytes: usize, lane: u32) -> u64 {
+    begin(to, bytes, lane, None)
 }
 
 /// As [`begin_download`], of a copy that the server may make itself, by `lent`.
@@ -53,12 +55,12 @@ pub unsafe fn begin_download(to: *mut u8, bytes: usize) -> u64 {
 /// # Safety
 /// As [`begin_download`].
 pub(crate) unsafe fn begin_transfer(to: *mut u8, bytes: usize, target: Target, lent: Option<Arc<Registration>>) -> u64 {
-    begin(to, bytes, Some(Transfer { target, fell_back: false, _lent: lent }))
+    begin(to, bytes, target.lane, Some(Transfer { target, fell_back: false, _lent: lent }))
 }
 
-fn begin(to: *mut u8, bytes: usize, transfer: Option<Transfer>) -> u64 {
+fn begin(to: *mut u8, bytes: usize, lane: u32, transfer: Option<Transfer>) -> u64 {
     let id = next_id();
-    let download = Download { to: to as usize, bytes, transfer };
+    let download = Download { to: to as usize, bytes, lane, transfer };
     DOWNLOADS
         .lock()
         .get_or_insert_default()
@@ -120,6 +122,25 @@ pub fn take_long_reply(lane: u32, position: Position) -> Option<Vec<u8>> {
         .and_then(|replies| replies.remove(&(lane, position)))
 }
 
+/// Where data that a lane brings belongs.
+pub fn lander(lane: usize) -> NoticeLander {
+    let lane = lane as u32;
+    Box::new(move |tag, head, len, place| {
+        if tag != NOTICE_DATA {
+            return;
+        }
+        let [id, offset] = [0, 8].map(|at| u64::from_le_bytes(std::array::from_fn(|i| head[at + i])));
+        let downloads = DOWNLOADS.lock();
+        if let Some(download) = downloads.as_ref().and_then(|downloads| downloads.get(&id))
+            && servers::is_its_own(lane, download.lane)
+            && usize::try_from(offset).is_ok_and(|offset| offset.checked_add(len).is_some_and(|end| end <= download.bytes))
+        {
+            // Inside the destination, which is writable until the download ends; the lock keeps it from ending during the call.
+            place((download.to as *mut u8).wrapping_add(offset as usize));
+        }
+    })
+}
+
 /// What a lane's notices are handed to.
 pub fn sink(lane: usize) -> NoticeSink {
     let lane = lane as u32;
@@ -159,31 +180,42 @@ fn take(lane: u32, tag: u32, payload: Payload<'_>) -> Option<()> {
             let Some(download) = downloads.as_mut().and_then(|downloads| downloads.get_mut(&id)) else {
                 return Some(());
             };
+            if !servers::is_its_own(lane, download.lane) {
+                return None;
+            }
             if let Some(transfer) = &mut download.transfer {
                 transfer.fell_back = true;
             }
             if offset.checked_add(data.len())? > download.bytes {
                 return None;
             }
-            // SAFETY: inside the destination, which is writable until the download ends by the promise made to
-            // `begin_download`; the lock keeps it from ending meanwhile. The source is readable for `data.len()`.
-            unsafe {
-                std::ptr::copy_nonoverlapping(
-                    data.as_ptr(),
-                    (download.to as *mut u8).add(offset),
-                    data.len(),
-                )
-            };
+            // What is in place already was put there by the `lander`.
+            let landed = data.landed();
+            for part in [0..landed.start, landed.end..data.len()] {
+                // SAFETY: inside the destination, which is writable until the download ends by the promise made to
+                // `begin_download`; the lock keeps it from ending meanwhile. The source is readable for `data.len()`.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        data.as_ptr().add(part.start),
+                        (download.to as *mut u8).add(offset + part.start),
+                        part.len(),
+                    )
+                };
+            }
         }
         NOTICE_DATA_END => {
             let id = word(&payload, 0)?;
-            let ended = DOWNLOADS.lock().as_mut().and_then(|downloads| downloads.remove(&id));
+            let ended = {
+                let mut downloads = DOWNLOADS.lock();
+                let is_its_own = |one: &Download| servers::is_its_own(lane, one.lane);
+                downloads.as_mut().and_then(|all| if all.get(&id).is_some_and(is_its_own) { all.remove(&id) } else { None })
+            };
             if let Some(Download { bytes, transfer: Some(transfer), .. }) = ended {
                 stats::past_ring_down(bytes, transfer.fell_back);
             }
         }
-        NOTICE_TRANSFER_WANTED => transfers::wanted(word(&payload, 0)?),
-        NOTICE_TRANSFER_ENDED => transfers::ended(word(&payload, 0)?),
+        NOTICE_TRANSFER_WANTED => transfers::wanted(lane, word(&payload, 0)?),
+        NOTICE_TRANSFER_ENDED => transfers::ended_by(lane, word(&payload, 0)?),
         NOTICE_NO_TRANSFERS => transfers::turn_off(lane, &payload.to_vec()),
         NOTICE_OUTPUT => {
             let text = payload.to_vec();
@@ -197,8 +229,13 @@ fn take(lane: u32, tag: u32, payload: Payload<'_>) -> Option<()> {
         }
         NOTICE_FINISHED => {
             let done = half(&payload, 20)? == FINISHED_DONE;
-            completion::finished(word(&payload, 0)?, half(&payload, 16)?, word(&payload, 8)?, done);
+            let (object, context, ticket) = (word(&payload, 0)?, half(&payload, 16)?, word(&payload, 8)?);
+            if servers::is_its_own(lane, Target::of_context(context).lane) {
+                completion::finished(object, context, ticket, done);
+                gates::finished(lane, object, ticket, done);
+            }
         }
+        NOTICE_PATH_COPY_ENDED => paths::ended_by(lane, word(&payload, 0)?, half(&payload, 8)? == 1),
         NOTICE_HOST_FUNCTION => host_functions::run(lane, word(&payload, 0)?, half(&payload, 8)?),
         NOTICE_LONG_REPLY => {
             let position = word(&payload, 0)?;

@@ -6,7 +6,7 @@
 use crate::completion::{ELSEWHERE, QUERIED};
 use crate::contexts::{self, Target};
 use crate::session::session;
-use crate::threads;
+use crate::{servers, threads};
 use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::ids::{INDEX_MAX, KIND_COUNT, SERVER_INDEX_MIN, pack, unpack};
@@ -75,14 +75,14 @@ fn table(kind: Kind) -> &'static Table {
 pub struct Object {
     /// Its handle, which is also its id on the wire.
     pub id: u64,
-    /// Context (and so the lane) that it belongs to.
+    /// Context (and so the lane, and the server) that it belongs to.
     pub target: Target,
 }
 
 /// A device that the program named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
-    /// Ordinal in the lease.
+    /// Ordinal at its server, which calls for it carry.
     pub ordinal: i32,
     /// The device's lane, in no context.
     pub target: Target,
@@ -160,7 +160,7 @@ pub fn device(ordinal: i32) -> Result<Device, CudaError> {
         return Err(CudaError::INVALID_DEVICE);
     }
     Ok(Device {
-        ordinal,
+        ordinal: if servers::are_several() { session()?.number_there(lane as u32) as i32 } else { ordinal },
         target: Target {
             context: 0,
             lane: lane as u32,
@@ -250,11 +250,15 @@ pub fn destroyed(kind: Kind, id: u64) {
 /// # Errors
 /// `CUDA_ERROR_UNKNOWN` where the server's id makes no sense.
 pub fn found(kind: Kind, id: u64, target: Target) -> Result<u64, CudaError> {
-    if id == 0 || find(kind, id).is_some() {
+    if id == 0 {
         return Ok(id);
     }
+    if let Some((_, meta)) = find(kind, id) {
+        let is_its_own = servers::is_its_own(target.lane, Target::of_context(meta as u32).lane);
+        return if is_its_own { Ok(id) } else { Err(CudaError::UNKNOWN) };
+    }
     let (of, generation, index) = unpack(id);
-    if of != kind as u16 || index < SERVER_INDEX_MIN {
+    if of != kind as u16 || !session()?.is_named_by(target.lane, index) {
         return Err(CudaError::UNKNOWN);
     }
     let entry = table(kind).entry_or_new(index).ok_or(CudaError::UNKNOWN)?;

@@ -80,7 +80,7 @@ impl Pool {
 
 /// Pinned memory of `bytes`, zeroed, that the server has pinned in the context; None: it must be memory of the program alone.
 pub fn allocate(target: Target, bytes: usize) -> Option<*mut u8> {
-    let pool = session().ok()?.pinned.as_ref()?;
+    let pool = session().ok()?.server(target.lane).pinned.as_ref()?;
     let length = bytes.checked_next_multiple_of(PAGE)?;
     let offset = pool.free.lock().take(length)?;
     match pin(target, offset, length) {
@@ -104,10 +104,11 @@ fn pin(target: Target, offset: usize, bytes: usize) -> Result<(), CudaError> {
 /// Gives back what [`allocate`] gave, of which the program uses nothing any more; false if that is memory of another kind. `context`: in
 /// which it was pinned, unless that is gone.
 pub fn free(address: u64, bytes: usize, context: Option<Target>) -> bool {
-    let Some(pool) = session().ok().and_then(|session| session.pinned.as_ref()) else {
+    let Ok(session) = session() else {
         return false;
     };
-    let Some(offset) = pool.offset(address) else {
+    let pools = session.servers.iter().filter_map(|server| server.pinned.as_ref());
+    let Some((pool, offset)) = pools.filter_map(|pool| Some((pool, pool.offset(address)?))).next() else {
         return false;
     };
     let length = bytes.next_multiple_of(PAGE);
@@ -124,9 +125,9 @@ pub fn free(address: u64, bytes: usize, context: Option<Target>) -> bool {
 }
 
 /// Where `bytes` from `host` on lie in the session's memory, if a copy of them can be the driver's own.
-fn place(session: &Session, host: u64, bytes: usize, in_order: fn(u64) -> bool, stream: u64) -> Option<u64> {
-    let offset = session.pinned.as_ref()?.offset(host)?;
-    if bytes < BYTES_MIN && !in_order(stream) {
+fn place(session: &Session, host: u64, bytes: usize, how: &How) -> Option<u64> {
+    let offset = session.server(how.target.lane).pinned.as_ref()?.offset(host)?;
+    if bytes < BYTES_MIN && !(how.in_order)(how.stream) {
         return None;
     }
     let found = memory::find(host)?;
@@ -151,7 +152,7 @@ pub struct How {
 
 /// A copy to the device, if it can be the driver's own; None: it must go by the ring.
 pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, src, bytes, how.in_order, how.stream)?;
+    let offset = place(session().ok()?, src, bytes, &how)?;
     stats::up(bytes);
     stats::past_ring_up(bytes, false);
     stats::up_beside(bytes);
@@ -160,7 +161,7 @@ pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<()
 
 /// A copy to the host, as [`to_device`].
 pub fn to_host(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, dst, bytes, how.in_order, how.stream)?;
+    let offset = place(session().ok()?, dst, bytes, &how)?;
     stats::down(bytes);
     stats::past_ring_down(bytes, false);
     Some(copy(how, SharedCall { stream: how.stream, device: src, bytes: bytes as u64, offset }))

@@ -1,22 +1,18 @@
 //! Opening the session: once a process, by cuInit.
 
-use crate::lease::{Refusal, grace, identity, lease, not_ready};
-use crate::pinned::Pool;
+use crate::lease::{Refusal, leases};
 use crate::say::{Line, say};
+use crate::servers::Server;
 use crate::transfers::Mode;
-use crate::{notices, stats};
+use crate::{gates, notices, paths, servers, stats};
 use parking_lot::Mutex;
 use ringway_api::CudaError;
-use ringway_link::endpoint::{LaneConnection, Target};
-use ringway_link::keeper::{BackOff, Keeper};
-use ringway_link::shm::SharedMemory;
-use ringway_link::{
-    ClientLane, DownCause, LaneConfig, LinkError, LinkKind, NotResumed, Positions, rdma, shm, tcp,
-};
+use ringway_link::endpoint::LaneConnection;
+use ringway_link::keeper::BackOff;
+use ringway_link::{ClientLane, DownCause, LinkError, NotResumed, Positions, rdma, tcp};
 use ringway_wire::control::{
-    self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, LinkAsk, Opened, Reply, Request,
+    self, ControlError, DeviceSnapshot, GRACE_AFTER_END_MS, LinkAsk, Reply, Request, Share,
 };
-use ringway_wire::layout::Geometry;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +24,7 @@ const SERVICE_LOOK: Duration = Duration::from_secs(30);
 
 /// The open session of this process.
 pub struct Session {
-    /// One lane a GPU.
+    /// One lane a GPU, those of one server after those of another.
     pub lanes: Vec<ClientLane>,
     /// The GPUs.
     pub devices: Vec<DeviceSnapshot>,
@@ -36,30 +32,20 @@ pub struct Session {
     pub driver_version: i32,
     /// Every call waits for its result (`RINGWAY_SYNC=1`).
     pub synchronous: bool,
+    /// Device memory that is freed may be kept (not with `RINGWAY_SUBALLOC=0`).
+    pub keeps_memory: bool,
     /// Which copies may go past the ring.
     pub transfers: Mode,
-    /// Memory of both ends for what the program pins, over shared memory.
-    pub pinned: Option<Pool>,
-    /// Keeps a lease alive that this process took itself.
-    lease: Option<Keeper>,
-    origin: Origin,
-}
-
-/// What it takes to continue the session over another link.
-struct Origin {
-    server: Target,
-    link: LinkAsk,
-    session: u64,
-    secret: String,
-    /// How long to try; zero: not at all.
-    grace: Duration,
+    /// Where the GPUs are.
+    pub(crate) servers: Vec<Server>,
+    /// Number of each lane's server.
+    pub(crate) server_of: Vec<u8>,
 }
 
 impl Session {
-    /// Round trips that opening it took: for each lane the connection, TLS where there is trust, and the request.
+    /// Round trips that opening it took.
     pub(crate) fn opening_trips(&self) -> u64 {
-        let a_lane = if self.origin.server.trust.is_some() { 3 } else { 2 };
-        self.lanes.len() as u64 * a_lane
+        self.servers.iter().map(Server::opening_trips).sum()
     }
 }
 
@@ -68,7 +54,6 @@ static OPENING: Mutex<Option<CudaError>> = Mutex::new(None);
 static FORKED: AtomicBool = AtomicBool::new(false);
 pub(crate) static LOST: Line = Line::new();
 static NOT_OPENED: Line = Line::new();
-static SLOWER: Line = Line::new();
 
 /// The session.
 ///
@@ -106,6 +91,7 @@ pub fn open() -> Result<&'static Session, CudaError> {
     match connect() {
         Ok(session) => {
             let session = SESSION.get_or_init(|| session);
+            servers::SPREAD.store(session.is_spread(), Ordering::Relaxed);
             // SAFETY: registers a handler that only stores to an atomic.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
             start_services(session);
@@ -124,103 +110,44 @@ extern "C" fn in_child() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
-/// A lane, what the server says of the session, and memory that came with the lane.
-fn lane(server: &Target, request: &Request, link: LinkAsk) -> Result<(ClientLane, Opened, Option<SharedMemory>), Refusal> {
-    let failed = |error: &dyn std::fmt::Display| not_ready(format_args!("{server}: {error}"));
-    let mut connection = server.connect(OPEN_TIMEOUT).map_err(|error| failed(&error))?;
-    control::send(&mut connection, request).map_err(not_ready)?;
-    let mut connection = connection.into_lane().map_err(|error| failed(&error))?;
-    let reply = control::receive_reply(&mut connection).map_err(|error| failed(&error))?;
-    let Reply::Opened(opened) = reply else {
-        return Err(not_ready(
-            "the server answered with something else than a session",
-        ));
-    };
-    let config = LaneConfig {
-        geometry: Geometry::DEFAULT,
-        lane_key: opened.ring_key,
-    };
-    connection.set_timeouts(None).map_err(not_ready)?;
-    let mut shared = None;
-    let lane = match connection {
-        LaneConnection::Unix(stream) => shm::accept_with(stream, &config).map(|(lane, memory)| {
-            shared = memory;
-            lane
-        }),
-        LaneConnection::Tcp(stream) => match link {
-            LinkAsk::Rdma | LinkAsk::RdmaOnly => {
-                rdma::client(stream, &config, link == LinkAsk::RdmaOnly).map(|(lane, choice)| {
-                    if choice.kind != LinkKind::Rdma {
-                        SLOWER.say(format_args!("the link is {choice}"));
-                    }
-                    lane
-                })
-            }
-            LinkAsk::Shm | LinkAsk::Tcp => tcp::client(stream, &config),
-        },
-    }
-    .map_err(not_ready)?;
-    Ok((lane, *opened, shared))
-}
-
 fn connect() -> Result<Session, Refusal> {
-    let lease = lease()?;
-    let request = Request::Open {
-        lease: lease.lease.clone(),
-        secret: lease.secret.clone(),
-        identity: identity(),
-        link: lease.link,
-    };
-    let (first, opened, memory) = lane(&lease.server, &request, lease.link)?;
-    if opened.devices.is_empty() || opened.devices.len() > control::LEASE_GPUS_MAX as usize {
-        return Err(not_ready("the server's session has no GPU"));
-    }
-    let mut lanes = vec![first];
-    let mut memories = vec![memory];
-    for number in 1..opened.devices.len() as u32 {
-        let join = Request::Join {
-            session: opened.session,
-            secret: opened.secret.clone(),
-            lane: number,
-            link: lease.link,
-        };
-        let (next, _, memory) = lane(&lease.server, &join, lease.link)?;
-        lanes.push(next);
-        memories.push(memory);
-    }
-    let origin = Origin {
-        server: lease.server,
-        link: lease.link,
-        session: opened.session,
-        secret: opened.secret,
-        grace: grace(opened.grace_ms),
-    };
-    Ok(Session {
-        lanes,
-        origin,
-        devices: opened.devices,
-        driver_version: opened.driver_version,
+    let leases = leases()?;
+    let of = leases.len() as u32;
+    let mut session = Session {
+        lanes: Vec::new(),
+        devices: Vec::new(),
+        driver_version: i32::MAX,
         synchronous: std::env::var_os("RINGWAY_SYNC").is_some_and(|value| value == "1"),
+        keeps_memory: std::env::var_os("RINGWAY_SUBALLOC").is_none_or(|value| value != "0"),
         transfers: Mode::from_environment(),
-        pinned: Pool::of(memories),
-        lease: lease.held,
-    })
+        servers: Vec::new(),
+        server_of: Vec::new(),
+    };
+    for (number, lease) in leases.into_iter().enumerate() {
+        let share = Share { number: number as u32, of };
+        let parts = servers::open(lease, share, session.lanes.len() as u32)?;
+        session.server_of.extend(parts.lanes.iter().map(|_| number as u8));
+        session.lanes.extend(parts.lanes);
+        session.devices.extend(parts.devices);
+        // A program may use what all of them can do.
+        session.driver_version = session.driver_version.min(parts.driver_version);
+        session.servers.push(parts.server);
+    }
+    servers::tell_uuids_apart(&mut session.devices);
+    Ok(session)
 }
 
 /// One thread a lane that takes what the server sends unasked; it sleeps while there is nothing.
 fn start_services(session: &'static Session) {
     for (number, lane) in session.lanes.iter().enumerate() {
-        if let Err(error) = lane.set_notice_sink(notices::sink(number)) {
+        let set = lane.set_notice_lander(notices::lander(number)).and_then(|()| lane.set_notice_sink(notices::sink(number)));
+        if let Err(error) = set {
             LOST.say(format_args!("internal error: {error}"));
         }
         let service = std::thread::Builder::new()
             .name("ringway".into())
             .spawn(move || {
                 block_signals();
-                // Only a lane that somebody can continue waits for that.
-                if !session.origin.grace.is_zero() {
-                    lane.keep();
-                }
                 loop {
                     match lane.wait_notices(SERVICE_LOOK) {
                         Ok(_) | Err(LinkError::Timeout { .. }) => {}
@@ -230,7 +157,9 @@ fn start_services(session: &'static Session) {
                             }
                         }
                         Err(error) => {
-                            lost(&error);
+                            lost(number as u32, &error);
+                            gates::server_lost(session.server_number(number as u32));
+                            paths::server_lost(session.server_number(number as u32));
                             return;
                         }
                     }
@@ -238,6 +167,8 @@ fn start_services(session: &'static Session) {
             });
         if let Err(error) = service {
             LOST.say(format_args!("no service thread could be started: {error}"));
+            // Nobody could continue it.
+            lane.give_up(DownCause::Transport(error.to_string()));
         }
     }
 }
@@ -267,7 +198,8 @@ impl From<std::io::Error> for NotYet {
 
 /// Continues a lane whose link broke, over another one. Calls wait meanwhile.
 fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
-    let origin = &session.origin;
+    let origin = session.server(number as u32);
+    let there = session.number_there(number as u32);
     let lane = &session.lanes[number];
     // A connection that was closed in order, without a farewell: the worker ended, which serve knows, or something on the way
     // did. The server does not wait longer than this either.
@@ -278,16 +210,16 @@ fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
     };
     let mut attempts = BackOff::new(patience);
     loop {
-        let why = match attempt(origin, lane, number, attempts.attempt_timeout()) {
+        let why = match attempt(origin, lane, there, attempts.attempt_timeout()) {
             Ok(pause) => {
-                let which = if session.lanes.len() > 1 {
+                let which = if origin.lanes.len() > 1 {
                     format!(" of GPU {number}")
                 } else {
                     String::new()
                 };
                 say(format_args!(
                     "the link{which} to {} broke ({how}); {} continues, after a pause of {:.2} s",
-                    origin.server,
+                    origin.target,
                     lane.kind(),
                     pause.as_secs_f64()
                 ));
@@ -308,9 +240,9 @@ fn resume(session: &Session, number: usize, how: &str) -> Result<(), String> {
 
 /// One attempt; how long the lane was without a link.
 fn attempt(
-    origin: &Origin,
+    origin: &Server,
     lane: &ClientLane,
-    number: usize,
+    number: u32,
     timeout: Duration,
 ) -> Result<Duration, NotYet> {
     let resumption = lane.begin_resume().map_err(|why| match why {
@@ -320,12 +252,12 @@ fn attempt(
     let request = Request::Resume {
         session: origin.session,
         secret: origin.secret.clone(),
-        lane: number as u32,
+        lane: number,
         link: origin.link,
         attempt: resumption.attempt(),
         received: resumption.positions().received,
     };
-    let mut connection = origin.server.connect(timeout)?;
+    let mut connection = origin.target.connect(timeout)?;
     control::send(&mut connection, &request)?;
     let mut connection = connection.into_lane()?;
     let received = match control::receive::<Reply>(&mut connection)? {
@@ -383,20 +315,31 @@ pub fn ending() {
         for lane in &session.lanes {
             lane.farewell();
         }
-        if let Some(lease) = &session.lease {
+        for lease in session.servers.iter().filter_map(|server| server.lease.as_ref()) {
             lease.announce_end();
         }
     }
 }
 
-/// The link failed: says so once, and gives the result that calls have from now on.
+/// The link of a lane failed: says so once for its server, and gives the result that calls have from now on.
 #[cold]
-pub fn lost(error: &LinkError) -> CudaError {
+pub fn lost(lane: u32, error: &LinkError) -> CudaError {
     match error {
         LinkError::Down(cause) if !ENDING.load(Ordering::Relaxed) => {
-            LOST.say(format_args!(
-                "the GPU session was lost ({cause}); the worker or its server ended, or the network failed: see the log of ringway serve. CUDA calls fail from now on"
-            ));
+            match SESSION.get() {
+                Some(session) if session.is_spread() => {
+                    let server = session.server(lane);
+                    let (first, last) = (server.lanes.start, server.lanes.end - 1);
+                    let which = if first == last { format!("GPU {first}") } else { format!("GPUs {first} to {last}") };
+                    server.lost.say(format_args!(
+                        "the session on {} was lost ({cause}); the worker or its server ended, or the network failed: see the log of ringway serve there. CUDA calls for {which} fail from now on",
+                        server.target
+                    ));
+                }
+                _ => LOST.say(format_args!(
+                    "the GPU session was lost ({cause}); the worker or its server ended, or the network failed: see the log of ringway serve. CUDA calls fail from now on"
+                )),
+            }
             CudaError::SYSTEM_NOT_READY
         }
         LinkError::TooLarge { .. } => CudaError::INVALID_VALUE,

@@ -38,6 +38,8 @@ static DOWN: AtomicU64 = AtomicU64::new(0);
 static PAST_RING_UP: AtomicU64 = AtomicU64::new(0);
 static PAST_RING_DOWN: AtomicU64 = AtomicU64::new(0);
 static FELL_BACK: AtomicU64 = AtomicU64::new(0);
+/// Bytes copied straight between servers.
+static BETWEEN: AtomicU64 = AtomicU64::new(0);
 
 /// A call that goes to the server; dropped when the program goes on.
 #[must_use = "dropped at once, the call took no time"]
@@ -129,6 +131,11 @@ pub(crate) fn past_ring_down(bytes: usize, fell_back: bool) {
     past_ring(&PAST_RING_DOWN, bytes, fell_back);
 }
 
+/// Counts a copy straight between servers that has ended.
+pub(crate) fn between(bytes: u64) {
+    BETWEEN.fetch_add(bytes, Ordering::Relaxed);
+}
+
 fn past_ring(count: &AtomicU64, bytes: usize, fell_back: bool) {
     if fell_back {
         FELL_BACK.fetch_add(1, Ordering::Relaxed);
@@ -213,12 +220,13 @@ fn write() {
         }
     }
     let text = format!(
-        "{{\"calls\":{calls},\"waiting_calls\":{waits},\"bytes_up\":{},\"bytes_down\":{},\"bytes_up_past_ring\":{},\"bytes_down_past_ring\":{},\"transfers_fallen_back\":{},\"by_function\":{{{by}}}}}\n",
+        "{{\"calls\":{calls},\"waiting_calls\":{waits},\"bytes_up\":{},\"bytes_down\":{},\"bytes_up_past_ring\":{},\"bytes_down_past_ring\":{},\"transfers_fallen_back\":{},\"bytes_between_servers\":{},\"by_function\":{{{by}}}}}\n",
         UP.load(Ordering::Relaxed),
         DOWN.load(Ordering::Relaxed),
         PAST_RING_UP.load(Ordering::Relaxed),
         PAST_RING_DOWN.load(Ordering::Relaxed),
-        FELL_BACK.load(Ordering::Relaxed)
+        FELL_BACK.load(Ordering::Relaxed),
+        BETWEEN.load(Ordering::Relaxed)
     );
     let file = std::path::Path::new(&dir).join(format!("{}.json", std::process::id()));
     // `ringway run` notices a missing file; the program's own exit must not suffer.

@@ -4,10 +4,11 @@ use crate::completion;
 use crate::contexts::{self, Target};
 use crate::say;
 use crate::session::{Session, lost, session};
-use crate::{notices, stats};
+use crate::{memory_ranges, notices, stats};
 use ringway_api::{CudaError, TABLE, result_name};
 use ringway_link::{ClientLane, LinkError, Position};
 use ringway_wire::call::{FLAG_SETTLE, Status, TAG_PING};
+use ringway_wire::control::SERVERS_MAX;
 use ringway_wire::codec::{CallHeader, Malformed, Reader, SliceWriter, Writer as _};
 use ringway_wire::layout::REPLY_INLINE_MAX;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +20,10 @@ const SPACE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A wait for an answer looks this often whether the link is up; kernels may run for as long as they like.
 const ANSWER_LOOK: Duration = Duration::from_secs(10);
 
-/// The order of records over several lanes: lane of the last record in the upper 8 bits, its end position below. A record
-/// that follows one on another lane is preceded by a fence (`TAG_AFTER`).
-static LAST: AtomicU64 = AtomicU64::new(0);
+/// The order of records over the lanes to one server: lane of the last record in the upper 8 bits, its end position below. A record
+/// that follows one on another lane is preceded by a fence (`TAG_AFTER`). Servers have nothing in common, so between them there is no
+/// order but that of events (`gates`).
+static LAST: [AtomicU64; SERVERS_MAX as usize] = [const { AtomicU64::new(0) }; SERVERS_MAX as usize];
 
 /// Writes a record and returns. `size` is the most that `write` writes, in bytes.
 ///
@@ -47,16 +49,35 @@ pub(crate) fn posted_with(
     size: usize,
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<(), CudaError> {
+    // SAFETY: nothing is lent.
+    unsafe { posted_lending(flags, opcode, target, size, &[], write) }
+}
+
+/// As [`posted_with`], and `data` behind what `write` writes: sent from where it is, where the link can do that.
+///
+/// # Safety
+/// `data` stays as it is until a call has found this one done, [`take_back`] was called for it, or the [`Loan`] that was there when
+/// this was called has ended.
+#[inline]
+pub unsafe fn posted_lending(
+    flags: u16,
+    opcode: u32,
+    target: Target,
+    size: usize,
+    data: &[u8],
+    write: impl FnOnce(&mut SliceWriter<'_>),
+) -> Result<(), CudaError> {
     let session = session()?;
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
-    let mut counted = stats::count(opcode, session.synchronous, CallHeader::SIZE + size);
+    let mut counted = stats::count(opcode, session.synchronous, CallHeader::SIZE + size + data.len());
     let write = |w: &mut SliceWriter<'_>| {
         write(w);
         counted.wrote(w.written(), CallHeader::SIZE);
     };
-    record(session, opcode, target, (CallHeader::NO_REPLY, flags), size, write)?;
+    // SAFETY: the caller's promise.
+    unsafe { record(session, opcode, target, (CallHeader::NO_REPLY, flags), size, data, write) }?;
     if session.synchronous {
         synchronise(target, opcode)
     } else {
@@ -65,13 +86,17 @@ pub(crate) fn posted_with(
 }
 
 /// Writes a record with its header and posts it.
+///
+/// # Safety
+/// As [`posted_lending`], of `data`.
 #[inline]
-fn record(
+unsafe fn record(
     session: &Session,
     opcode: u32,
     target: Target,
     (reply_slot, flags): (u16, u16),
     size: usize,
+    data: &[u8],
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<Position, CudaError> {
     let lane = &session.lanes[target.lane as usize];
@@ -79,8 +104,8 @@ fn record(
         fence(session, target.lane)?;
     }
     let mut space = lane
-        .reserve(opcode, CallHeader::SIZE + size, SPACE_TIMEOUT)
-        .map_err(|error| lost(&error))?;
+        .reserve(opcode, CallHeader::SIZE + size + data.len(), SPACE_TIMEOUT)
+        .map_err(|error| lost(target.lane, &error))?;
     // SAFETY: the reservation gives `payload_len` writable bytes that only this thread writes until the commit.
     let bytes =
         unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + size) };
@@ -97,10 +122,14 @@ fn record(
         // An argument changed while it was read, or a row's size is wrong; nothing was posted.
         return Err(CudaError::INVALID_VALUE);
     }
+    if !data.is_empty() {
+        // SAFETY: the caller's promise.
+        unsafe { space.lend(CallHeader::SIZE + size, data.as_ptr(), data.len()) };
+    }
     let position = space.commit();
     completion::posted(target, position);
     if session.lanes.len() > 1 {
-        LAST.store(
+        LAST[session.server_number(target.lane)].store(
             u64::from(target.lane) << 56 | position & (u64::MAX >> 8),
             Ordering::Release,
         );
@@ -112,7 +141,7 @@ fn record(
 /// lane wait until the other has come so far.
 #[cold]
 fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
-    let last = LAST.load(Ordering::Acquire);
+    let last = LAST[session.server_number(lane)].load(Ordering::Acquire);
     let (other, position) = (last >> 56, last & (u64::MAX >> 8));
     if other == u64::from(lane) || position == 0 {
         return Ok(());
@@ -123,7 +152,7 @@ fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
             CallHeader::SIZE + 16,
             SPACE_TIMEOUT,
         )
-        .map_err(|error| lost(&error))?;
+        .map_err(|error| lost(lane, &error))?;
     // SAFETY: as in `record`.
     let bytes =
         unsafe { std::slice::from_raw_parts_mut(space.payload_ptr(), CallHeader::SIZE + 16) };
@@ -135,20 +164,55 @@ fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
         sequence: 0,
     }
     .write(&mut writer);
-    writer.u64(other);
+    writer.u64(u64::from(session.number_there(other as u32)));
     writer.u64(position);
     space.commit();
     // What is waited for must be on its way.
     session.lanes[other as usize]
         .flush()
-        .map_err(|error| lost(&error))
+        .map_err(|error| lost(lane, &error))
+}
+
+/// Whether data can be sent from where it is, at this moment.
+pub fn lends(target: Target) -> bool {
+    session().is_ok_and(|session| session.lanes[target.lane as usize].lends())
+}
+
+/// While it is there, what is posted in its lane may be lent; afterwards nothing of it is read where it was any more.
+pub struct Loan {
+    lane: &'static ClientLane,
+    from: Position,
+}
+
+impl Loan {
+    /// None where the link cannot send from where data is.
+    pub fn begin(target: Target) -> Option<Loan> {
+        let lane = &session().ok()?.lanes[target.lane as usize];
+        lane.lends().then(|| Loan { lane, from: lane.reserved() })
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.lane.take_back(self.from, self.lane.reserved());
+    }
+}
+
+/// Memory that was lent is about to be freed or unregistered: it is not read any more when this returns.
+pub fn take_back(base: u64, bytes: u64) {
+    // Without a session there is nobody to lend to.
+    if let Ok(session) = session() {
+        for lane in session.lanes.iter().filter(|lane| lane.lends()) {
+            lane.take_back_memory(base as usize, bytes as usize);
+        }
+    }
 }
 
 /// Posts the rest of what was committed, so that the server works while the program does something else.
 pub fn flush(target: Target) -> Result<(), CudaError> {
     session()?.lanes[target.lane as usize]
         .flush()
-        .map_err(|error| lost(&error))
+        .map_err(|error| lost(target.lane, &error))
 }
 
 /// Writes a record, waits for its answer and lets `read` take it. `size` is what `write` writes, in bytes.
@@ -160,10 +224,16 @@ pub fn called<T>(
     opcode: u32,
     target: Target,
     size: usize,
-    write: impl FnOnce(&mut SliceWriter<'_>),
+    write: impl FnMut(&mut SliceWriter<'_>),
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
 ) -> Result<T, CudaError> {
     called_with(0, opcode, target, size, write, read)
+}
+
+/// Makes a call without arguments for the sake of another one, as which it counts.
+pub(crate) fn called_for(caller: u32, opcode: u32, target: Target) -> Result<(), CudaError> {
+    // SAFETY: nothing is lent.
+    unsafe { answered(caller, (0, opcode), target, 0, &[], |_| (), |_| Ok(())) }
 }
 
 /// As [`called`], with flags in the record's header.
@@ -172,14 +242,84 @@ pub(crate) fn called_with<T>(
     opcode: u32,
     target: Target,
     size: usize,
-    write: impl FnOnce(&mut SliceWriter<'_>),
+    write: impl FnMut(&mut SliceWriter<'_>),
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
 ) -> Result<T, CudaError> {
+    // SAFETY: nothing is lent.
+    unsafe { called_lending(flags, opcode, target, size, &[], write, read) }
+}
+
+/// As [`called_with`], and `data` as for [`posted_lending`].
+///
+/// # Safety
+/// As [`posted_lending`].
+pub unsafe fn called_lending<T>(
+    flags: u16,
+    opcode: u32,
+    target: Target,
+    size: usize,
+    data: &[u8],
+    write: impl FnMut(&mut SliceWriter<'_>),
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<T, CudaError> {
+    // SAFETY: the caller's promise.
+    unsafe { answered(opcode, (flags, opcode), target, size, data, write, read) }
+}
+
+/// The answer to a call, which counts as `caller`. Where there is not enough memory, what is kept here of the device's memory is given back
+/// first, and the call is made again.
+///
+/// # Safety
+/// As [`posted_lending`], of `data`.
+unsafe fn answered<T>(
+    caller: u32,
+    (flags, opcode): (u16, u32),
+    target: Target,
+    size: usize,
+    data: &[u8],
+    mut write: impl FnMut(&mut SliceWriter<'_>),
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<T, CudaError> {
+    let answer = memory_ranges::with_room(target, || {
+        // SAFETY: the caller's promise; a call that is made again has been answered before.
+        unsafe { answer_to(caller, (flags, opcode), target, size, data, &mut write) }
+    })??;
+    read(&mut Reader::new(answer.bytes())).map_err(|malformed| {
+        say::say(format_args!("{}: the server's answer is malformed: {malformed}", name(opcode)));
+        CudaError::UNKNOWN
+    })
+}
+
+/// What came back from a call that succeeded.
+struct Answer {
+    inline: [u8; REPLY_INLINE_MAX],
+    length: usize,
+    long: Option<Vec<u8>>,
+}
+
+impl Answer {
+    fn bytes(&self) -> &[u8] {
+        self.long.as_deref().unwrap_or(&self.inline[..self.length])
+    }
+}
+
+/// Makes a call once. The inner error is an earlier call's, which says nothing of this one.
+///
+/// # Safety
+/// As [`posted_lending`], of `data`.
+unsafe fn answer_to(
+    caller: u32,
+    (flags, opcode): (u16, u32),
+    target: Target,
+    size: usize,
+    data: &[u8],
+    write: impl FnOnce(&mut SliceWriter<'_>),
+) -> Result<Result<Answer, CudaError>, CudaError> {
     let session = session()?;
     if let Some(fault) = contexts::fault(target.context) {
         return Err(fault);
     }
-    let mut counted = stats::count(opcode, true, CallHeader::SIZE + size);
+    let mut counted = stats::count(caller, true, CallHeader::SIZE + size + data.len());
     let write = |w: &mut SliceWriter<'_>| {
         write(w);
         counted.wrote(w.written(), CallHeader::SIZE);
@@ -187,14 +327,15 @@ pub(crate) fn called_with<T>(
     let lane = &session.lanes[target.lane as usize];
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)
-        .map_err(|error| lost(&error))?;
-    let position = record(session, opcode, target, (slot.index(), flags), size, write)?;
+        .map_err(|error| lost(target.lane, &error))?;
+    // SAFETY: the caller's promise.
+    let position = unsafe { record(session, opcode, target, (slot.index(), flags), size, data, write) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
             Ok(head) => break head,
             Err(LinkError::Timeout { .. }) => {}
-            Err(error) => return Err(lost(&error)),
+            Err(error) => return Err(lost(target.lane, &error)),
         }
     };
     let status = Status(head.status);
@@ -206,18 +347,12 @@ pub(crate) fn called_with<T>(
     if let Some(code) = CudaError::from_code(status.result()) {
         contexts::note(target.context, code);
         if status.kept_opcode() != 0 {
-            tell_kept(status.kept_opcode(), opcode, code);
+            tell_kept(status.kept_opcode(), caller, code);
+            return Ok(Err(code));
         }
         return Err(code);
     }
-    let bytes = long.as_deref().unwrap_or(&inline[..head.len]);
-    read(&mut Reader::new(bytes)).map_err(|malformed| {
-        say::say(format_args!(
-            "{}: the server's answer is malformed: {malformed}",
-            name(opcode)
-        ));
-        CudaError::UNKNOWN
-    })
+    Ok(Ok(Answer { inline, length: head.len, long }))
 }
 
 /// Waits until everything posted in the context is done, on the device too, and reports what failed; for `RINGWAY_SYNC=1`.
@@ -226,14 +361,15 @@ fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
     let lane: &ClientLane = &session.lanes[target.lane as usize];
     let mut slot = lane
         .acquire_slot(SPACE_TIMEOUT)
-        .map_err(|error| lost(&error))?;
-    let position = record(session, TAG_PING, target, (slot.index(), FLAG_SETTLE), 0, |_| ())?;
+        .map_err(|error| lost(target.lane, &error))?;
+    // SAFETY: nothing is lent.
+    let position = unsafe { record(session, TAG_PING, target, (slot.index(), FLAG_SETTLE), 0, &[], |_| ()) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
             Ok(head) => break head,
             Err(LinkError::Timeout { .. }) => {}
-            Err(error) => return Err(lost(&error)),
+            Err(error) => return Err(lost(target.lane, &error)),
         }
     };
     let status = Status(head.status);

@@ -5,11 +5,11 @@
 //! transfer that the server could not make: it asks for the bytes.
 
 use crate::contexts::Target;
-use crate::memory::{self, Allocation, Place};
+use crate::memory::{self, Allocation, Origin, Place};
 use crate::say::Line;
 use crate::session::{Session, block_signals, session};
-use crate::submit::{called, called_with, flush, posted, posted_with};
-use crate::{notices, stats};
+use crate::submit::{called, called_with, flush, posted, posted_with, take_back};
+use crate::{notices, servers, stats};
 use parking_lot::Mutex;
 use ringway_api::{CudaError, op};
 use ringway_link::rdma::Registration;
@@ -100,7 +100,7 @@ fn reach(session: &Session, lane: u32, device: u64, host: u64, bytes: usize) -> 
     }
     let allocation = memory::find(host).filter(|found| is_pinned(found.place))?;
     let to = memory::find(device)?;
-    if to.place != Place::Device || to.pooled || to.gpu != lane || under_way() >= UNDER_WAY_MAX {
+    if to.place != Place::Device || to.origin == Origin::Pool || to.gpu != lane || under_way() >= UNDER_WAY_MAX {
         return None;
     }
     if !can_send() {
@@ -259,8 +259,21 @@ fn submit(opcode: u32, target: Target, call: &TransferCall, wait: bool) -> Resul
     }
 }
 
-/// The server is done with the source of a transfer.
-pub(crate) fn ended(id: u64) {
+/// The server of a lane is done with the source of a transfer.
+pub(crate) fn ended_by(lane: u32, id: u64) {
+    if is_its_own(lane, id) {
+        ended(id);
+    }
+}
+
+/// Whether a transfer, if it is under way, is made by the server of a lane.
+fn is_its_own(lane: u32, id: u64) -> bool {
+    let uploads = UPLOADS.lock();
+    let upload = uploads.as_ref().and_then(|uploads| uploads.get(&id));
+    upload.is_none_or(|upload| servers::is_its_own(lane, upload.target.lane))
+}
+
+fn ended(id: u64) {
     let upload = UPLOADS.lock().as_mut().and_then(|uploads| uploads.remove(&id));
     if let Some(upload) = upload {
         stats::past_ring_up(upload.bytes, upload.wanted);
@@ -269,7 +282,10 @@ pub(crate) fn ended(id: u64) {
 
 /// The server wants the bytes of a transfer by the ring: another thread sends them, since this one may be waiting for space in the
 /// ring. Asking for what is not under way, or twice, brings nothing.
-pub(crate) fn wanted(id: u64) {
+pub(crate) fn wanted(lane: u32, id: u64) {
+    if !is_its_own(lane, id) {
+        return;
+    }
     {
         let mut uploads = UPLOADS.lock();
         let upload = uploads.as_mut().and_then(|uploads| uploads.get_mut(&id));
@@ -351,6 +367,7 @@ pub(crate) fn turn_off(lane: u32, why: &[u8]) {
 
 /// Pinned memory is about to be freed or unregistered: returns when no copy uses it any more and the server cannot reach it.
 pub fn release(base: u64, bytes: u64) {
+    take_back(base, bytes);
     if !USED.load(Ordering::Acquire) {
         return;
     }
@@ -405,14 +422,14 @@ mod tests {
     fn a_server_that_names_transfers_that_are_not_under_way_gets_nothing() {
         let id = 1 << 40;
         // Neither of these may start a thread, touch memory or leave anything behind.
-        wanted(id);
+        wanted(0, id);
         ended(id);
         assert_eq!(is_wanted(id), None);
         begin(id, 0x1000, 10);
         assert_eq!(is_wanted(id), Some(false));
         ended(id);
         ended(id);
-        wanted(id);
+        wanted(0, id);
         assert_eq!(is_wanted(id), None);
     }
 

@@ -1,6 +1,7 @@
 //! Bulk data to the server: blobs, once per content, in pieces through the ring.
 
 use crate::contexts::Target;
+use crate::session::session;
 use crate::submit::posted;
 use parking_lot::Mutex;
 use ringway_api::CudaError;
@@ -8,7 +9,8 @@ use ringway_wire::call::{BLOB_BYTES_MAX, BLOB_PIECE_BYTES, TAG_BLOB};
 use ringway_wire::codec::Writer as _;
 use std::collections::HashSet;
 
-static SENT: Mutex<Option<HashSet<[u8; 32]>>> = Mutex::new(None);
+/// By number of the server and content.
+static SENT: Mutex<Option<HashSet<(usize, [u8; 32])>>> = Mutex::new(None);
 
 /// Sees to it that the server has `bytes`, and gives their hash.
 ///
@@ -19,9 +21,10 @@ pub fn blob(target: Target, bytes: &[u8]) -> Result<[u8; 32], CudaError> {
         return Err(CudaError::INVALID_IMAGE);
     }
     let hash = *blake3::hash(bytes).as_bytes();
+    let server = session()?.server_number(target.lane);
     // Held while the pieces go, so that two threads do not mix theirs.
     let mut sent = SENT.lock();
-    if sent.get_or_insert_default().contains(&hash) {
+    if sent.get_or_insert_default().contains(&(server, hash)) {
         return Ok(hash);
     }
     for (index, piece) in bytes.chunks(BLOB_PIECE_BYTES).enumerate() {
@@ -41,6 +44,6 @@ pub fn blob(target: Target, bytes: &[u8]) -> Result<[u8; 32], CudaError> {
             },
         )?;
     }
-    sent.get_or_insert_default().insert(hash);
+    sent.get_or_insert_default().insert((server, hash));
     Ok(hash)
 }

@@ -271,6 +271,21 @@ impl ClientLane {
         }
     }
 
+    /// Whether payloads can be sent from where they are, [`Reservation::lend`]. May change at any time.
+    pub fn lends(&self) -> bool {
+        self.links.windows.lent.is_open()
+    }
+
+    /// Nothing of the records between these positions is read from where it was lent any more, when this returns.
+    pub fn take_back(&self, from: Position, to: Position) {
+        self.links.windows.lent.take_back(from, to);
+    }
+
+    /// Nothing of this memory is read any more, when this returns.
+    pub fn take_back_memory(&self, base: usize, bytes: usize) {
+        self.links.windows.lent.take_back_memory(base, bytes);
+    }
+
     /// Hands everything committed to the transport now; nothing to do on shm. Waiting calls do it themselves.
     /// Errors: `Down`.
     pub fn flush(&self) -> Result<()> {
@@ -445,6 +460,23 @@ impl<'a> Reservation<'a> {
             .producer
             .span()
             .write(reserved.payload_offset() + offset, bytes);
+    }
+
+    /// Has the payload from `offset` on taken from where it is, where the link can do that; else copies it. Panics if it does not fit: a
+    /// bug of the caller.
+    ///
+    /// # Safety
+    /// `len` bytes at `from` stay readable, and as they are, until the record was executed or they were taken back
+    /// ([`ClientLane::take_back`]).
+    pub unsafe fn lend(&mut self, offset: usize, from: *const u8, len: usize) {
+        let reserved = self.reserved();
+        assert!(offset <= reserved.payload_len() && len <= reserved.payload_len() - offset, "beyond the record");
+        let position = reserved.payload_position() + offset as u64;
+        // SAFETY: the caller's promise; the range is this reservation's.
+        if !unsafe { self.lane.links.windows.lent.lend(position, len, from) } {
+            // SAFETY: readable by the caller's promise; the place is inside the payload, which nobody else writes.
+            unsafe { std::ptr::copy_nonoverlapping(from, self.payload_ptr().add(offset), len) };
+        }
     }
 
     /// Posts the record; its end position, which also names the call in its reply.

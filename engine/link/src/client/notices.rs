@@ -2,7 +2,7 @@
 
 use super::ClientLane;
 use crate::link::{Area, Sleeper, corrupt_rule};
-use crate::{LinkError, Payload, Result};
+use crate::{LinkError, NoticeLander, Payload, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::{Consumer, Span, is_committed};
 use ringway_wire::layout::{CONTROL_NOTICE_RELEASED, LEADER_SERVICE};
@@ -93,6 +93,16 @@ impl ClientLane {
             .map_err(|_| LinkError::Misuse("the notice sink is already set"))
     }
 
+    /// Who says where long payloads of notices belong, so that they can be received there; set once. The sink gets such a notice as
+    /// every other, and [`Payload::landed`] tells it what is in place already.
+    /// Errors: `Misuse` if already set.
+    pub fn set_notice_lander(&self, lander: NoticeLander) -> Result<()> {
+        match self.links.windows.landing.set(lander) {
+            true => Ok(()),
+            false => Err(LinkError::Misuse("the notice lander is already set")),
+        }
+    }
+
     #[inline]
     pub(super) fn notices_ready(&self) -> bool {
         let notices = &self.notices;
@@ -132,9 +142,8 @@ impl ClientLane {
                     let ptr = consumer.span().ptr(record.payload_offset);
                     // SAFETY: the consumer checked that the payload lies in the ring, which is mapped while `self`
                     // lives; the payload value does not outlive the call.
-                    sink(record.tag, unsafe {
-                        Payload::new(ptr, record.len as usize)
-                    });
+                    let payload = unsafe { Payload::new(ptr, record.len as usize) };
+                    sink(record.tag, payload.with_landed(self.links.windows.landing.hole(record.position_end)));
                     if let Some(position) = consumer.release(record.position_end) {
                         // [SYNC release]
                         self.peer

@@ -21,6 +21,29 @@ pub(super) fn checks(gpus: Result<(&str, &[DeviceSnapshot]), &str>) -> Vec<Check
     checks
 }
 
+/// Version of NVIDIA's kernel module, as `550.54.15`; None: there is none, or it does not say.
+pub(crate) fn driver_version() -> Option<String> {
+    version_in(&text_of("/proc/driver/nvidia/version"))
+}
+
+/// Finds `550.54.15` in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024`.
+fn version_in(text: &str) -> Option<String> {
+    let is_version = |word: &&str| word.contains('.') && word.split('.').all(|part| part.parse::<u32>().is_ok());
+    text.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
+}
+
+/// CUDA version in a driver's description, as `CUDA 13.0`; None: it does not say.
+pub(crate) fn cuda_version(driver: &str) -> Option<String> {
+    let (_, rest) = driver.rsplit_once("CUDA ")?;
+    let version: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    (!version.is_empty()).then_some(version)
+}
+
+/// Whether this machine has an RDMA adapter.
+pub(crate) fn has_adapter() -> bool {
+    std::fs::read_dir("/sys/class/infiniband").is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Whether what a session leaves in memory is wiped before another one gets it. NVIDIA's driver does so unless one of two
 /// parameters of its module forbids it (`nvrm_registry.h` and `nv-reg.h` of its published source).
 fn wiping(software: bool, parameters: &str) -> Check {
@@ -91,5 +114,14 @@ mod tests {
         assert_eq!(wiping(false, "").verdict, Verdict::Marginal);
         assert_eq!(wiping(false, &usual.replace("Allocations: 1", "Allocations: 0")).verdict, Verdict::Fail);
         assert_eq!(wiping(false, &usual.replace("\"\"", "\"RMDisableScrubOnFree=1\"")).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn versions_are_found_where_drivers_say_them() {
+        let text = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version: gcc 12.2.0";
+        assert_eq!(version_in(text).as_deref(), Some("550.54.15"));
+        assert_eq!(version_in(""), None);
+        assert_eq!(cuda_version("CUDA 13.0").as_deref(), Some("13.0"));
+        assert_eq!(cuda_version("softgpu"), None);
     }
 }

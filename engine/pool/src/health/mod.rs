@@ -4,7 +4,7 @@
 //! another machine.
 
 mod fabric;
-mod gpu;
+pub(crate) mod gpu;
 mod machine;
 
 pub use machine::can_confine;
@@ -46,12 +46,6 @@ pub fn marginal(subject: &str, found: impl Into<String>, cure: impl Into<String>
 /// Something that does not work.
 pub fn fail(subject: &str, found: impl Into<String>, cure: impl Into<String>) -> Check {
     Check { subject: subject.into(), verdict: Verdict::Fail, found: found.into(), cure: cure.into() }
-}
-
-/// This machine's clock, in milliseconds since 1970.
-pub fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// A file's text without the space around it; empty if it cannot be read.

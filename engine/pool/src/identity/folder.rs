@@ -19,13 +19,25 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`IdentityError::NoFolder`].
 pub fn default_folder() -> Result<PathBuf, IdentityError> {
+    state_folder("ringway")
+}
+
+/// Where a pool keeps its own, unless it is told otherwise.
+///
+/// # Errors
+/// [`IdentityError::NoFolder`].
+pub fn default_pool_folder() -> Result<PathBuf, IdentityError> {
+    state_folder("ringway-pool")
+}
+
+fn state_folder(name: &str) -> Result<PathBuf, IdentityError> {
     if effective_user() == 0 {
-        return Ok("/var/lib/ringway".into());
+        return Ok(PathBuf::from("/var/lib").join(name));
     }
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     of("XDG_STATE_HOME")
         .or_else(|| Some(of("HOME")?.join(".local/state")))
-        .map(|base| base.join("ringway"))
+        .map(|base| base.join(name))
         .ok_or(IdentityError::NoFolder)
 }
 

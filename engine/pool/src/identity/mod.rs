@@ -6,9 +6,9 @@ mod signing;
 mod tokens;
 
 pub use certificates::Certificates;
-pub use folder::{Folder, default_folder};
+pub use folder::{Folder, default_folder, default_pool_folder};
 pub use signing::SigningKey;
-pub use tokens::{Denied, Grant, NewToken, Token, TokenState, Tokens, check_name};
+pub use tokens::{Denied, Grant, NewToken, Scope, Token, TokenState, Tokens, check_name};
 
 use std::io;
 use std::path::PathBuf;

@@ -9,6 +9,8 @@ use ring::digest::{SHA256, digest};
 use ringway_secure::token::{generate, parse_presented};
 use ringway_secure::{hex, unhex, unix_now};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,48 @@ const FILE: &str = "tokens.json";
 /// Tokens of one server at the most.
 const TOKENS_MAX: usize = 4096;
 const VERSION: u32 = 1;
+
+/// What a token's bearer may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Look at everything, change nothing.
+    Read,
+    /// Look, and use GPUs.
+    #[default]
+    Use,
+    /// Bring a server into a pool, under the token's name.
+    Serve,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// Whether it may look at things.
+    pub fn may_read(self) -> bool {
+        self != Self::Serve
+    }
+
+    /// Whether it may use GPUs.
+    pub fn may_use(self) -> bool {
+        matches!(self, Self::Use | Self::Admin)
+    }
+
+    /// Whether it may bring a server into a pool.
+    pub fn may_serve(self) -> bool {
+        matches!(self, Self::Serve | Self::Admin)
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Use => "use",
+            Self::Serve => "serve",
+            Self::Admin => "admin",
+        }
+    }
+}
 
 /// A token as the server knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +85,9 @@ pub struct Token {
     pub max_gpus: Option<u32>,
     /// MiB of GPU memory in all of its leases at the most.
     pub max_memory_mib: Option<u64>,
+    /// What its bearer may do.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// Whether a token is good.
@@ -86,10 +133,12 @@ pub struct NewToken {
     pub max_gpus: Option<u32>,
     /// MiB of GPU memory in all of its leases at the most.
     pub max_memory_mib: Option<u64>,
+    /// What its bearer may do.
+    pub scope: Scope,
 }
 
 /// What the bearer of a token may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The token; None: the bearer of the shared secret, or everyone.
     pub token: Option<String>,
@@ -101,6 +150,15 @@ pub struct Grant {
     pub max_gpus: Option<u32>,
     /// Bytes of GPU memory in all of the token's leases at the most.
     pub max_memory_bytes: Option<u64>,
+    /// What of all there is.
+    pub scope: Scope,
+}
+
+impl Grant {
+    /// Of one who needs no token: everything.
+    pub fn unbounded() -> Self {
+        Self { token: None, name: String::new(), user: None, max_gpus: None, max_memory_bytes: None, scope: Scope::Admin }
+    }
 }
 
 /// Why a token is no good; told to its bearer only.
@@ -155,18 +213,37 @@ impl Tokens {
         let Some(text) = folder.read(FILE)? else {
             return Ok(Vec::new());
         };
-        let damaged = |why: String| IdentityError::Damaged(folder.file(FILE), why);
-        let store: Store = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-        if store.version != VERSION {
-            return Err(damaged(format!("it is of version {}, this release knows {VERSION}", store.version)));
-        }
-        Ok(store.tokens)
+        parse(text.as_bytes()).map_err(|why| IdentityError::Damaged(folder.file(FILE), why))
     }
 
     fn write(folder: &Folder, tokens: Vec<Token>) -> Result<(), IdentityError> {
-        let store = Store { version: VERSION, tokens };
-        let text = serde_json::to_string_pretty(&store).map_err(|error| IdentityError::Refused(error.to_string()))?;
-        folder.write(FILE, &(text + "\n"))
+        folder.write(FILE, &text(tokens)?)
+    }
+
+    /// Takes in the tokens that another place has, as the text of such a file; None: it has nothing yet. What it is to have instead, if it
+    /// lacks something. Those of either are in both then, and who is revoked in one is so in both.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: the text makes no sense, or they are too many.
+    pub fn unite(&self, theirs: Option<&[u8]>) -> Result<Option<Vec<u8>>, IdentityError> {
+        let there = theirs.map(parse).transpose().map_err(|why| {
+            IdentityError::Refused(format!("the tokens that the pool's nodes share make no sense: {why}; remove them there, and each node brings its own again"))
+        })?;
+        let theirs = there.clone().unwrap_or_default();
+        if theirs.is_empty() && Folder::find(&self.folder)?.is_none() {
+            return Ok(None);
+        }
+        let folder = Folder::make(&self.folder)?;
+        let _locked = folder.lock()?;
+        let ours = Self::read(&folder)?;
+        let union = union_of(&ours, &theirs, unix_now())?;
+        if union != ours {
+            Self::write(&folder, union.clone())?;
+        }
+        if there.as_ref() == Some(&union) || there.is_none() && union.is_empty() {
+            return Ok(None);
+        }
+        text(union).map(|text| Some(text.into_bytes()))
     }
 
     /// All tokens, as they are now.
@@ -228,6 +305,7 @@ impl Tokens {
             revoked: None,
             max_gpus: new.max_gpus,
             max_memory_mib: new.max_memory_mib,
+            scope: new.scope,
         };
         tokens.push(token.clone());
         Self::write(&folder, tokens)?;
@@ -248,8 +326,10 @@ impl Tokens {
         let folder = Folder::find(&self.folder)?.ok_or_else(unknown)?;
         let _locked = folder.lock()?;
         let mut tokens = Self::read(&folder)?;
-        let token = tokens.iter_mut().find(|token| token.name == name && token.revoked.is_none());
-        token.ok_or_else(unknown)?.revoked = Some(unix_now());
+        // Nodes of a pool may have made several of one name at the same time.
+        let mut meant = tokens.iter_mut().filter(|token| token.name == name && token.revoked.is_none()).peekable();
+        meant.peek().ok_or_else(unknown)?;
+        meant.for_each(|token| token.revoked = Some(unix_now()));
         Self::write(&folder, tokens)
     }
 
@@ -277,6 +357,7 @@ impl Tokens {
                 user: token.user.clone(),
                 max_gpus: token.max_gpus,
                 max_memory_bytes: token.max_memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+                scope: token.scope,
             }),
         }
     }
@@ -287,6 +368,50 @@ impl Tokens {
             tokens.iter().any(|token| token.id == id && token.state(unix_now()) == TokenState::Valid)
         })
     }
+}
+
+fn parse(text: &[u8]) -> Result<Vec<Token>, String> {
+    let store: Store = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if store.version != VERSION {
+        return Err(format!("they are of version {}, this release knows {VERSION}", store.version));
+    }
+    Ok(store.tokens)
+}
+
+fn text(tokens: Vec<Token>) -> Result<String, IdentityError> {
+    let text = serde_json::to_string_pretty(&Store { version: VERSION, tokens });
+    text.map(|text| text + "\n").map_err(|error| IdentityError::Refused(error.to_string()))
+}
+
+/// All tokens of two places, in an order that does not depend on which is which. One that both have is as it was made; it is revoked
+/// since the earlier of two times.
+fn union_of(one: &[Token], other: &[Token], now: u64) -> Result<Vec<Token>, IdentityError> {
+    let mut by_id: BTreeMap<&str, Token> = BTreeMap::new();
+    for token in one.iter().chain(other) {
+        match by_id.entry(&token.id) {
+            Entry::Vacant(place) => drop(place.insert(token.clone())),
+            Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                let revoked = known.revoked.into_iter().chain(token.revoked).min();
+                if (Token { revoked, ..known.clone() }) != (Token { revoked, ..token.clone() }) {
+                    return Err(IdentityError::Refused(format!(
+                        "the token '{}' is not the same here and among those that the pool's nodes share; revoke it and make another",
+                        token.name.escape_default()
+                    )));
+                }
+                known.revoked = revoked;
+            }
+        }
+    }
+    let mut union: Vec<Token> = by_id.into_values().collect();
+    union.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    if union.len() > TOKENS_MAX {
+        union.retain(|token| token.state(now) == TokenState::Valid);
+    }
+    if union.len() > TOKENS_MAX {
+        return Err(IdentityError::Refused(format!("the pool's nodes have more than {TOKENS_MAX} tokens together; revoke some")));
+    }
+    Ok(union)
 }
 
 fn hash_of(secret: &[u8]) -> String {
@@ -327,6 +452,45 @@ mod tests {
         let (new, new_secret) = admin.create(named("alice")).unwrap();
         assert!(server.check(&presented(&new, &new_secret)).is_ok());
         assert_eq!(server.check(&shown), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn nodes_have_the_same_tokens_in_whatever_order_they_meet() {
+        let scratch = [Scratch::new(), Scratch::new(), Scratch::new()];
+        let nodes = scratch.each_ref().map(|scratch| Tokens::of(scratch.0.clone()));
+        let (alice, secret) = nodes[0].create(named("alice")).unwrap();
+        let shown = presented(&alice, &secret);
+        let (bob, bob_secret) = nodes[1].create(named("bob")).unwrap();
+        let mut shared: Option<Vec<u8>> = None;
+        let meet = |node: usize, shared: &mut Option<Vec<u8>>| {
+            let changed = nodes[node].unite(shared.as_deref()).unwrap();
+            let has_changed = changed.is_some();
+            *shared = changed.or(shared.take());
+            has_changed
+        };
+        assert!(!meet(2, &mut shared) && shared.is_none(), "who has nothing brings nothing, and makes no folder");
+        assert!(!scratch[2].0.exists());
+        assert!(meet(0, &mut shared) && meet(1, &mut shared) && !meet(2, &mut shared) && !meet(0, &mut shared));
+        for node in &nodes {
+            assert!(node.check(&shown).is_ok() && node.check(&presented(&bob, &bob_secret)).is_ok());
+            assert_eq!(node.all().unwrap(), nodes[0].all().unwrap());
+        }
+        // Who has the old state brings nothing back.
+        let old = shared.clone();
+        nodes[2].revoke("alice").unwrap();
+        assert!(meet(2, &mut shared) && !meet(1, &mut shared));
+        assert_eq!(nodes[1].check(&shown), Err(Denied::Revoked("alice".into())));
+        assert_eq!(nodes[0].check(&shown).map(|grant| grant.name), Ok("alice".into()), "it was not told yet");
+        assert!(nodes[1].unite(old.as_deref()).unwrap().is_some(), "the old state is put right");
+        assert!(!meet(0, &mut shared));
+        assert_eq!(nodes[0].check(&shown), Err(Denied::Revoked("alice".into())));
+        // What makes no sense changes nothing.
+        let before = nodes[0].all().unwrap();
+        let more_for_bob = String::from_utf8(shared.clone().unwrap()).unwrap().replace("\"use\"", "\"admin\"").into_bytes();
+        for bad in [&b"{}"[..], b"\xff", b"{\"version\":9,\"tokens\":[]}", &more_for_bob] {
+            assert!(nodes[0].unite(Some(bad)).is_err());
+        }
+        assert_eq!(nodes[0].all().unwrap(), before);
     }
 
     #[test]

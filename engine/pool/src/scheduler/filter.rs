@@ -2,7 +2,7 @@
 //!
 //! A filter is a key, an operator and a value. All filters of a request must hold.
 
-use super::inventory::{GpuInfo, ServerInfo};
+use ringway_wire::pool::{GpuInfo, ServerInfo};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;

@@ -2,57 +2,14 @@
 //!
 //! GPUs of all servers lie in one array, those of a server side by side, so that a look over all of them is a walk through memory.
 
-use std::collections::{BTreeMap, HashMap};
+use ringway_wire::pool::{ServerInfo, ServerState};
+use std::collections::HashMap;
 
 /// Number of a server in the inventory; not reused while anything names it.
 pub type ServerIndex = usize;
 
 /// GPUs of one server at the most.
 pub const SERVER_GPUS_MAX: usize = 64;
-
-/// One GPU as its server describes it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct GpuInfo {
-    /// Name.
-    pub name: String,
-    /// Bytes of memory.
-    pub memory_bytes: u64,
-    /// Compute capability, major and minor.
-    pub compute_capability: (u32, u32),
-}
-
-/// A server as it describes itself.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ServerInfo {
-    /// Its name, by which it is known in the pool.
-    pub name: String,
-    /// Where programs reach it.
-    pub address: String,
-    /// Name of its host.
-    pub hostname: String,
-    /// It has an RDMA device that programs can use.
-    pub has_rdma: bool,
-    /// Version of its GPU driver, as `550.54.15`; empty where it does not say.
-    pub driver_version: String,
-    /// Greatest CUDA version that the driver serves, as `12.4`; empty where it does not say.
-    pub cuda_version: String,
-    /// Labels that its administrator gave it.
-    pub labels: BTreeMap<String, String>,
-    /// Its GPUs, in the order of their ordinals.
-    pub gpus: Vec<GpuInfo>,
-}
-
-/// Whether a server takes new leases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ServerState {
-    /// It does.
-    Up,
-    /// Its leases go on, new ones go elsewhere: an administrator wants it empty.
-    Draining,
-    /// It was not heard of lately. Its leases stay: its programs may run on unharmed.
-    Down,
-}
 
 /// Part of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

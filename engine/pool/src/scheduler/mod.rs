@@ -22,7 +22,8 @@
 //!
 //! # Cost
 //!
-//! A decision looks at the first request of each class, and at GPUs only for shapes that were not found wanting before: after a
+//! A decision looks at the first request of each class that no quota holds back (classes that one does are parked at its account, and
+//! looked at again when that has less or may have more), and at GPUs only for shapes that were not found wanting before: after a
 //! pass no waiting request fits, so the next looks only at servers on which something became free since. A pass that has looked at
 //! [`LOOKS_MAX`] GPUs stops and goes on at the next call.
 
@@ -31,17 +32,20 @@ mod inventory;
 mod placement;
 mod queue;
 mod quota;
+mod ranking;
 mod records;
 mod request;
 
 pub use filter::{BadFilter, Filter};
-pub use inventory::{GpuInfo, SERVER_GPUS_MAX, ServerInfo, ServerState};
-pub use quota::{GPU_HOUR, Limits, Principal, Usage};
-pub use records::{Conflict, Decision, Ended, GpuUse, Lease, LeasedSlice};
-pub use request::{Placement, Refusal, Request, RequestId};
+pub use inventory::SERVER_GPUS_MAX;
+pub use quota::{GPU_HOUR, Usage};
+pub use records::{Conflict, Decision, Ended, GpuUse};
+pub use request::{NAME_BYTES_MAX, Placement, Refusal, Request, RequestId};
+pub use ringway_wire::pool::{GpuInfo, Lease, LeasedSlice, Limits, Principal, ServerInfo, ServerState};
 
 use inventory::{Inventory, Part, ServerIndex};
 use placement::{Choice, Freed, Terms};
+
 use queue::{Head, Order, Queue, Waiting};
 use quota::{Accounts, Owners, Take};
 use std::collections::{BTreeSet, HashMap};
@@ -127,9 +131,12 @@ impl Scheduler {
         if info.gpus.iter().any(|gpu| gpu.memory_bytes == 0 || gpu.memory_bytes > 1 << 50) {
             return malformed("has a GPU with an impossible amount of memory");
         }
-        self.give_up_kept();
         let name = info.name.clone();
         let before = self.inventory.find(&name);
+        if before.and_then(|index| self.inventory.get(index)).is_some_and(|known| known.state == state && known.info == info) {
+            return Ok(());
+        }
+        self.give_up_kept();
         let Some(index) = self.inventory.put(info, state) else { return Err(Conflict::Leased(name)) };
         for index in before.into_iter().chain([index]) {
             self.queue.look_at(&self.inventory, index);
@@ -174,6 +181,14 @@ impl Scheduler {
 
     /// Sets the limits of a user, a group, or all; None: they have none of their own any more.
     pub fn set_limits(&mut self, principal: Principal, limits: Option<Limits>) {
+        match &principal {
+            Principal::User(_) | Principal::Group(_) => {
+                if let Some(account) = self.accounts.find(&principal) {
+                    self.queue.wake(account);
+                }
+            }
+            Principal::EachUser | Principal::EachGroup => self.queue.wake_all(),
+        }
         self.accounts.set(principal, limits);
         self.stale = true;
     }
@@ -249,6 +264,7 @@ impl Scheduler {
         let Held { lease, parts, owners, take } = self.leases.remove(&id)?;
         self.inventory.release(&parts);
         let gpu_time = self.accounts.end(owners, take, lease.since_ms, now_ms);
+        owners.each().for_each(|account| self.queue.wake(account));
         self.freed.extend(self.inventory.servers_of(&parts));
         self.stale = true;
         Some(Ended { lease, gpu_time })
@@ -320,12 +336,14 @@ impl Scheduler {
         if !self.queue.is_head(waiting) {
             return;
         }
-        // Something is kept for requests behind it, which may have to go to it.
-        if self.kept.last().is_some_and(|kept| waiting.order < kept.order) {
-            self.stale = true;
+        let head = waiting.head();
+        // Something is kept for requests behind it, which may have to go to it, unless a quota holds it back.
+        let is_before_kept = self.kept.last().is_some_and(|kept| waiting.order < kept.order);
+        if is_before_kept {
+            self.stale = !self.is_held(head, now_ms);
             return;
         }
-        if let Some((id, parts)) = self.look_at(waiting.head(), now_ms, &mut 0) {
+        if let Some((id, parts)) = self.look_at(head, now_ms, &mut 0) {
             self.grant(id, parts, now_ms, decision);
         }
     }
@@ -400,6 +418,16 @@ impl Scheduler {
         }
     }
 
+    /// Whether a quota holds a class back, which is parked then.
+    fn is_held(&mut self, head: Head, now_ms: u64) -> bool {
+        let (memory_bytes, _) = self.queue.bytes_range_of(&self.inventory, head);
+        let Some(waiting) = self.queue.first_of(head) else { return true };
+        let take = Take { gpus: waiting.request.gpus, memory_bytes, thousandths: 0 };
+        let Some(account) = self.accounts.holder(waiting.owners, take, now_ms) else { return false };
+        self.queue.park(head, account);
+        true
+    }
+
     /// Whether the first request of a class can be granted, and where; else GPUs are kept for it, if it is its turn.
     fn look_at(&mut self, head: Head, now_ms: u64, looks: &mut u64) -> Option<(RequestId, Vec<Part>)> {
         let failed_in = self.queue.failed_in(head.2);
@@ -407,13 +435,13 @@ impl Scheduler {
             return None;
         }
         *looks += HEAD_LOOKS;
+        if self.is_held(head, now_ms) {
+            return None;
+        }
         let (least_bytes, most_bytes) = self.queue.bytes_range_of(&self.inventory, head);
         let waiting = self.queue.first_of(head)?;
         let request = &waiting.request;
         let take = Take { gpus: request.gpus, memory_bytes: least_bytes, thousandths: 0 };
-        if !self.accounts.allows(waiting.owners, take, now_ms) {
-            return None;
-        }
         let bytes_left = self.accounts.bytes_left(waiting.owners);
         // Where the quota decides which GPUs will do, what is found out is not true of others' requests of this shape.
         let is_tight = bytes_left < most_bytes;
@@ -459,7 +487,7 @@ impl Scheduler {
             let server = self.inventory.get(self.inventory.server_of(part.gpu))?;
             Some(LeasedSlice { server: server.info.name.clone(), ordinal: (part.gpu - server.first) as u32, memory_bytes: part.bytes })
         });
-        let lease = Lease { id, user: request.user, group: request.group, since_ms: now_ms, slices: slices.collect() };
+        let lease = Lease { id, user: request.user, group: request.group, since_ms: now_ms, slices: slices.collect(), token: request.token };
         decision.granted.push(lease.clone());
         self.hold(lease, parts);
         // Where who got this has no quota left for a request that GPUs are kept for, or for fewer of them, others can have them.
@@ -479,10 +507,9 @@ impl Scheduler {
         self.queue.len()
     }
 
-    /// Place in the queue, 1 being the next; None: it does not wait. Takes as long as there are requests before it.
+    /// Place in the queue, 1 being the next; None: it does not wait. Takes some hundred additions, however many wait.
     pub fn position(&self, id: RequestId) -> Option<usize> {
-        let order = self.queue.get(id)?.order;
-        Some(self.queue.iter().take_while(|waiting| waiting.order < order).count() + 1)
+        Some(self.queue.count_before(self.queue.get(id)?) + 1)
     }
 
     /// What a request waits for, in words for its user.

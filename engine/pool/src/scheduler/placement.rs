@@ -1,6 +1,7 @@
 //! Where a request goes: the GPUs that fit it best, or those that are to become free for it.
 
-use super::inventory::{Gpu, Inventory, Part, SERVER_GPUS_MAX, Server, ServerIndex, ServerState};
+use super::inventory::{Gpu, Inventory, Part, SERVER_GPUS_MAX, Server, ServerIndex};
+use ringway_wire::pool::ServerState;
 use super::request::{Placement, Request};
 use crate::lease::slice_bytes;
 use ringway_wire::control::MemoryAsk;
@@ -101,11 +102,14 @@ impl Freed {
         Self(most)
     }
 
-    /// Whether so many slices of at least so many bytes do not fit on any of the servers, where all are to be on one; where they may be on
-    /// several, whether not even one does.
-    pub(super) fn has_not(&self, gpus: u32, slice_bytes_min: u64, one_server: bool) -> bool {
-        let wanted = if one_server { gpus as usize } else { 1 };
-        self.0.get(wanted.saturating_sub(1)).is_none_or(|most| *most < slice_bytes_min)
+    /// Which number matters to a request: that of all its GPUs, where all are to be on one server, else of one.
+    pub(super) fn wanted(gpus: u32, one_server: bool) -> u8 {
+        u8::try_from(if one_server { gpus } else { 1 }).unwrap_or(u8::MAX)
+    }
+
+    /// Whether so many slices of at least so many bytes do not fit on any of the servers.
+    pub(super) fn has_not(&self, wanted: u8, slice_bytes_min: u64) -> bool {
+        self.0.get(usize::from(wanted).saturating_sub(1)).is_none_or(|most| *most < slice_bytes_min)
     }
 }
 
@@ -155,7 +159,7 @@ fn place_on_one(
     best.map(|(_, parts)| parts)
 }
 
-/// The fewest servers that have enough together; the last is the one that it leaves least of.
+/// The fewest servers that have enough together; the last is the one that it leaves least of. GPUs of the program's own host come first.
 fn place_on_several(inventory: &Inventory, request: &Request, terms: Terms<'_>, looks: &mut u64) -> Option<Vec<Part>> {
     let mut space = [(0, Part { gpu: 0, bytes: 0 }); SERVER_GPUS_MAX];
     let mut servers = Vec::new();
@@ -168,7 +172,7 @@ fn place_on_several(inventory: &Inventory, request: &Request, terms: Terms<'_>, 
         }
     }
     servers.sort_unstable();
-    let (mut left, mut parts) = (request.gpus as usize, Vec::new());
+    let (mut left, mut near, mut parts) = (request.gpus as usize, Vec::new(), Vec::new());
     for (place, &(Reverse(count), _, index)) in servers.iter().enumerate() {
         let last = count >= left;
         let index = if last {
@@ -181,15 +185,18 @@ fn place_on_several(inventory: &Inventory, request: &Request, terms: Terms<'_>, 
         } else {
             index
         };
-        let found = fits(inventory, request, terms, inventory.get(index)?, &mut space);
+        let server = inventory.get(index)?;
+        let found = fits(inventory, request, terms, server, &mut space);
         found.sort_unstable();
         let taken = found.len().min(left);
         let chosen = &mut found[..taken];
         chosen.sort_unstable_by_key(|(_, part)| part.gpu);
-        parts.extend(chosen.iter().map(|(_, part)| *part));
+        let to = if distance(request, server) == 0 { &mut near } else { &mut parts };
+        to.extend(chosen.iter().map(|(_, part)| *part));
         left -= taken;
         if left == 0 {
-            return Some(parts);
+            near.extend(parts);
+            return Some(near);
         }
     }
     None

@@ -1,12 +1,14 @@
 //! Requests that wait: in their order, by class and by shape.
 //!
 //! Requests of one class (the same owners, the same shape) fit or fail together, so a decision looks at the first of each class
-//! only; and once a shape was found not to fit, all classes of that shape are passed over.
+//! only; and once a shape was found not to fit, all classes of that shape are passed over. A class that a quota holds back is parked at
+//! the account whose quota it is, and not looked at until that account has less, or may have more.
 
 use super::filter::Filter;
 use super::inventory::Inventory;
 use super::placement::{Freed, Terms, bytes_range, check_possible};
-use super::quota::Owners;
+use super::quota::{AccountIndex, Owners};
+use super::ranking::Ranking;
 use super::request::{Request, RequestId, ShapeKey};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,20 +21,36 @@ pub(super) struct Order {
     arrival: u64,
 }
 
+impl Order {
+    pub(super) fn new(priority: i32, arrival: u64) -> Self {
+        Self { rank: -i64::from(priority), arrival }
+    }
+}
+
 /// What was found out about a shape.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     filters: usize,
     classes: u32,
-    /// The last pass that found it not to fit anywhere.
-    failed_in: Cell<Option<u64>>,
-    gpus: u32,
-    one_server: bool,
     /// Bytes that it takes at the least and at the most, and the inventory's version that this is true of.
     bytes: Option<(u64, (u64, u64))>,
     /// The inventory's version that could serve it.
     possible_in: Option<u64>,
 }
+
+/// What a pass asks of every shape that waits. Small, and in an array of its own: a decision among very many requests takes about as long
+/// as fetching these.
+#[derive(Debug)]
+struct Glance {
+    /// The last pass that found the shape not to fit anywhere; [`NEVER`].
+    failed_in: Cell<u64>,
+    /// Bytes that one of its slices takes at the least, in the inventory as it is; 0: not known.
+    slice_bytes_min: u64,
+    /// What [`Freed::wanted`] said.
+    wanted: u8,
+}
+
+const NEVER: u64 = u64::MAX;
 
 /// GPUs that a set of filters accepts.
 #[derive(Debug, Default)]
@@ -90,7 +108,10 @@ impl<T: Default> Slab<T> {
 
 #[derive(Debug, Default)]
 struct Class {
+    shape: usize,
     members: BTreeMap<Order, RequestId>,
+    /// The account whose quota holds it back, as far as is known.
+    parked_at: Option<AccountIndex>,
 }
 
 /// A request that waits.
@@ -117,12 +138,17 @@ pub(super) type Head = (Order, usize, usize);
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: HashMap<RequestId, Waiting>,
-    order: BTreeMap<Order, RequestId>,
+    order: Ranking,
     deadlines: BTreeSet<(u64, RequestId)>,
+    /// Of the classes that are not parked.
     heads: BTreeSet<Head>,
+    /// Classes that the quota of an account holds back.
+    parked: HashMap<AccountIndex, BTreeSet<usize>>,
     classes: Slab<Class>,
     class_names: HashMap<(Owners, usize), usize>,
     shapes: Slab<Shape>,
+    /// Of each shape, by its number.
+    glances: Vec<Glance>,
     shape_names: HashMap<ShapeKey, usize>,
     accepting: Slab<Accepting>,
     accepting_names: HashMap<Vec<Filter>, usize>,
@@ -145,10 +171,41 @@ impl Queue {
 
     /// Requests that wait, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
-        self.order.values().filter_map(|id| self.waiting.get(id))
+        self.order.iter().filter_map(|id| self.waiting.get(&id))
     }
 
-    /// The first of each class behind a place, in their order.
+    /// How many requests are before one in the order.
+    pub(super) fn count_before(&self, waiting: &Waiting) -> usize {
+        self.order.count_before(waiting.order)
+    }
+
+    /// Takes a class out of those that are looked at, until its account is woken.
+    pub(super) fn park(&mut self, head: Head, account: AccountIndex) {
+        if self.heads.remove(&head) {
+            self.classes.places[head.1].parked_at = Some(account);
+            self.parked.entry(account).or_default().insert(head.1);
+        }
+    }
+
+    /// An account has less than before, or may have more: what it held back is looked at again.
+    pub(super) fn wake(&mut self, account: AccountIndex) {
+        for index in self.parked.remove(&account).unwrap_or_default() {
+            let class = &mut self.classes.places[index];
+            class.parked_at = None;
+            // A class without members is none.
+            if let Some((first, _)) = class.members.first_key_value() {
+                self.heads.insert((*first, index, class.shape));
+            }
+        }
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        for account in self.parked.keys().copied().collect::<Vec<_>>() {
+            self.wake(account);
+        }
+    }
+
+    /// The first of each class behind a place, in their order; not of those that are parked.
     pub(super) fn heads_after(&self, place: Option<Head>) -> std::collections::btree_set::Range<'_, Head> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.heads.range((place.map_or(Unbounded, Excluded), Unbounded))
@@ -159,33 +216,32 @@ impl Queue {
         self.waiting.get(self.classes.places[head.1].members.get(&head.0)?)
     }
 
+    /// Whether it is the first of a class that is not parked.
     pub(super) fn is_head(&self, waiting: &Waiting) -> bool {
         self.heads.contains(&waiting.head())
     }
 
     pub(super) fn failed_in(&self, shape: usize) -> Option<u64> {
-        self.shapes.places[shape].failed_in.get()
+        Some(self.glances[shape].failed_in.get()).filter(|pass| *pass != NEVER)
     }
 
     pub(super) fn set_failed_in(&self, shape: usize, pass: u64) {
-        self.shapes.places[shape].failed_in.set(Some(pass));
+        self.glances[shape].failed_in.set(pass);
     }
 
     /// Whether a shape does not fit in this pass, as far as that is known without a look at its requests: it did not in the pass
     /// before, and `freed`, of the servers where something became free since, has no room for it.
     pub(super) fn is_hopeless(&self, shape: usize, pass: u64, freed: &Freed) -> bool {
-        let about = &self.shapes.places[shape];
-        match (about.failed_in.get(), about.bytes) {
-            (Some(failed_in), _) if failed_in == pass => true,
-            (Some(failed_in), Some((version, (least, _)))) if failed_in + 1 == pass && version == self.inventory_version => {
-                let is_hopeless = freed.has_not(about.gpus, least / u64::from(about.gpus.max(1)), about.one_server);
-                if is_hopeless {
-                    about.failed_in.set(Some(pass));
-                }
-                is_hopeless
-            }
-            _ => false,
+        let glance = &self.glances[shape];
+        let failed_in = glance.failed_in.get();
+        if failed_in == pass {
+            return true;
         }
+        let is_hopeless = failed_in.wrapping_add(1) == pass && freed.has_not(glance.wanted, glance.slice_bytes_min);
+        if is_hopeless {
+            glance.failed_in.set(pass);
+        }
+        is_hopeless
     }
 
     /// GPUs that a shape's filters accept, a bit for each; None: every GPU.
@@ -201,6 +257,7 @@ impl Queue {
             _ => {
                 let range = bytes_range(inventory, request, self.accepted(shape));
                 self.shapes.places[shape].bytes = Some((self.inventory_version, range));
+                self.glances[shape].slice_bytes_min = range.0 / u64::from(request.gpus.max(1));
                 range
             }
         }
@@ -236,6 +293,9 @@ impl Queue {
     /// A server came, or says something else of itself, or went.
     pub(super) fn look_at(&mut self, inventory: &Inventory, server: super::inventory::ServerIndex) {
         self.inventory_version += 1;
+        self.glances.iter_mut().for_each(|glance| glance.slice_bytes_min = 0);
+        // What a request takes at the least may be another now.
+        self.wake_all();
         for accepting in &mut self.accepting.places {
             if accepting.shapes > 0 {
                 accepting.look_at(inventory, server);
@@ -256,7 +316,13 @@ impl Queue {
             accepting
         });
         self.accepting.places[filters].shapes += 1;
-        let shape = self.shapes.add(Shape { filters, gpus: request.gpus, one_server: request.one_server, ..Shape::default() });
+        let shape = self.shapes.add(Shape { filters, ..Shape::default() });
+        let wanted = Freed::wanted(request.gpus, request.one_server);
+        let glance = Glance { failed_in: Cell::new(NEVER), slice_bytes_min: 0, wanted };
+        match self.glances.get_mut(shape) {
+            Some(place) => *place = glance,
+            None => self.glances.push(glance),
+        }
         self.shape_names.insert(key, shape);
         shape
     }
@@ -279,14 +345,15 @@ impl Queue {
     pub(super) fn push(&mut self, inventory: &Inventory, request: Request, owners: Owners) {
         let shape = self.shape(inventory, &request);
         self.arrivals += 1;
-        let order = Order { rank: -i64::from(request.priority), arrival: self.arrivals };
+        let order = Order::new(request.priority, self.arrivals);
         let shapes = &mut self.shapes;
         let class = number_of(&mut self.class_names, &mut self.classes, (owners, shape), || {
             shapes.places[shape].classes += 1;
-            Class::default()
+            Class { shape, ..Class::default() }
         });
-        let members = &mut self.classes.places[class].members;
+        let Class { members, parked_at, .. } = &mut self.classes.places[class];
         match members.first_key_value() {
+            _ if parked_at.is_some() => {}
             Some((first, _)) if *first < order => {}
             first => {
                 if let Some((first, _)) = first {
@@ -307,7 +374,7 @@ impl Queue {
     pub(super) fn remove(&mut self, id: RequestId) -> Option<Waiting> {
         let waiting = self.waiting.remove(&id)?;
         let Waiting { order, shape, class, owners, .. } = waiting;
-        self.order.remove(&order);
+        self.order.remove(order);
         if let Some(deadline) = waiting.request.deadline_ms {
             self.deadlines.remove(&(deadline, id));
         }
@@ -320,7 +387,14 @@ impl Queue {
             }
             Some(_) => {}
             None => {
-                self.classes.remove(class);
+                if let Some(account) = self.classes.remove(class).parked_at
+                    && let Some(parked) = self.parked.get_mut(&account)
+                {
+                    parked.remove(&class);
+                    if parked.is_empty() {
+                        self.parked.remove(&account);
+                    }
+                }
                 self.class_names.remove(&(owners, shape));
                 self.shapes.places[shape].classes -= 1;
                 self.forget_shape_if_unused(shape, &waiting.request);

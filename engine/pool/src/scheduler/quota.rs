@@ -3,37 +3,11 @@
 //! GPU time is kept in thousandths of a GPU times milliseconds: a slice counts by its share of the GPU's memory.
 
 use super::inventory::Part;
+use ringway_wire::pool::{Limits, Principal};
 use std::collections::HashMap;
 
 /// Thousandths of a GPU times milliseconds in one GPU-hour.
 pub const GPU_HOUR: u64 = 1000 * 1000 * 3600;
-
-/// Bounds; None: there is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Limits {
-    /// Slices of GPUs at a time.
-    pub gpus: Option<u32>,
-    /// Bytes of GPU memory at a time.
-    pub memory_bytes: Option<u64>,
-    /// Leases at a time.
-    pub sessions: Option<u32>,
-    /// Hours of a whole GPU in all. A lease that runs when they are used up goes on; no other begins.
-    pub gpu_hours: Option<u32>,
-}
-
-/// Whose quota.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Principal {
-    /// That of a user.
-    User(String),
-    /// That of all users of a group together.
-    Group(String),
-    /// That of each user who has none of their own.
-    EachUser,
-    /// That of each group which has none of its own.
-    EachGroup,
-}
 
 /// What a user or a group has now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -108,6 +82,11 @@ pub(super) struct Owners {
 }
 
 impl Owners {
+    /// Each of the accounts.
+    pub(super) fn each(self) -> impl Iterator<Item = AccountIndex> {
+        std::iter::once(self.user).chain(self.group)
+    }
+
     /// Whether what one takes may be missing for the other.
     pub(super) fn shares_with(self, other: Self) -> bool {
         self.user == other.user || (self.group.is_some() && self.group == other.group)
@@ -161,12 +140,8 @@ impl Accounts {
         self.accounts.iter().map(move |(principal, account)| (principal, account.usage(now_ms)))
     }
 
-    fn each(owners: Owners) -> impl Iterator<Item = AccountIndex> {
-        std::iter::once(owners.user).chain(owners.group)
-    }
-
     pub(super) fn begin(&mut self, owners: Owners, take: Take, since_ms: u64) {
-        for index in Self::each(owners) {
+        for index in owners.each() {
             let account = &mut self.accounts[index].1;
             account.gpus += take.gpus;
             account.memory_bytes = account.memory_bytes.saturating_add(take.memory_bytes);
@@ -179,7 +154,7 @@ impl Accounts {
     /// Ends a lease; its GPU time.
     pub(super) fn end(&mut self, owners: Owners, take: Take, since_ms: u64, now_ms: u64) -> u64 {
         let gpu_time = take.thousandths.saturating_mul(now_ms.saturating_sub(since_ms));
-        for index in Self::each(owners) {
+        for index in owners.each() {
             let account = &mut self.accounts[index].1;
             account.gpus -= take.gpus;
             account.memory_bytes = account.memory_bytes.saturating_sub(take.memory_bytes);
@@ -203,7 +178,7 @@ impl Accounts {
         if self.limits.is_empty() {
             return Ok(());
         }
-        for index in Self::each(owners) {
+        for index in owners.each() {
             let (Some(limits), principal) = self.limits_of(index) else { continue };
             let mut have = self.accounts[index].1.usage(now_ms);
             if empty {
@@ -237,24 +212,36 @@ impl Accounts {
 
     /// Bytes of GPU memory that a request may take still.
     pub(super) fn bytes_left(&self, owners: Owners) -> u64 {
-        let left = Self::each(owners).filter_map(|index| {
+        let left = owners.each().filter_map(|index| {
             let max = self.limits_of(index).0?.memory_bytes?;
             Some(max.saturating_sub(self.accounts[index].1.memory_bytes))
         });
         left.min().unwrap_or(u64::MAX)
     }
 
-    /// As [`Accounts::check`], without words: this is asked often.
+    /// As [`Accounts::check`], without words: this is asked often. The first account whose quota it would break.
+    ///
+    /// An account that holds a request back does so until it has less ([`Accounts::end`]) or gets other limits.
+    pub(super) fn holder(&self, owners: Owners, take: Take, now_ms: u64) -> Option<AccountIndex> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        owners.each().find(|index| {
+            let (Some(limits), _) = self.limits_of(*index) else { return false };
+            let have = self.accounts[*index].1.usage(now_ms);
+            limits.gpus.is_some_and(|max| have.gpus.saturating_add(take.gpus) > max)
+                || limits.memory_bytes.is_some_and(|max| have.memory_bytes.saturating_add(take.memory_bytes) > max)
+                || limits.sessions.is_some_and(|max| have.sessions >= max)
+                || limits.gpu_hours.is_some_and(|max| have.gpu_time >= u64::from(max).saturating_mul(GPU_HOUR))
+        })
+    }
+
     pub(super) fn allows(&self, owners: Owners, take: Take, now_ms: u64) -> bool {
-        self.limits.is_empty()
-            || Self::each(owners).all(|index| {
-                let (Some(limits), _) = self.limits_of(index) else { return true };
-                let have = self.accounts[index].1.usage(now_ms);
-                limits.gpus.is_none_or(|max| have.gpus.saturating_add(take.gpus) <= max)
-                    && limits.memory_bytes.is_none_or(|max| have.memory_bytes.saturating_add(take.memory_bytes) <= max)
-                    && limits.sessions.is_none_or(|max| have.sessions < max)
-                    && limits.gpu_hours.is_none_or(|max| have.gpu_time < u64::from(max).saturating_mul(GPU_HOUR))
-            })
+        self.holder(owners, take, now_ms).is_none()
+    }
+
+    pub(super) fn find(&self, principal: &Principal) -> Option<AccountIndex> {
+        self.names.get(principal).copied()
     }
 }
 

@@ -1,32 +1,7 @@
 //! What the scheduler says: leases, what became of them, and why something cannot be.
 
 use super::request::RequestId;
-
-/// One GPU of a lease.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct LeasedSlice {
-    /// Its server.
-    pub server: String,
-    /// Its ordinal on that server.
-    pub ordinal: u32,
-    /// Bytes of its memory.
-    pub memory_bytes: u64,
-}
-
-/// A lease.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Lease {
-    /// Names it; the request's.
-    pub id: RequestId,
-    /// Whose quota it counts in.
-    pub user: String,
-    /// Group whose quota it counts in too; empty: none.
-    pub group: String,
-    /// When it was granted, in milliseconds since 1970.
-    pub since_ms: u64,
-    /// Its GPUs, in the order of the ordinals that the program sees.
-    pub slices: Vec<LeasedSlice>,
-}
+use ringway_wire::pool::Lease;
 
 /// A lease that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,6 +48,8 @@ pub struct Request {
     pub has_rdma: bool,
     /// When it gives up waiting, in milliseconds since 1970.
     pub deadline_ms: Option<u64>,
+    /// Identifier of the token that it was asked with, which the lease keeps; empty: none was needed.
+    pub token: String,
 }
 
 /// Why a request is refused at once; texts name the cause and the cure.
@@ -62,6 +64,9 @@ pub enum Refusal {
     /// It is more than its user or group may ever have.
     #[error("{0}")]
     Quota(String),
+    /// An administrator has disabled its user.
+    #[error("the user '{0}' is disabled in this pool")]
+    Disabled(String),
     /// Too many wait already.
     #[error("{0} requests are waiting, which is the pool's limit; try again later")]
     QueueFull(usize),

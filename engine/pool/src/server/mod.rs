@@ -1,59 +1,56 @@
 //! `ringway serve`: accepts control connections, grants leases, starts one worker process per session and hands it the
 //! client's connections.
 //!
-//! Clients come in by `connection.rs`, those that say nothing wait in `pending.rs`, `admission.rs` lets them in; what they want
-//! is read here; `leases.rs` and `sessions.rs` do it.
+//! Clients come in by the [door](crate::door); what they want is read here; `leases.rs` and `sessions.rs` do it.
 //!
-//! Plain threads: a connection costs one for the time it says something (bounded by [`REQUEST_TIMEOUT`]), a lease costs
-//! one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
+//! Plain threads: a lease costs one for its life. Nothing here calls CUDA: the inventory is read by a short-lived worker process.
 
-mod admission;
-mod connection;
-mod failures;
+mod handover;
+mod idle;
 mod leases;
-mod pending;
+mod membership;
+mod paths;
+mod restart;
 mod sessions;
+mod shares;
+mod spares;
+mod usage;
 mod worker_user;
 
-pub use connection::{Listener, bound};
+pub use handover::{Handover, HandoverError, Kept, inherited};
+pub(crate) use leases::check_terms;
+pub use membership::MembershipOptions;
+pub use paths::PEERS_MAX;
+pub(crate) use paths::ticket_peer;
+pub use restart::{RESTART_SIGNAL, Successor, agreement, keep_restart_signal_back, let_restart_signal_in};
 pub use sessions::{MEASURING_MAX, SESSIONS_MAX, WorkerProgram, read_inventory};
+pub use spares::SPARES_MAX;
 pub use worker_user::WorkerUser;
 
+use crate::door::{Busy, Door, DoorError, DoorOptions, Host, Listener, Stream, answer, bound, rdma_state, refused};
+use crate::identity::Scope;
 use crate::health;
 use crate::lease::Inventory;
-use admission::Admission;
-use connection::{Stream, Until, answer, bind, rdma_state};
 use leases::{Holder, Lease, links_of};
-use crate::identity::IdentityError;
-use pending::{Pending, Place};
+use membership::Membership;
+use paths::Wanted;
 use ringway_link::endpoint::Endpoint;
-use ringway_secure::tls::{FIRST_BYTE, TlsStream};
-use ringway_wire::control::{self, ControlError, LeaseStatus, LinkAsk, Reply, Request, WorkerOrder};
+use ringway_wire::control::{ControlError, GpuStatus, LeaseStatus, LinkAsk, Reply, Request, WorkerOrder};
 use sessions::{Asked, Session};
-use std::collections::HashMap;
-use std::io::{self, Read};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use shares::Places;
+use spares::Spares;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// A client must have said what it wants within this time of connecting.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections that have not yet said what they want, at the most.
-pub const PENDING_MAX: usize = 256;
+use std::time::Duration;
 
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Where to listen; a Unix socket is what makes shared memory possible.
-    pub listen: Vec<Endpoint>,
-    /// Shared secret that a lease must bring; None: none is asked for.
-    pub token: Option<String>,
-    /// Take connections in clear text from other machines, and let what RDMA carries go in clear text without being asked for.
-    pub trusted_network: bool,
-    /// Folder of the server's identity and tokens; None: it has neither.
-    pub state: Option<PathBuf>,
+    /// Where clients come in.
+    pub door: DoorOptions,
     /// What is started for each session.
     pub worker: WorkerProgram,
     /// Name shown to users.
@@ -62,30 +59,24 @@ pub struct ServeOptions {
     pub cores: Vec<u32>,
     /// How long sessions and leases are kept when their connection breaks; zero: not at all.
     pub grace: Duration,
+    /// The pool that gives its GPUs out; None: it does that itself.
+    pub pool: Option<MembershipOptions>,
+    /// Other servers to which programs may make it connect, for copies straight between them, where no pool says which.
+    pub peers: Vec<Endpoint>,
+    /// Leases that say nothing about it end when they were not used for this long; zero: they do not.
+    pub idle: Duration,
+    /// Workers that wait for sessions, at most [`SPARES_MAX`].
+    pub spares: u32,
+    /// Whether a spare worker that was taken is replaced.
+    pub replaces_spares: bool,
 }
 
 /// Why a server did not start; texts name cause and cure.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A listening address could not be had.
-    #[error("cannot listen on {endpoint}: {cause}; {cure}")]
-    Listen {
-        /// The address.
-        endpoint: String,
-        /// What the kernel said.
-        cause: io::Error,
-        /// What to do.
-        cure: &'static str,
-    },
-    /// An address beyond loopback without leave.
-    #[error(
-        "{0} is reachable from other machines, and a shared token would cross the network in clear text; \
-         make token files with `ringway token create` instead, or add --trusted-network if the network is trusted"
-    )]
-    Beyond(String),
-    /// The server's identity or its tokens are not usable.
+    /// Clients could not come in.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Door(#[from] DoorError),
     /// The GPUs could not be read.
     #[error("cannot read this machine's GPUs: {cause}; {cure}")]
     Inventory {
@@ -104,6 +95,9 @@ pub enum ServeError {
         /// What to do.
         cure: &'static str,
     },
+    /// What the server before this one left cannot be taken over.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// Another system call failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -115,6 +109,12 @@ struct State {
     sessions: HashMap<u64, Session>,
     /// Leases whose holder is gone and whose memory is being freed.
     ending: u32,
+    /// Children that have no session.
+    others: HashSet<u32>,
+    /// Holders are being sent away, to come back to the server after this one.
+    restarting: bool,
+    /// Who has which part of the GPUs' time.
+    places: Places,
 }
 
 /// A running server.
@@ -123,9 +123,11 @@ pub struct Server {
     driver: String,
     boot_id: String,
     unix_path: Option<String>,
-    admission: Admission,
-    pending: Arc<Pending>,
+    door: Door,
+    /// The sockets on which it listens, by the address that was asked for.
+    sockets: Vec<(Endpoint, OwnedFd)>,
     measuring: AtomicU32,
+    making_paths: AtomicU32,
     state: Mutex<State>,
     /// A lease was released.
     released: Condvar,
@@ -133,28 +135,10 @@ pub struct Server {
     held: Condvar,
     /// A lease was granted to a token.
     leased: Condvar,
-}
-
-fn random_hex(bytes: usize) -> io::Result<String> {
-    let mut raw = vec![0u8; bytes];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut raw)?;
-    Ok(raw.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// Compares without telling by its duration where the first difference is.
-fn same_secret(a: &str, b: &str) -> bool {
-    a.len() == b.len()
-        && a.bytes()
-            .zip(b.bytes())
-            .fold(0, |differs, (x, y)| differs | (x ^ y))
-            == 0
-}
-
-fn refused(reason: impl Into<String>, cure: impl Into<String>) -> Reply {
-    Reply::Refused {
-        reason: reason.into(),
-        cure: cure.into(),
-    }
+    membership: Option<Membership>,
+    /// A lease was granted that ends when it is not used.
+    idling: Condvar,
+    spares: Spares,
 }
 
 /// Identity of the running kernel; equal on both ends means the same host.
@@ -170,35 +154,56 @@ impl Server {
     /// # Errors
     /// [`ServeError`].
     pub fn start(options: ServeOptions) -> Result<(Arc<Self>, Vec<Listener>), ServeError> {
-        let admission = Admission::new(&options)?;
-        let mut listeners = Vec::new();
-        let mut unix_path = None;
-        for endpoint in &options.listen {
-            listeners.push(bind(endpoint, &admission)?);
-            if let Endpoint::Unix(path) = endpoint {
-                unix_path = Some(path.display().to_string());
-            }
-        }
+        let (door, listeners) = Door::open(&options.door, |_| None)?;
         let (driver, devices) = read_inventory(&options.worker)?;
-        let server = Arc::new(Self {
+        let membership = options.pool.clone().map(Membership::new).transpose()?;
+        let state = State {
+            places: Places::new(devices.len())?,
+            inventory: Inventory::new(devices),
+            leases: HashMap::new(),
+            sessions: HashMap::new(),
+            ending: 0,
+            others: HashSet::new(),
+            restarting: false,
+        };
+        Ok((Self::with(options, driver, door, &listeners, membership, state)?, listeners))
+    }
+
+    fn with(
+        options: ServeOptions,
+        driver: String,
+        door: Door,
+        listeners: &[Listener],
+        membership: Option<Membership>,
+        state: State,
+    ) -> Result<Arc<Self>, ServeError> {
+        let unix_path = options.door.listen.iter().find_map(|endpoint| match endpoint {
+            Endpoint::Unix(path) => Some(path.display().to_string()),
+            Endpoint::Tcp(..) => None,
+        });
+        let sockets = options.door.listen.iter().zip(listeners).map(|(endpoint, listener)| Ok((endpoint.clone(), listener.fd().try_clone_to_owned()?)));
+        Ok(Arc::new(Self {
+            sockets: sockets.collect::<io::Result<_>>()?,
             driver,
             boot_id: boot_id(),
             unix_path,
-            admission,
-            pending: Arc::default(),
+            door,
             measuring: AtomicU32::new(0),
+            making_paths: AtomicU32::new(0),
             released: Condvar::new(),
             held: Condvar::new(),
             leased: Condvar::new(),
-            state: Mutex::new(State {
-                inventory: Inventory::new(devices),
-                leases: HashMap::new(),
-                sessions: HashMap::new(),
-                ending: 0,
-            }),
+            membership,
+            idling: Condvar::new(),
+            spares: Spares::new(options.spares.min(SPARES_MAX), options.replaces_spares),
+            state: Mutex::new(state),
             options,
-        });
-        Ok((server, listeners))
+        }))
+    }
+
+    /// Name shown to users: its pool's for it, else its own.
+    pub(crate) fn name(&self) -> &str {
+        self.membership.as_ref().and_then(Membership::name).unwrap_or(&self.options.name)
     }
 
     /// Text for people: GPUs and their driver.
@@ -218,185 +223,51 @@ impl Server {
 
     /// Accepts connections on every listener, for ever.
     pub fn run(self: Arc<Self>, listeners: Vec<Listener>) {
-        let threads: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| {
-                let server = Arc::clone(&self);
-                std::thread::spawn(move || server.accept(&listener))
-            })
-            .collect();
-        if self.options.state.is_some() {
+        if self.options.door.state.is_some() {
             let server = Arc::clone(&self);
             let spawned = std::thread::Builder::new().name("tokens".into()).spawn(move || server.watch_tokens());
             if let Err(error) = spawned {
                 tracing::error!("leases of revoked tokens will not be ended, for want of a thread: {error}");
             }
         }
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a listener thread ended by a panic");
+        if self.membership.is_some() {
+            let server = Arc::clone(&self);
+            let addresses = bound(&listeners).unwrap_or_default();
+            let spawned = std::thread::Builder::new().name("pool".into()).spawn(move || server.keep_membership(&addresses));
+            if let Err(error) = spawned {
+                tracing::error!("the pool will not hear of this server, for want of a thread: {error}");
             }
         }
+        if self.options.spares > 0 {
+            let server = Arc::clone(&self);
+            let spawned = std::thread::Builder::new().name("spares".into()).spawn(move || server.keep_spares());
+            if let Err(error) = spawned {
+                tracing::error!("there will be no spare workers, for want of a thread: {error}");
+            }
+        }
+        let server = Arc::clone(&self);
+        let spawned = std::thread::Builder::new().name("idle".into()).spawn(move || server.watch_idle());
+        if let Err(error) = spawned {
+            tracing::error!("leases that are not used will not be ended, for want of a thread: {error}");
+        }
+        let server = Arc::clone(&self);
+        let spawned = std::thread::Builder::new().name("use".into()).spawn(move || server.watch_use());
+        if let Err(error) = spawned {
+            tracing::error!("what leases do will not be measured, for want of a thread: {error}");
+        }
+        Door::serve(&self, listeners);
+    }
+
+    /// Ends the workers that have no session: before the folder goes in which they find the driver. Sessions go on.
+    pub fn end_spares(&self) {
+        self.spares.kill(&self.lock());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(self: &Arc<Self>, listener: &Listener) {
-        loop {
-            let accepted = match listener {
-                Listener::Unix(l, _) => l.accept().map(|(stream, _)| Stream::Unix(stream)),
-                Listener::Tcp(l) => l.accept().map(|(stream, _)| Stream::Tcp(stream)),
-            };
-            match accepted {
-                Ok(stream) => self.welcome(stream),
-                Err(error) => {
-                    tracing::warn!("accept: {error}");
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            }
-        }
-    }
-
-    /// Gives a new connection a thread; never blocks.
-    fn welcome(self: &Arc<Self>, stream: Stream) {
-        let from = stream.from();
-        if from.is_some_and(|from| self.admission.is_barred(from)) {
-            return;
-        }
-        let place = match stream.handle() {
-            Ok(handle) => {
-                let (place, full) = self.pending.enter(handle, from, PENDING_MAX);
-                if full {
-                    tracing::warn!("too many connections that say nothing; one was closed");
-                }
-                place
-            }
-            Err(error) => {
-                tracing::error!("no descriptor for a connection: {error}");
-                return;
-            }
-        };
-        let server = Arc::clone(self);
-        let spawned = std::thread::Builder::new()
-            .name("control".into())
-            .spawn(move || server.converse(stream, place));
-        if let Err(error) = spawned {
-            tracing::error!("no thread for a connection: {error}");
-        }
-    }
-
-    /// Finds out whether a connection begins with TLS, and shakes hands if it does.
-    fn secure(&self, stream: Stream, deadline: Instant) -> io::Result<Stream> {
-        let Stream::Tcp(socket) = stream else {
-            return Ok(stream);
-        };
-        socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
-        let mut first = [0];
-        if socket.peek(&mut first)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if first[0] != FIRST_BYTE {
-            return Ok(Stream::Tcp(socket));
-        }
-        let identity = match self.admission.identity() {
-            Ok(identity) => identity,
-            Err(why) => {
-                say_no_tls(socket, &why);
-                return Err(io::Error::other(why));
-            }
-        };
-        socket.set_nodelay(true)?;
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        Ok(Stream::Tls(Box::new(TlsStream::accept(socket, &identity, left)?)))
-    }
-
-    /// What a connection wants; None if that was not to be had, and it is closed.
-    fn hear(&self, stream: Stream) -> Option<(Stream, Result<Request, ControlError>)> {
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let from = stream.from();
-        let failed = |error: &dyn std::fmt::Display| {
-            if let Some(from) = from {
-                self.admission.failed(from);
-                tracing::info!("connection of {from} refused: {error}");
-            } else {
-                tracing::info!("connection refused: {error}");
-            }
-        };
-        // Clients on the same host look whether the socket can be opened, and say nothing.
-        let is_silent = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
-        let mut stream = match self.secure(stream, deadline) {
-            Ok(stream) => stream,
-            Err(error) => {
-                if is_silent(&error) {
-                    tracing::debug!("connection without a request: {error}");
-                } else {
-                    failed(&error);
-                }
-                return None;
-            }
-        };
-        let request = control::receive::<Request>(&mut Until(&mut stream, deadline));
-        match &request {
-            Err(ControlError::Io(error)) if is_silent(error) => tracing::debug!("connection without a request: {error}"),
-            Err(error) => failed(error),
-            Ok(_) => {}
-        }
-        stream.time_out(Some(REQUEST_TIMEOUT)).ok()?;
-        Some((stream, request))
-    }
-
-    /// One control connection: one request; a lease keeps it open.
-    fn converse(self: Arc<Self>, stream: Stream, place: Place) {
-        let heard = self.hear(stream);
-        drop(place);
-        let Some((mut stream, request)) = heard else {
-            return;
-        };
-        if let Err(reply) = self.admission.check_clear(&stream) {
-            answer(&mut stream, &reply);
-            return;
-        }
-        let reply = match request {
-            Err(error) => refused(
-                error.to_string(),
-                "use the ringway program of the same release",
-            ),
-            Ok(Request::Open { link, .. } | Request::Join { link, .. } | Request::Measure { link, .. } | Request::Resume { link, .. }) => {
-                self.converse_about_lane(stream, request, link);
-                return;
-            }
-            Ok(Request::Inventory { token }) => self.inventory(&token, &stream),
-            Ok(Request::Health { token }) => self.health(&token, &stream),
-            Ok(Request::Lease {
-                token,
-                gpus,
-                memory,
-                identity,
-            }) => match self.lease(&token, gpus, memory, identity, &stream) {
-                Ok((id, reply)) => {
-                    self.hold(&id, stream, &reply);
-                    return;
-                }
-                Err(reply) => reply,
-            },
-            Ok(Request::Hold { lease, secret }) => match self.hold_again(&lease, &secret, stream) {
-                Ok(()) => return,
-                Err((mut stream, reply)) => {
-                    answer(&mut stream, &reply);
-                    return;
-                }
-            },
-            Ok(Request::Farewell) => refused(
-                "a farewell without a lease",
-                "this is a fault of the client",
-            ),
-        };
-        answer(&mut stream, &reply);
-    }
-
-    /// A request for a lane: behind it the connection is the lane's, and what answers may be another process.
+    /// A request for a lane or a path: behind it the connection is that, and what answers may be another process.
     fn converse_about_lane(self: &Arc<Self>, stream: Stream, request: Result<Request, ControlError>, link: LinkAsk) {
         let mut asked = match stream.into_lane() {
             Ok((stream, keys)) => Asked { stream, keys, link },
@@ -407,12 +278,13 @@ impl Server {
         };
         let done = match request {
             Ok(Request::Measure { token, .. }) => self.measure(&token, &asked),
-            Ok(Request::Open { lease, secret, identity, .. }) => self.open(&lease, &secret, &identity, &asked),
+            Ok(Request::Open { lease, secret, identity, share, .. }) => self.open((&lease, &secret), &identity, share, &asked),
             Ok(Request::Join { session, secret, lane, .. }) => self.join(session, &secret, lane, &asked),
             Ok(Request::Resume { session, secret, lane, attempt, received, .. }) => {
                 let resume = WorkerOrder::Resume { lane, link, attempt, received, keys: asked.keys.clone() };
                 self.resume(session, &secret, &resume, &asked)
             }
+            Ok(Request::Path { session, secret, from, attempt }) => self.path(session, &secret, (from, attempt), &asked),
             _ => Err(refused("a request that is none for a lane", "this is a fault of the server")),
         };
         if let Err(reply) = done {
@@ -421,10 +293,28 @@ impl Server {
     }
 
     fn inventory(&self, token: &str, stream: &Stream) -> Reply {
-        if let Err(reply) = self.admission.admit(token, stream) {
+        if let Err(reply) = self.door.admit(token, stream, Scope::may_read) {
             return reply;
         }
+        let (gpus, leases) = self.status();
+        Reply::Inventory {
+            server: self.name().into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            driver: self.driver.clone(),
+            gpus,
+            leases,
+            boot_id: self.boot_id.clone(),
+            unix_path: self.unix_path.clone(),
+            rdma: rdma_state(stream),
+            trusted_network: self.options.door.trusted_network,
+        }
+    }
+
+    /// GPUs and leases, as they are now.
+    pub(crate) fn status(&self) -> (Vec<GpuStatus>, Vec<LeaseStatus>) {
         let state = self.lock();
+        let now = ringway_link::shares::now();
+        let used = usage::of_leases(&state);
         let leases = state
             .leases
             .iter()
@@ -438,49 +328,109 @@ impl Server {
                     .filter(|session| session.lease == *id)
                     .count() as u32,
                 age_s: lease.since.elapsed().as_secs(),
-                orphaned: matches!(lease.holder, Holder::Awaited),
+                orphaned: matches!(lease.holder, Holder::Awaited(_)),
                 links: links_of(&state, id, lease),
+                terms: lease.terms,
+                unused_ms: idle::unused(&state, id, lease, now).as_millis() as u64,
+                used: used.get(id.as_str()).cloned().unwrap_or_default(),
             })
             .collect();
-        Reply::Inventory {
-            server: self.options.name.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            driver: self.driver.clone(),
-            gpus: state.inventory.status(),
-            leases,
-            boot_id: self.boot_id.clone(),
-            unix_path: self.unix_path.clone(),
-            rdma: rdma_state(stream),
-            trusted_network: self.options.trusted_network,
+        let (mut gpus, by_gpu) = (state.inventory.status(), usage::of_gpus(&state, &used));
+        for gpu in &mut gpus {
+            gpu.used = by_gpu.get(&gpu.ordinal).copied().unwrap_or_default();
         }
+        (gpus, leases)
     }
 
     fn health(&self, token: &str, stream: &Stream) -> Reply {
-        if let Err(reply) = self.admission.admit(token, stream) {
+        if let Err(reply) = self.door.admit(token, stream, Scope::may_read) {
             return reply;
         }
         let devices = self.lock().inventory.devices().to_vec();
         Reply::Health {
-            server: self.options.name.clone(),
+            server: self.name().into(),
             version: env!("CARGO_PKG_VERSION").into(),
             checks: health::check(health::Role::Server, Ok((&self.driver, &devices))),
-            unix_ms: health::unix_ms(),
+            unix_ms: ringway_secure::unix_now_ms(),
             boot_id: self.boot_id.clone(),
             unix_path: self.unix_path.clone(),
             rdma: rdma_state(stream),
-            trusted_network: self.options.trusted_network,
+            trusted_network: self.options.door.trusted_network,
         }
     }
 
 }
 
-/// Tells a client that asks for TLS, in clear text, that there is none. What it said is read first: closing a socket with unread
-/// bytes would take the answer back.
-fn say_no_tls(mut socket: TcpStream, why: &str) {
-    let briefly = Some(Duration::from_millis(200));
-    if socket.set_read_timeout(briefly).and_then(|()| socket.set_write_timeout(briefly)).is_ok() {
-        let _ = socket.read(&mut [0; 4096]);
-        answer(&mut Stream::Tcp(socket), &refused(why, "make a token on the server"));
+impl Host for Server {
+    fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// One control connection: one request; a lease keeps it open.
+    fn converse(self: Arc<Self>, mut stream: Stream, request: Result<Request, ControlError>, busy: Busy) {
+        let reply = match request {
+            Err(error) => refused(
+                error.to_string(),
+                "use the ringway program of the same release",
+            ),
+            Ok(Request::Open { link, .. } | Request::Join { link, .. } | Request::Measure { link, .. } | Request::Resume { link, .. }) => {
+                self.converse_about_lane(stream, request, link);
+                return;
+            }
+            Ok(Request::Path { .. }) => {
+                self.converse_about_lane(stream, request, LinkAsk::Tcp);
+                return;
+            }
+            Ok(Request::TakePath { session, secret, attempt, peer, peer_session, peer_secret, address, authority }) => self.take_path(&Wanted {
+                session,
+                secret: &secret,
+                attempt,
+                peer,
+                peer_session,
+                peer_secret: &peer_secret,
+                address: &address,
+                authority: authority.as_deref(),
+            }),
+            Ok(Request::Inventory { token }) => self.inventory(&token, &stream),
+            Ok(Request::Health { token }) => self.health(&token, &stream),
+            Ok(Request::Lease {
+                token,
+                gpus,
+                memory,
+                identity,
+                terms,
+                wishes: _,
+            }) => match self.lease(&token, gpus, (memory, terms), identity, &stream) {
+                Ok((id, reply)) => {
+                    self.hold(&id, stream, &reply, busy);
+                    return;
+                }
+                Err(reply) => reply,
+            },
+            Ok(Request::Redeem { ticket, identity }) => match self.redeem(&ticket, identity, &stream) {
+                Ok((id, reply)) => {
+                    self.hold(&id, stream, &reply, busy);
+                    return;
+                }
+                Err(reply) => reply,
+            },
+            Ok(Request::Pool { .. }) => refused(
+                "this is a server of GPUs, not a pool",
+                "name the pool's address with --server, or its token file",
+            ),
+            Ok(Request::Hold { lease, secret }) => match self.hold_again(&lease, &secret, stream) {
+                Ok(()) => return,
+                Err((mut stream, reply)) => {
+                    answer(&mut stream, &reply);
+                    return;
+                }
+            },
+            Ok(Request::Farewell) => refused(
+                "a farewell without a lease",
+                "this is a fault of the client",
+            ),
+        };
+        answer(&mut stream, &reply);
     }
 }
 

@@ -18,5 +18,6 @@ pub fn ask(id: u64, user: &str, gpus: u32, fraction: f64) -> Request {
         near: String::new(),
         has_rdma: false,
         deadline_ms: None,
+        token: String::new(),
     }
 }

@@ -52,7 +52,7 @@ pub struct Context {
     pub printed: Mutex<String>,
     /// Whether a kernel has printed.
     has_printed: AtomicBool,
-    /// Kernels' malloc heap, made at the first launch.
+    /// Kernels' malloc heap, made at the first launch of a kernel that asks for memory.
     heap: Mutex<Option<Arc<super::launch::Heap>>>,
     /// Whether it is the device's primary context.
     pub primary: bool,

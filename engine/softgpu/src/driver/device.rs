@@ -1,7 +1,7 @@
 //! The devices: how many, what they are, and the attributes they report (all derived from one compute capability).
 
 use super::context::Primary;
-use super::memory::arena::{Arena, DEVICE_BASE, MANAGED_BASE, WINDOW};
+use super::memory::arena::{Arena, MANAGED_BASE, device_base};
 use super::memory::pool::DevicePools;
 use super::result::{CUresult, R};
 use super::settings::settings;
@@ -74,7 +74,7 @@ pub const MULTIPROCESSORS: u32 = 16;
 
 impl Device {
     fn new(ordinal: u32) -> R<Device> {
-        let base = DEVICE_BASE + u64::from(ordinal) * WINDOW;
+        let base = device_base(ordinal, settings().share);
         Ok(Device {
             ordinal,
             cc: settings().compute_capability,

@@ -7,7 +7,8 @@
 //! recordings reached, on which processes wait by futex.
 
 use super::context::{Context, CONTEXTS, current, wait_for_all};
-use super::memory::arena::{DEVICE_BASE, LINEAR, WINDOW};
+use super::memory::arena::{LINEAR, WINDOW, device_base};
+use super::settings::settings;
 use super::memory::shared::{Content, SharedFile};
 use super::memory::vmm::Mapping;
 use super::memory::{self, Allocation, Backing, Kind, New, space};
@@ -264,7 +265,7 @@ pub fn open_memory(handle: &Handle, flags: u32) -> R<u64> {
     let slot = board.slot(name.slot as usize);
     let (start, len) = (slot.start.load(Ordering::Relaxed), slot.len.load(Ordering::Relaxed));
     let owner = super::device::device(i32::try_from(name.device).map_err(|_| CUresult::INVALID_HANDLE)?).map_err(|_| CUresult::INVALID_HANDLE)?;
-    let base = DEVICE_BASE + u64::from(owner.ordinal) * WINDOW;
+    let base = device_base(owner.ordinal, settings().share);
     let end = start.checked_add(len).ok_or(CUresult::INVALID_HANDLE)?;
     ensure(start >= base && len > 0 && end <= base + LINEAR, CUresult::INVALID_HANDLE)?;
     let arena = name.file(Content::Device, name.arena)?;
@@ -417,7 +418,7 @@ mod tests {
     fn handles_that_were_made_up_find_nothing() {
         assert_eq!(Name::read(&[0; 64]).err(), Some(CUresult::INVALID_HANDLE));
         let own = own().unwrap();
-        let index = own.take(MEMORY, 0, DEVICE_BASE, 4096).unwrap();
+        let index = own.take(MEMORY, 0, device_base(0, (0, 1)), 4096).unwrap();
         let handle = Name::write(own, index, 5).unwrap();
         assert!(Name::read(&handle).unwrap().find(MEMORY).is_ok());
         assert!(Name::read(&handle).unwrap().find(EVENT).is_err());

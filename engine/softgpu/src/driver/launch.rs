@@ -8,7 +8,7 @@ use super::module::Function;
 use super::result::{CUresult, R, ensure};
 use super::settings::settings;
 use super::{journal, memory, report};
-use crate::exec::{self, DeviceHeap, DeviceView, FreeListHeap, Kernel, Launch, Limits};
+use crate::exec::{self, DeviceHeap, DeviceView, FreeListHeap, Kernel, Launch, Limits, NoHeap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,7 +179,8 @@ impl KernelLaunch {
     pub fn run(&self, ctx: &Arc<Context>, priority: i32) -> R {
         let device = ctx.device;
         let limits = *ctx.limits.lock();
-        let heap = ctx.heap(limits[2] as u64)?;
+        // Memory is taken for it only when a kernel that asks for some is launched.
+        let heap = self.function.kernel.uses_heap.then(|| ctx.heap(limits[2] as u64)).transpose()?;
         let workspace = if self.cooperative { Workspace::new(ctx)? } else { Workspace(0) };
         let memory = space().snapshot(device.ordinal, ctx.reachable());
         let symbols = &self.function.module.symbols;
@@ -193,7 +194,7 @@ impl KernelLaunch {
             memory: &memory,
             print: &|text| ctx.print(text),
             races: &|race| report::fault(&race.to_string()),
-            heap: &*heap,
+            heap: heap.as_deref().map_or(&NoHeap as &dyn DeviceHeap, |heap| heap),
             limits: Limits {
                 max_back_edges: 0,
                 stack_bytes: limits[0].clamp(1024, 512 << 10) as u32,

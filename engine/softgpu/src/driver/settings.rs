@@ -22,6 +22,9 @@ pub struct Settings {
     pub report: Option<String>,
     /// `RINGWAY_SOFTGPU_PRINTF`: a file for device printf output; unset is stdout.
     pub printf: Option<String>,
+    /// `RINGWAY_SOFTGPU_SHARE`: `N/M`: of M processes (1 to 16) whose devices give out different addresses this is number N, from 0 on
+    /// (default 0/1). `ringway serve` sets it for programs with several servers.
+    pub share: (u32, u32),
     /// CUDA's own `CUDA_MODULE_LOADING=EAGER`: kernels are compiled when their module is loaded, not when they are first asked for.
     pub eager_loading: bool,
     /// `RINGWAY_SOFTGPU_JOURNAL`: a file that gets one JSON line per driver call; `%p` stands for the process id.
@@ -59,6 +62,18 @@ fn capability() -> (u32, u32) {
     }
 }
 
+fn share() -> (u32, u32) {
+    let Some(text) = text("RINGWAY_SOFTGPU_SHARE") else { return (0, 1) };
+    let parsed = text.split_once('/').and_then(|(number, of)| number.parse().ok().zip(of.parse().ok()));
+    match parsed {
+        Some((number, of)) if (1..=16).contains(&of) && number < of => (number, of),
+        _ => {
+            tracing::warn!("RINGWAY_SOFTGPU_SHARE={text} is not N/M with N below M and M from 1 to 16; using 0/1");
+            (0, 1)
+        }
+    }
+}
+
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -80,6 +95,7 @@ pub fn settings() -> &'static Settings {
             races: text("RINGWAY_SOFTGPU_RACES").as_deref() == Some("1"),
             report: text("RINGWAY_SOFTGPU_REPORT"),
             printf: text("RINGWAY_SOFTGPU_PRINTF"),
+            share: share(),
             eager_loading: text("CUDA_MODULE_LOADING").is_some_and(|mode| mode == "EAGER"),
             journal: text("RINGWAY_SOFTGPU_JOURNAL"),
         }

@@ -258,23 +258,46 @@ impl Stream {
             self.implied(&ctx, &mut after);
         }
         let mut queue = self.queue.lock();
+        if queue.state == State::Idle {
+            return self.run_here(queue, after, op);
+        }
         queue.submitted += 1;
         let seq = queue.submitted;
-        if queue.state == State::Idle {
-            queue.state = State::Running;
-            drop(queue);
-            self.execute(Item { seq, after, op });
-            let mut queue = self.queue.lock();
-            self.finish(&mut queue, seq);
-            queue.state = State::Idle;
-            if !queue.items.is_empty() {
-                self.schedule(queue);
-            }
-            return;
-        }
         queue.items.push_back(Item { seq, after, op });
         self.schedule(queue);
         Mark { stream: Arc::clone(self), seq }.wait();
+    }
+
+    /// Has the calling thread execute an operation at once, if nothing is before it and nothing delays it; whether it did.
+    pub fn try_here(self: &Arc<Self>, op: Op) -> bool {
+        if !settings().latency.is_zero() && op.has_latency() {
+            return false;
+        }
+        let mut after = Vec::new();
+        if let Some(ctx) = self.ctx.upgrade() {
+            self.implied(&ctx, &mut after);
+        }
+        let queue = self.queue.lock();
+        if queue.state != State::Idle || !after.iter().all(Mark::reached) {
+            return false;
+        }
+        self.run_here(queue, Vec::new(), op);
+        true
+    }
+
+    /// Executes an operation on the calling thread; the queue is idle.
+    fn run_here(self: &Arc<Self>, mut queue: parking_lot::MutexGuard<'_, Queue>, after: Vec<Mark>, op: Op) {
+        queue.submitted += 1;
+        let seq = queue.submitted;
+        queue.state = State::Running;
+        drop(queue);
+        self.execute(Item { seq, after, op });
+        let mut queue = self.queue.lock();
+        self.finish(&mut queue, seq);
+        queue.state = State::Idle;
+        if !queue.items.is_empty() {
+            self.schedule(queue);
+        }
     }
 
     fn finish(&self, queue: &mut Queue, seq: u64) {

@@ -134,6 +134,8 @@ pub struct Kernel {
     pub max_threads_per_block: u32,
     /// `.reqntid`, if given.
     pub required_block: Option<[u32; 3]>,
+    /// It may call malloc or free.
+    pub uses_heap: bool,
     /// Code form; opaque.
     pub(crate) code: Arc<code::Code>,
 }

@@ -266,6 +266,7 @@ impl Lowerer<'_, '_> {
         let builtin = callee.as_deref().filter(|_| formals.is_none_or(|f| f.body.is_none())).and_then(Builtin::from_name);
         let mut i;
         if let Some(b) = builtin {
+            self.kernel.uses_heap |= matches!(b, Builtin::Malloc | Builtin::Free);
             i = Lowered::new(system::call_builtin());
             i.imm = match b {
                 Builtin::Vprintf => 0,

@@ -59,6 +59,8 @@ pub(super) struct KernelBuild<'m> {
     pub symbols: Vec<(String, i64)>,
     pub edges: Vec<(u32, u32)>,
     pub has_indirect: bool,
+    /// Device code that this kernel can reach calls malloc or free.
+    pub uses_heap: bool,
     /// Functions in the program that indirect calls of this kernel may reach have been added.
     pub dynamic_stack: bool,
     pub param_bytes: u32,
@@ -317,6 +319,7 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32, races: bool, 
         symbols: Vec::new(),
         edges: Vec::new(),
         has_indirect: false,
+        uses_heap: false,
         dynamic_stack: false,
         races,
         shared_names: Vec::new(),
@@ -353,6 +356,7 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32, races: bool, 
     };
     let params = lowered[0].kernel_params.clone();
     let param_bytes = lowered[0].param_bytes;
+    let uses_heap = build.uses_heap;
     let (code, registers) = link::link(build, lowered, taken);
     let product = |v: [u32; 3]| v.iter().fold(1u32, |a, b| a.saturating_mul(*b));
     Ok(Kernel {
@@ -365,6 +369,7 @@ fn kernel(f: &Function, index: &ModuleIndex<'_>, const_bytes: u32, races: bool, 
         registers,
         max_threads_per_block: f.required_threads.or(f.max_threads).map_or(1024, |v| product(v).clamp(1, 1024)),
         required_block: f.required_threads,
+        uses_heap,
         code: Arc::new(code),
     })
 }

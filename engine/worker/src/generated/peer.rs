@@ -16,7 +16,6 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::cx::{Cx, Failure};
-use crate::translate;
 use ringway_api::CudaError;
 use ringway_wire::codec::{Reader, Writer as _};
 
@@ -28,23 +27,6 @@ pub(super) fn cuDeviceCanAccessPeer(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Resu
     let call = cx.driver.cuDeviceCanAccessPeer.ok_or(CudaError::NOT_SUPPORTED)?;
     CudaError::check(unsafe { call(&mut canAccessPeer, dev, peerDev) })?;
     cx.reply.i32(canAccessPeer);
-    Ok(())
-}
-
-pub(super) fn cuCtxEnablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let peerContext = translate::context(cx, r.u64()?)?;
-    let Flags = r.u32()?;
-    r.end()?;
-    let call = cx.driver.cuCtxEnablePeerAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(peerContext, Flags) })?;
-    Ok(())
-}
-
-pub(super) fn cuCtxDisablePeerAccess(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Result<(), Failure> {
-    let peerContext = translate::context(cx, r.u64()?)?;
-    r.end()?;
-    let call = cx.driver.cuCtxDisablePeerAccess.ok_or(CudaError::NOT_SUPPORTED)?;
-    CudaError::check(unsafe { call(peerContext) })?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use crate::cx::{Cx, Failure, Handled, Outcome, Target};
 use crate::driver_call;
+use crate::overhead::When;
 use crate::session::{Context, Session};
 use ringway_api::{CudaError, Kind};
 use ringway_wire::codec::Reader;
@@ -30,6 +31,11 @@ pub fn cuDevicePrimaryCtxRetain(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome 
         }
         let mut raw = 0u64;
         driver_call!(cx.driver, cuDevicePrimaryCtxRetain(&raw mut raw, device))?;
+        if !cx.session.has_room(ordinal as usize) {
+            let _ = driver_call!(cx.driver, cuDevicePrimaryCtxRelease(device));
+            cx.session.count_overhead(ordinal as usize, When::Now);
+            return Err(CudaError::OUT_OF_MEMORY.into());
+        }
         cx.session.put_context(
             number,
             Context {
@@ -61,6 +67,7 @@ fn forget(session: &Session, number: u32, context: &Context) {
     }
     session.downloads.forget_context(context.raw);
     session.discharge_context(number);
+    session.count_overhead(context.gpu, When::Now);
     session.levels.forget_context(number);
 }
 
@@ -92,6 +99,12 @@ pub fn cuCtxCreate(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let mut raw = 0u64;
         driver_call!(cx.driver, cuCtxCreate(&raw mut raw, flags, device))?;
+        if !cx.session.has_room(ordinal as usize) {
+            let _ = driver_call!(cx.driver, cuCtxDestroy(raw));
+            *cx.current = 0;
+            cx.session.count_overhead(ordinal as usize, When::Now);
+            return Err(CudaError::OUT_OF_MEMORY.into());
+        }
         // Creation pushed it on this thread.
         *cx.current = raw;
         cx.session.put_context(
@@ -132,6 +145,17 @@ pub fn cuCtxDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
 pub fn cuCtxSynchronize(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
     let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         r.end()?;
+        let number = cx.header.ctx;
+        if let Some(left) = cx.session.left_work(number) {
+            // Work of streams that are gone: only the driver knows of it.
+            return cx.offload(move |session, reply| {
+                let result = driver_call!(session.driver, cuCtxSynchronize());
+                if result.is_ok() {
+                    session.left_work_is_done(number, left);
+                }
+                reply.send_synchronised(session, result, &[]);
+            });
+        }
         let mut streams = cx.session.handles.of_context(Kind::Stream, cx.header.ctx);
         streams.push(0);
         cx.wait_for(Target::Context(streams))

@@ -178,23 +178,23 @@ impl Request {
         }
     }
 
-    fn ask(&self, status: u32) {
+    /// Gives false if the client could not be asked.
+    fn ask(&self, status: u32) -> bool {
         self.deliver_copies();
         static CALLS: AtomicU64 = AtomicU64::new(1);
         // The function's number below, the number of this call above.
         let word = self.id & 0xffff_ffff | CALLS.fetch_add(1, Ordering::Relaxed) << 32;
-        if self
-            .lane
-            .notice(
-                NOTICE_HOST_FUNCTION,
-                &[&word.to_le_bytes(), &status.to_le_bytes()],
-                PATIENCE,
-            )
-            .is_ok()
-        {
+        let asked = self.lane.notice(NOTICE_HOST_FUNCTION, &[&word.to_le_bytes(), &status.to_le_bytes()], PATIENCE).is_ok();
+        if asked {
             self.session.wait_host_function(word);
         }
+        asked
     }
+}
+
+/// Asks the client to run host function `id`, and waits until it has; false if the client could not be asked.
+pub(crate) fn run_host_function(session: &Arc<Session>, lane: &ServerHandle, id: u64) -> bool {
+    Request { session: Arc::clone(session), lane: lane.clone(), id, repeats: false }.ask(0)
 }
 
 unsafe extern "C" fn call_host(request: *mut c_void) {

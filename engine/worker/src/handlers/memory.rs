@@ -3,6 +3,7 @@
 use crate::cx::{Cx, Failure, Handled, Outcome};
 use crate::driver_call;
 use ringway_api::CudaError;
+use ringway_wire::call::Status;
 use ringway_wire::codec::{Reader, Writer as _};
 
 /// What an allocation takes of the slice: drivers give memory in multiples of this many bytes.
@@ -14,12 +15,24 @@ pub(super) fn charged(bytes: u64) -> u64 {
 }
 
 pub fn cuMemGetInfo(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
-    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Result<(), Failure> {
+    let body = |cx: &mut Cx<'_>, r: &mut Reader<'_>| -> Handled {
         r.end()?;
-        let (free, total) = cx.session.memory(cx.context()?.gpu);
+        let gpu = cx.context()?.gpu;
+        if cx.session.is_unloading() {
+            // Modules that were unloaded before have no memory any more.
+            return cx.offload(move |session, reply| {
+                session.wait_for_unloads();
+                let (free, total) = session.memory(gpu);
+                let mut answer = Cx::answer();
+                answer.u64(free);
+                answer.u64(total);
+                reply.send(session, Status::of(0), answer.as_slice());
+            });
+        }
+        let (free, total) = cx.session.memory(gpu);
         cx.reply.u64(free);
         cx.reply.u64(total);
-        Ok(())
+        Ok(Outcome::Done)
     };
     body(cx, r).into()
 }

@@ -17,5 +17,6 @@ pub mod linker;
 pub mod memory;
 pub mod mempool;
 pub mod module;
+pub mod peer;
 pub mod stream;
 pub mod virtual_memory;

@@ -3,6 +3,7 @@
 
 use crate::cx::{Cx, Failure, Handled, Outcome, ReplyTo};
 use crate::driver_call;
+use crate::overhead::When;
 use crate::session::Session;
 use ringway_api::{CudaError, Kind};
 use ringway_wire::call::Status;
@@ -154,7 +155,7 @@ pub fn cuModuleLoadDataEx(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let image = Image::read(cx, r)?;
         let mut jit = Jit::read(r)?;
         r.end()?;
-        let context = cx.header.ctx;
+        let (context, gpu) = (cx.header.ctx, cx.context()?.gpu);
         // Compiling may take long.
         cx.offload(move |session, reply| {
             let mut raw = 0u64;
@@ -168,6 +169,15 @@ pub fn cuModuleLoadDataEx(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
                     jit.values()
                 )
             )
+            .and_then(|()| {
+                if session.has_room(gpu) {
+                    return Ok(());
+                }
+                // Its variables and code do not fit into the slice.
+                let _ = driver_call!(session.driver, cuModuleUnload(raw));
+                session.count_overhead(gpu, When::Now);
+                Err(CudaError::OUT_OF_MEMORY)
+            })
             .and_then(|()| session.handles.insert(Kind::Module, id, raw, context));
             reply.send(session, Status::of(0), jit.answer(result).as_slice());
         })
@@ -180,10 +190,15 @@ pub fn cuModuleUnload(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         let id = r.u64()?;
         r.end()?;
         let raw = cx.handle(Kind::Module, id)?;
+        let gpu = cx.context()?.gpu;
         cx.remove(Kind::Module, id);
         // Unloading waits for the module's kernels.
+        let unloading = cx.session.unload_begins();
         cx.offload(move |session, reply| {
-            reply.result(session, driver_call!(session.driver, cuModuleUnload(raw)))
+            let result = driver_call!(session.driver, cuModuleUnload(raw));
+            session.count_overhead(gpu, When::Now);
+            drop(unloading);
+            reply.result(session, result);
         })
     };
     body(cx, r).into()

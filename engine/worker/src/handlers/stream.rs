@@ -50,6 +50,11 @@ pub fn cuStreamDestroy(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Outcome {
         r.end()?;
         let stream = cx.handle(Kind::Stream, id)?;
         cx.session.watches.forget(id);
+        let has_work = driver_call!(cx.driver, cuStreamQuery(stream)) == Err(CudaError::NOT_READY);
+        if has_work {
+            cx.session.leaves_work(cx.header.ctx);
+        }
+        cx.stream_ends(stream, has_work);
         driver_call!(cx.driver, cuStreamDestroy(stream))?;
         cx.remove(Kind::Stream, id);
         Ok(())

@@ -154,7 +154,7 @@ pub(crate) unsafe fn to_array(r: &Region, to: ArrayPlace, on: Object, wait: bool
 unsafe fn box_to_host(to: *mut u8, array: Object, at: [usize; 3], extent: [usize; 3], on: Object, wait: bool) -> Result<(), CudaError> {
     let bytes: usize = extent.iter().product();
     // SAFETY: writable until the copy has ended: CUDA's own rule.
-    let id = unsafe { notices::begin_download(to, bytes) };
+    let id = unsafe { notices::begin_download(to, bytes, on.target.lane) };
     let write = |w: &mut SliceWriter<'_>| {
         w.u64(on.id);
         write_place(w, array, at);

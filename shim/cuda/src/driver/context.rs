@@ -26,7 +26,7 @@ pub fn activate_primary(dev: i32) -> Result<u64, CudaError> {
                 gpu.target,
                 12,
                 |w| {
-                    w.i32(dev);
+                    w.i32(gpu.ordinal);
                     w.u32(number);
                     w.u32(primary.flags);
                 },
@@ -89,7 +89,7 @@ fn end_primary(dev: i32) -> Result<(), CudaError> {
                 gpu.target,
                 8,
                 |w| {
-                    w.i32(dev);
+                    w.i32(gpu.ordinal);
                     w.u32(number);
                 },
                 |_| Ok(()),
@@ -148,7 +148,7 @@ fn create(flags: u32, dev: i32) -> Result<u64, CudaError> {
         gpu.target,
         12,
         |w| {
-            w.i32(dev);
+            w.i32(gpu.ordinal);
             w.u32(number);
             w.u32(flags);
         },
@@ -216,6 +216,7 @@ pub unsafe fn cuCtxDestroy(ctx: u64) -> Result<(), CudaError> {
     }
     forget(ctx);
     let result = ending(number, || called(op::CU_CTX_DESTROY, target, 4, |w| w.u32(number), |_| Ok(())));
+    contexts::heal(number);
     objects::destroyed(Kind::Context, ctx);
     result
 }

@@ -3,19 +3,24 @@
 //! go past the ring (`ringway_client::transfers`): that memory is read in stream order.
 
 use super::array_copy::{self, ArrayPlace};
-use super::{capture, late};
+use super::{across, capture, late};
 use super::stream::cuStreamSynchronize;
 use core::ffi::c_void;
 use ringway_api::{CudaError, op};
+use ringway_client::contexts::{self, Target};
 use ringway_client::memory::{self, Place};
+use ringway_client::servers::{are_apart, are_several};
 use ringway_client::notices;
 use ringway_client::objects::Object;
+use ringway_client::submit::{self, Loan, called_lending, posted_lending};
 use ringway_client::{called, completion, host_functions, pinned, posted, stats, stream, transfers};
 use ringway_wire::call::COPY_PIECE_BYTES;
 use ringway_wire::codec::Writer as _;
 
 /// Bytes of one copy to the host: the server stages it whole.
 const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
+/// Shorter copies to the device are copied into the ring, not sent from where they are: that takes a call of the system more.
+const LENT_BYTES_MIN: usize = 64 << 10;
 /// Copies of at most this many bytes to the host come inside the reply.
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
 
@@ -27,6 +32,14 @@ pub(super) fn default_stream(per_thread: bool) -> u64 {
 fn is_device(address: u64) -> bool {
     memory::find(address)
         .is_some_and(|found| matches!(found.place, Place::Device | Place::Reserved))
+}
+
+/// Whether `bytes` at an address lie in one range of pinned memory.
+fn is_pinned(address: u64, bytes: usize) -> bool {
+    memory::find(address).is_some_and(|found| {
+        matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
+            && bytes as u64 <= found.base + found.bytes - address
+    })
 }
 
 /// A copy with host memory, as `pinned` takes it.
@@ -56,10 +69,15 @@ unsafe fn to_device(
         return Ok(());
     }
     if src.is_null()
-        || memory::exceeds(dst, bytes as u64)
-        || memory::exceeds(src as u64, bytes as u64)
+        || memory::exceeds_from(stream.target.lane, dst, bytes as u64)
+        || memory::exceeds_from(stream.target.lane, src as u64, bytes as u64)
     {
         return Err(CudaError::INVALID_VALUE);
+    }
+    if are_several()
+        && let Some(result) = unsafe { across::run((dst, true), (src as u64, false), bytes, stream, !wait && !now) }
+    {
+        return result;
     }
     if !now
         && let Some(result) = pinned::to_device(how(opcode, stream, wait), dst, src as u64, bytes)
@@ -76,6 +94,10 @@ unsafe fn to_device(
         if let Some(result) = past {
             return result;
         }
+    }
+    // SAFETY: the program's source, as for `to_device`.
+    if bytes >= LENT_BYTES_MIN && let Some(result) = unsafe { lend_to_device(opcode, dst, src, bytes, stream, wait, now) } {
+        return result;
     }
     let mut offset = 0;
     while offset < bytes {
@@ -97,6 +119,51 @@ unsafe fn to_device(
     Ok(())
 }
 
+/// A copy to the device whose bytes are sent from where they are; None if the link cannot do that, or they may not stay as they are.
+#[cold]
+unsafe fn lend_to_device(
+    opcode: u32,
+    dst: u64,
+    src: *const u8,
+    bytes: usize,
+    stream: Object,
+    wait: bool,
+    now: bool,
+) -> Option<Result<(), CudaError>> {
+    // The source of a call that waits stays as it is until the call returns; pinned memory until the stream has come past the copy, or
+    // it is freed or unregistered, which takes it back.
+    let _loan = if wait {
+        Some(Loan::begin(stream.target)?)
+    } else if !now && submit::lends(stream.target) && is_pinned(src as u64, bytes) {
+        None
+    } else {
+        return None;
+    };
+    let mut offset = 0;
+    while offset < bytes {
+        let piece = (bytes - offset).min(COPY_PIECE_BYTES);
+        // SAFETY: inside the source that the program described.
+        let data = unsafe { core::slice::from_raw_parts(src.add(offset), piece) };
+        let write = |w: &mut ringway_wire::codec::SliceWriter<'_>| {
+            w.u64(stream.id);
+            w.u64(dst + offset as u64);
+        };
+        // SAFETY: it stays as it is, see above.
+        let result = unsafe {
+            if wait && offset + piece == bytes {
+                called_lending(0, opcode, stream.target, 16, data, write, |_| Ok(()))
+            } else {
+                posted_lending(0, opcode, stream.target, 16, data, write)
+            }
+        };
+        if result.is_err() {
+            return Some(result);
+        }
+        offset += piece;
+    }
+    Some(Ok(()))
+}
+
 unsafe fn to_host(
     opcode: u32,
     dst: *mut u8,
@@ -109,15 +176,17 @@ unsafe fn to_host(
         return Ok(());
     }
     if dst.is_null()
-        || memory::exceeds(src, bytes as u64)
-        || memory::exceeds(dst as u64, bytes as u64)
+        || memory::exceeds_from(stream.target.lane, src, bytes as u64)
+        || memory::exceeds_from(stream.target.lane, dst as u64, bytes as u64)
     {
         return Err(CudaError::INVALID_VALUE);
     }
-    let is_pinned = memory::find(dst as u64).is_some_and(|found| {
-        matches!(found.place, Place::PinnedHost(_) | Place::RegisteredHost(_))
-    });
-    let wait = !(asynchronous && is_pinned);
+    if are_several()
+        && let Some(result) = unsafe { across::run((dst as u64, false), (src, true), bytes, stream, asynchronous) }
+    {
+        return result;
+    }
+    let wait = !(asynchronous && is_pinned(dst as u64, 0));
     if let Some(result) = pinned::to_host(how(opcode, stream, wait), dst as u64, src, bytes) {
         return result;
     }
@@ -136,7 +205,7 @@ unsafe fn to_host(
         // SAFETY: inside the destination that the program described.
         let to = unsafe { dst.add(offset) };
         // SAFETY: writable until the copy has ended: CUDA's own rule.
-        let id = unsafe { notices::begin_download(to, part) };
+        let id = unsafe { notices::begin_download(to, part, stream.target.lane) };
         let write = |w: &mut ringway_wire::codec::SliceWriter<'_>| {
             w.u64(stream.id);
             w.u64(src + offset as u64);
@@ -144,7 +213,7 @@ unsafe fn to_host(
             w.u64(id);
         };
         let result = if wait {
-            completion::waited_for_stream(stream, |target| {
+            completion::waited_for_copy(stream, capture::any(), |target| {
                 called(opcode, target, 32, write, |r| {
                     if part <= INLINE_BYTES_MAX && r.left() == part {
                         notices::inline_download(id, r.take(part)?);
@@ -170,12 +239,20 @@ fn on_device(
     src: u64,
     bytes: usize,
     stream: Object,
+    asynchronous: bool,
 ) -> Result<(), CudaError> {
     if bytes == 0 {
         return Ok(());
     }
-    if memory::exceeds(dst, bytes as u64) || memory::exceeds(src, bytes as u64) {
+    let lane = stream.target.lane;
+    if memory::exceeds_from(lane, dst, bytes as u64) || memory::exceeds_from(lane, src, bytes as u64) {
         return Err(CudaError::INVALID_VALUE);
+    }
+    // SAFETY: both ends are device memory.
+    if are_several()
+        && let Some(result) = unsafe { across::run((dst, true), (src, true), bytes, stream, asynchronous) }
+    {
+        return result;
     }
     posted(opcode, stream.target, 32, |w| {
         w.u64(stream.id);
@@ -196,7 +273,7 @@ unsafe fn any(
 ) -> Result<(), CudaError> {
     let on = stream(hStream)?;
     match (is_device(dst), is_device(src)) {
-        (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on),
+        (true, true) => on_device(op::CU_MEMCPY_DTOD_ASYNC, dst, src, bytes, on, asynchronous),
         (true, false) => unsafe {
             to_device(op::CU_MEMCPY_HTOD_ASYNC, dst, src as *const u8, bytes, on, !asynchronous, now)
         },
@@ -452,6 +529,7 @@ pub unsafe fn cuMemcpyDtoD(
         srcDevice,
         ByteCount,
         stream(default_stream(per_thread))?,
+        false,
     )
 }
 
@@ -467,7 +545,35 @@ pub unsafe fn cuMemcpyDtoDAsync(
         srcDevice,
         ByteCount,
         stream(hStream)?,
+        true,
     )
+}
+
+/// A copy between two contexts that is wrong, or that one server alone cannot make; None: it can.
+unsafe fn peer(
+    (dst, to): (u64, u64),
+    (src, from): (u64, u64),
+    bytes: usize,
+    on: Object,
+    asynchronous: bool,
+) -> Option<Result<(), CudaError>> {
+    let lane = |context| contexts::number(context).map_or(0, |number| Target::of_context(number).lane);
+    let (to_lane, from_lane) = (lane(to), lane(from));
+    if memory::exceeds_from(to_lane, dst, bytes as u64) || memory::exceeds_from(from_lane, src, bytes as u64) {
+        return Some(Err(CudaError::INVALID_VALUE));
+    }
+    if !are_apart(on.target.lane, to_lane) && !are_apart(on.target.lane, from_lane) {
+        return None;
+    }
+    if bytes == 0 {
+        return Some(Ok(()));
+    }
+    let wait = |context| across::within(context, || unsafe { super::context::cuCtxSynchronize() });
+    // Ordered with all work of both contexts.
+    if !asynchronous && let Err(code) = wait(from).and_then(|()| wait(to)) {
+        return Some(Err(code));
+    }
+    Some(unsafe { across::between(&Region::run(dst, true, src, true, bytes), [to, from], on, asynchronous) })
 }
 
 pub unsafe fn cuMemcpyPeer(
@@ -478,11 +584,10 @@ pub unsafe fn cuMemcpyPeer(
     ByteCount: usize,
     per_thread: bool,
 ) -> Result<(), CudaError> {
-    use ringway_client::contexts::number;
-    let (to, from) = (number(dstContext)?, number(srcContext)?);
+    let (to, from) = (contexts::number(dstContext)?, contexts::number(srcContext)?);
     let on = stream(default_stream(per_thread))?;
-    if memory::exceeds(dst, ByteCount as u64) || memory::exceeds(src, ByteCount as u64) {
-        return Err(CudaError::INVALID_VALUE);
+    if let Some(result) = unsafe { peer((dst, dstContext), (src, srcContext), ByteCount, on, false) } {
+        return result;
     }
     // Ordered with all work of both contexts, not of a stream alone; so it is waited for.
     called(
@@ -509,11 +614,10 @@ pub unsafe fn cuMemcpyPeerAsync(
     ByteCount: usize,
     hStream: u64,
 ) -> Result<(), CudaError> {
-    use ringway_client::contexts::number;
-    let (to, from) = (number(dstContext)?, number(srcContext)?);
+    let (to, from) = (contexts::number(dstContext)?, contexts::number(srcContext)?);
     let on = stream(hStream)?;
-    if memory::exceeds(dst, ByteCount as u64) || memory::exceeds(src, ByteCount as u64) {
-        return Err(CudaError::INVALID_VALUE);
+    if let Some(result) = unsafe { peer((dst, dstContext), (src, srcContext), ByteCount, on, true) } {
+        return result;
     }
     posted(op::CU_MEMCPY_PEER_ASYNC, on.target, 40, |w| {
         w.u64(on.id);
@@ -636,6 +740,8 @@ pub(crate) struct Region {
     /// The ends that are arrays; their addresses and pitches mean nothing.
     pub dst_array: Option<ArrayPlace>,
     pub src_array: Option<ArrayPlace>,
+    /// Where the ends are if that is not the same server (`across`): handles of contexts of destination and source, 0 for host memory.
+    pub contexts: [u64; 2],
 }
 
 impl Region {
@@ -661,6 +767,7 @@ impl Region {
             depth: 1,
             dst_array: None,
             src_array: None,
+            contexts: [0; 2],
         }
     }
 }
@@ -696,6 +803,7 @@ fn region(
         depth,
         dst_array: dst.array(),
         src_array: src.array(),
+        contexts: [0; 2],
     })
 }
 
@@ -779,6 +887,9 @@ pub(crate) unsafe fn copy_region(
     }
     let on = stream(hStream)?;
     array_copy::check(r)?;
+    if let Some(result) = unsafe { across::copy(r, on, asynchronous) } {
+        return result;
+    }
     if r.dst_device && r.src_device {
         if r.dst_array.is_some() || r.src_array.is_some() {
             return array_copy::on_device(r, on);

@@ -373,7 +373,7 @@ pub unsafe fn cuGraphAddHostNode(
         unsafe { core::mem::transmute::<*const c_void, HostFn>(words[0] as *const c_void) };
     let after = unsafe { dependencies(deps, numDependencies) }?;
     let new = create(Kind::GraphNode, target)?;
-    let id = host_functions::register(HostFunction::Host(function, words[1]), true, 0);
+    let id = host_functions::register(HostFunction::Host(function, words[1]), true, 0, target.lane);
     posted(
         op::CU_GRAPH_ADD_HOST_NODE,
         target,

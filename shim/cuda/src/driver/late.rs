@@ -1,20 +1,22 @@
 //! Copies that must reach host memory when the stream gets to them, not when the call is made.
 //!
 //! Usually a copy to the device reads its source at once. Two cases need the source as it is later: a copy behind a host function
-//! that has not run yet and may write that source, and a copy in a graph, which runs at each launch. They travel as host functions:
-//! the stream stalls, the copy is made here on a stream of its own and waited for, the stream goes on.
+//! that has not run yet and may write that source, and a copy in a graph, which runs at each launch. A copy between servers (`across`) is
+//! made here, too. They travel as host functions: the stream stalls, the copy is made here on a stream of its own and waited for, the stream
+//! goes on.
 
-use super::capture;
+use super::{across, capture};
 use super::copy::{Region, copy_region};
 use super::stream::cuStreamSynchronize;
 use crate::generated::stream::cuStreamCreate;
 use core::cell::{Cell, RefCell};
 use core::ffi::c_void;
-use ringway_api::{CudaError, op};
+use ringway_api::{CudaError, Kind, op};
 use ringway_client::host_functions::{self, Function};
 use ringway_client::memory::{self, Place};
-use ringway_client::objects::Object;
-use ringway_client::{contexts, posted};
+use ringway_client::objects::{self, Object};
+use ringway_client::contexts::{self, Target};
+use ringway_client::{paths, posted};
 use ringway_wire::codec::Writer as _;
 use std::collections::HashMap;
 
@@ -36,7 +38,7 @@ pub(crate) fn needed(stream: Object, source: Option<u64>) -> bool {
     if MAKING.get() {
         return false;
     }
-    if capture::any() && captures(stream.id) {
+    if captures(stream) {
         return true;
     }
     // Memory that is not pinned is read by the call itself, on a real driver too.
@@ -49,11 +51,13 @@ pub(crate) fn needed(stream: Object, source: Option<u64>) -> bool {
 }
 
 /// Whether a stream is being captured. The legacy stream never is.
-fn captures(stream: u64) -> bool {
+pub(crate) fn captures(stream: Object) -> bool {
     const ACTIVE: u32 = 1;
+    let stream = stream.id;
     let mut status = 0u32;
     // SAFETY: one output.
-    stream > 2
+    capture::any()
+        && stream > 2
         && unsafe { capture::cuStreamIsCapturing(stream, &raw mut status) }.is_ok()
         && status == ACTIVE
 }
@@ -75,7 +79,7 @@ pub(crate) fn function(region: Region, repeats: bool) -> (host_functions::HostFn
 pub(crate) fn put_off(stream: Object, region: Region) -> Result<(), CudaError> {
     let repeats = capture::any();
     let (call, late) = function(region, repeats);
-    let id = host_functions::register(Function::Host(call, late as usize), repeats, stream.id);
+    let id = host_functions::register(Function::Host(call, late as usize), repeats, stream.id, stream.target.lane);
     posted(op::CU_LAUNCH_HOST_FUNC, stream.target, 16, |w| {
         w.u64(stream.id);
         w.u64(id);
@@ -96,33 +100,57 @@ unsafe extern "C" fn each(late: *mut c_void) {
 }
 
 fn make(late: &Late) {
-    MAKING.set(true);
-    let result = copy(late);
-    MAKING.set(false);
+    let result = making(|| copy(late));
     if let (Err(code), Ok(number)) = (result, contexts::number(late.context)) {
         // The call that asked for the copy returned long ago; a fault is the context's from now on.
         contexts::note(number, code);
+        if late.region.contexts != [0; 2] {
+            paths::failed(Target::of_context(number), op::CU_MEMCPY_PEER_ASYNC, code);
+        }
     }
 }
 
+/// Makes copies that were put off, on this thread.
+pub(crate) fn making<T>(make: impl FnOnce() -> T) -> T {
+    let before = MAKING.replace(true);
+    let made = make();
+    MAKING.set(before);
+    made
+}
+
 fn copy(late: &Late) -> Result<(), CudaError> {
-    /// `CU_STREAM_NON_BLOCKING`: the stream that waits for this copy may be the legacy one.
-    const NON_BLOCKING: u32 = 1;
-    contexts::set_current(late.context);
-    let known = STREAMS.with_borrow(|streams| streams.get(&late.context).copied());
-    let stream = match known {
-        Some(stream) => stream,
-        None => {
-            let mut stream = 0u64;
-            // SAFETY: one output.
-            CudaError::check(unsafe { cuStreamCreate(&raw mut stream, NON_BLOCKING) })?;
-            STREAMS.with_borrow_mut(|streams| streams.insert(late.context, stream));
-            stream
-        }
-    };
-    // SAFETY: the program promised the host memory until the copy is done.
-    unsafe {
+    if late.region.contexts != [0; 2] {
+        // SAFETY: the program promised the host memory until the copy is done.
+        return unsafe { across::make(&late.region) };
+    }
+    // SAFETY: as above.
+    with_stream_of(late.context, |stream| unsafe {
         copy_region(&late.region, stream, true)?;
         cuStreamSynchronize(stream)
-    }
+    })
+}
+
+/// Whether this thread is making a copy that was put off.
+pub(crate) fn is_making() -> bool {
+    MAKING.get()
+}
+
+/// Makes copies in a context, on a stream there that is this thread's own.
+pub(crate) fn with_stream_of(context: u64, copy: impl FnOnce(u64) -> Result<(), CudaError>) -> Result<(), CudaError> {
+    /// `CU_STREAM_NON_BLOCKING`: the stream that waits for this copy may be the legacy one.
+    const NON_BLOCKING: u32 = 1;
+    let known = STREAMS.with_borrow(|streams| streams.get(&context).copied());
+    across::within(context, || {
+        let stream = match known {
+            Some(stream) if objects::handle(Kind::Stream, stream).is_ok() => stream,
+            _ => {
+                let mut stream = 0u64;
+                // SAFETY: one output.
+                CudaError::check(unsafe { cuStreamCreate(&raw mut stream, NON_BLOCKING) })?;
+                STREAMS.with_borrow_mut(|streams| streams.insert(context, stream));
+                stream
+            }
+        };
+        copy(stream)
+    })
 }

@@ -2,6 +2,8 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
+use super::spread;
+use ringway_client::servers::are_several;
 use ringway_api::{CudaError, op};
 use ringway_client::functions::{self, Function};
 use ringway_client::host_functions::{self, Function as HostFunction, HostFn};
@@ -232,6 +234,9 @@ unsafe fn launch(
     let function = functions::get(f)?;
     shape.check(function, on.target.lane)?;
     let bytes = params.bytes(function)?;
+    if are_several() {
+        spread::kernel(f, on.target)?;
+    }
     posted(
         opcode,
         on.target,
@@ -430,6 +435,7 @@ pub unsafe fn cuLaunchHostFunc(
         HostFunction::Host(function, userData as usize),
         repeats,
         on.id,
+        on.target.lane,
     );
     posted(op::CU_LAUNCH_HOST_FUNC, on.target, 16, |w| {
         w.u64(on.id);

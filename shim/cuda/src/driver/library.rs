@@ -1,6 +1,7 @@
 //! Libraries and kernels that belong to no context.
 
-use super::image;
+use super::{image, spread};
+use crate::generated::library as generated;
 use super::module::{JitOptions, describe, enumerate, forget, global, load, lookup, read_file};
 use super::{put, put_if};
 use core::ffi::{CStr, c_char, c_void};
@@ -10,7 +11,8 @@ use ringway_client::contexts::{self, Target};
 use ringway_client::functions::{self, Function};
 use ringway_client::objects::Object;
 use ringway_client::{called, create, destroyed, device, handle, posted};
-use ringway_wire::codec::Writer as _;
+use ringway_client::servers::are_several;
+use ringway_wire::codec::{SliceWriter, Writer as _};
 use std::collections::HashMap;
 
 /// Where a library's calls go: the current context, or the first GPU's primary one, which the driver would use as well.
@@ -27,10 +29,11 @@ fn target() -> Result<Target, CudaError> {
 /// A library with the context that the call runs in.
 fn library(id: u64) -> Result<Object, CudaError> {
     let object = handle(Kind::Library, id)?;
-    Ok(Object {
-        id: object.id,
-        target: target()?,
-    })
+    let target = target()?;
+    if are_several() {
+        spread::library(id, target)?;
+    }
+    Ok(Object { id: object.id, target })
 }
 
 pub unsafe fn cuLibraryLoadData(
@@ -49,15 +52,17 @@ pub unsafe fn cuLibraryLoadData(
     }
     let jit = unsafe { JitOptions::read(numJitOptions, jitOptions, jitOptionsValues) }?;
     let image = unsafe { image::find(code) }?;
+    let target = target()?;
     let id = unsafe {
         load(
             op::CU_LIBRARY_LOAD_DATA,
             Kind::Library,
-            target()?,
+            target,
             &image,
             &jit,
         )
     }?;
+    spread::loaded(id, target, &image, &jit);
     unsafe { put(library, id) }
 }
 
@@ -89,6 +94,7 @@ pub unsafe fn cuLibraryLoadFromFile(
 pub unsafe fn cuLibraryUnload(library_: u64) -> Result<(), CudaError> {
     let object = library(library_)?;
     forget(library_);
+    spread::unloaded(library_, object.target.lane);
     posted(op::CU_LIBRARY_UNLOAD, object.target, 8, |w| {
         w.u64(object.id)
     })?;
@@ -113,6 +119,7 @@ pub unsafe fn cuLibraryGetKernel(
         object.target,
         name,
     )?;
+    spread::looked_up(id, object.target);
     unsafe { put(pKernel, id) }
 }
 
@@ -187,6 +194,9 @@ pub unsafe fn cuKernelGetFunction(pFunc: *mut u64, kernel: u64) -> Result<(), Cu
         return unsafe { put(pFunc, id) };
     }
     let described = functions::get(kernel)?;
+    if are_several() {
+        spread::kernel(kernel, target)?;
+    }
     let new = create(Kind::Function, target)?;
     let (attributes, params) = called(
         op::CU_KERNEL_GET_FUNCTION,
@@ -251,24 +261,55 @@ pub unsafe fn cuKernelSetAttribute(
     handle(Kind::Kernel, kernel)?;
     let device = device(dev)?;
     let function = functions::get(kernel)?;
+    let on = match spread::of_device(kernel, dev)? {
+        Some((target, _)) => target,
+        None => Target { lane: device.target.lane, ..target()? },
+    };
     posted(
         op::CU_KERNEL_SET_ATTRIBUTE,
-        Target {
-            lane: device.target.lane,
-            ..target()?
-        },
+        on,
         20,
         |w| {
             w.u32(attrib);
             w.i32(val);
             w.u64(kernel);
-            w.i32(dev);
+            w.i32(device.ordinal);
         },
     )?;
     if let Some(known) = function.attributes.get(attrib as usize) {
         known.store(val, std::sync::atomic::Ordering::Relaxed);
     }
     Ok(())
+}
+
+pub unsafe fn cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> Result<(), CudaError> {
+    if !are_several() {
+        return unsafe { generated::auto_cuKernelGetAttribute(pi, attrib, kernel, dev) };
+    }
+    let Some((target, ordinal)) = spread::of_device(kernel, dev)? else {
+        return unsafe { generated::auto_cuKernelGetAttribute(pi, attrib, kernel, dev) };
+    };
+    let write = |w: &mut SliceWriter<'_>| {
+        w.u32(attrib);
+        w.u64(kernel);
+        w.i32(ordinal);
+    };
+    let value = called(op::CU_KERNEL_GET_ATTRIBUTE, target, 16, write, |r| r.i32())?;
+    unsafe { put(pi, value) }
+}
+
+pub unsafe fn cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Result<(), CudaError> {
+    if !are_several() {
+        return unsafe { generated::auto_cuKernelSetCacheConfig(kernel, config, dev) };
+    }
+    let Some((target, ordinal)) = spread::of_device(kernel, dev)? else {
+        return unsafe { generated::auto_cuKernelSetCacheConfig(kernel, config, dev) };
+    };
+    posted(op::CU_KERNEL_SET_CACHE_CONFIG, target, 16, |w| {
+        w.u64(kernel);
+        w.u32(config);
+        w.i32(ordinal);
+    })
 }
 
 pub unsafe fn cuKernelGetName(name: *mut c_void, hfunc: u64) -> Result<(), CudaError> {

@@ -136,7 +136,7 @@ pub unsafe fn cuLinkComplete(
     }
     kept.image = vec![0; bytes];
     // SAFETY: the buffer lives until the linker is destroyed, and is not touched before the copy has ended.
-    let download = unsafe { notices::begin_download(kept.image.as_mut_ptr(), bytes) };
+    let download = unsafe { notices::begin_download(kept.image.as_mut_ptr(), bytes, linker.target.lane) };
     let fetched = called(
         TAG_FETCH_BLOB,
         linker.target,

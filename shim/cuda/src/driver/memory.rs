@@ -1,15 +1,14 @@
 //! Device memory, and host memory that the program pins.
 
-use super::{put, put_if};
+use super::{capture, put, put_if};
 use core::ffi::c_void;
 use ringway_api::{CudaError, op};
 use ringway_client::contexts::{self, Target};
-use ringway_client::memory::{self, Allocation, Place};
-use ringway_client::{called, pinned, session, transfers};
-use ringway_wire::codec::Writer as _;
+use ringway_client::memory::{self, Allocation, Origin, Place};
+use ringway_client::{called, memory_ranges, pinned, session, transfers};
 
 /// Notes device memory that the server has given.
-pub(crate) fn note(base: u64, bytes: usize, target: Target, pooled: bool) {
+pub(crate) fn note(base: u64, bytes: usize, target: Target, origin: Origin) {
     memory::insert(Allocation {
         base,
         bytes: bytes as u64,
@@ -18,7 +17,7 @@ pub(crate) fn note(base: u64, bytes: usize, target: Target, pooled: bool) {
         context_handle: contexts::current_handle(),
         gpu: target.lane,
         number: 0,
-        pooled,
+        origin,
     });
 }
 
@@ -26,11 +25,13 @@ pub unsafe fn cuMemGetInfo(free: *mut usize, total: *mut usize) -> Result<(), Cu
     let target = contexts::current()?;
     let (left, all) = called(
         op::CU_MEM_GET_INFO,
-        target,
+        target.without_work(),
         0,
         |_| (),
         |r| Ok((r.u64()?, r.u64()?)),
     )?;
+    // What is kept here of the slice is free to this program.
+    let left = left.saturating_add(memory_ranges::free_bytes(target.lane)).min(all);
     unsafe { put(free, left as usize) }?;
     unsafe { put(total, all as usize) }
 }
@@ -43,14 +44,8 @@ pub unsafe fn cuMemAlloc(dptr: *mut u64, bytesize: usize) -> Result<(), CudaErro
     if bytesize as u64 > session()?.devices[target.lane as usize].memory_bytes {
         return Err(CudaError::OUT_OF_MEMORY);
     }
-    let base = called(
-        op::CU_MEM_ALLOC,
-        target,
-        8,
-        |w| w.usize(bytesize),
-        |r| r.u64(),
-    )?;
-    note(base, bytesize, target, false);
+    let (base, origin) = memory_ranges::allocate(target, bytesize as u64)?;
+    note(base, bytesize, target, origin);
     unsafe { put(dptr, base) }
 }
 
@@ -85,14 +80,9 @@ pub unsafe fn cuMemFree(dptr: u64) -> Result<(), CudaError> {
     let found =
         memory::find(dptr).filter(|found| found.base == dptr && found.place == Place::Device);
     let found = found.ok_or(CudaError::INVALID_VALUE)?;
-    let target = Target {
-        context: found.context,
-        lane: found.gpu,
-        stream: 0,
-    };
-    // Forgotten before it is freed: the server may give the address to another thread at once.
-    memory::remove(dptr);
-    called(op::CU_MEM_FREE, target, 8, |w| w.u64(dptr), |_| Ok(()))
+    // Forgotten before it is freed: the address may be given to another thread at once. Of two threads that free it one is too late.
+    memory::remove(&found).ok_or(CudaError::INVALID_VALUE)?;
+    memory_ranges::free(&found, capture::any())
 }
 
 pub unsafe fn cuMemGetAddressRange(
@@ -149,7 +139,7 @@ pub unsafe fn cuMemHostAlloc(
         context_handle: contexts::current_handle(),
         gpu: target.lane,
         number: 0,
-        pooled: false,
+        origin: Origin::Other,
     });
     unsafe { put(pp.cast(), at) }
 }
@@ -176,7 +166,7 @@ pub unsafe fn cuMemFreeHost(p: *const c_void) -> Result<(), CudaError> {
 /// Forgets pinned memory that no transfer uses any more, and frees what cuMemHostAlloc allocated. `context`: in which that was, unless
 /// it is gone.
 pub(super) fn unpin(found: &Allocation, context: Option<Target>) {
-    memory::remove(found.base);
+    memory::remove(found);
     if matches!(found.place, Place::PinnedHost(_)) && !pinned::free(found.base, found.bytes as usize, context) {
         // SAFETY: the very mapping that cuMemHostAlloc made, which the program gives up by freeing it or by ending its context.
         unsafe {
@@ -253,7 +243,7 @@ pub unsafe fn cuMemHostRegister(
         context_handle: contexts::current_handle(),
         gpu: target.lane,
         number: 0,
-        pooled: false,
+        origin: Origin::Other,
     });
     Ok(())
 }

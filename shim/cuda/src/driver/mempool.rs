@@ -1,10 +1,14 @@
 //! Stream-ordered allocation.
 
 use super::memory::note;
-use super::put;
+use super::{late, locations, put};
+use crate::generated::mempool as generated;
 use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
-use ringway_client::{called, handle, memory, posted, stream};
+use ringway_client::contexts::Target;
+use ringway_client::servers::are_apart;
+use ringway_client::memory::{self, Origin};
+use ringway_client::{called, handle, memory_ranges, posted, stream};
 use ringway_wire::codec::Writer as _;
 
 pub unsafe fn cuMemFreeAsync(dptr: u64, hStream: u64) -> Result<(), CudaError> {
@@ -12,10 +16,22 @@ pub unsafe fn cuMemFreeAsync(dptr: u64, hStream: u64) -> Result<(), CudaError> {
     if dptr == 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    if memory::find(dptr).is_some_and(|found| found.base == dptr) {
-        memory::remove(dptr);
-    } else {
+    let found = memory::find_from(stream.target.lane, dptr).filter(|found| found.base == dptr);
+    let found = found.ok_or(CudaError::INVALID_VALUE)?;
+    if found.origin == Origin::Slab && late::captures(stream) {
+        // What cuMemAlloc gave is no part of a graph.
         return Err(CudaError::INVALID_VALUE);
+    }
+    memory::remove(&found).ok_or(CudaError::INVALID_VALUE)?;
+    if found.origin == Origin::Slab {
+        memory_ranges::free_in_order(&found);
+        return Ok(());
+    }
+    if are_apart(found.gpu, stream.target.lane) {
+        // The stream's server has nothing to free: what the stream does before is waited for.
+        unsafe { super::stream::cuStreamSynchronize(hStream) }?;
+        let target = Target { context: found.context, lane: found.gpu, stream: 0 };
+        return called(op::CU_MEM_FREE, target, 8, |w| w.u64(dptr), |_| Ok(()));
     }
     posted(op::CU_MEM_FREE_ASYNC, stream.target, 16, |w| {
         w.u64(dptr);
@@ -42,7 +58,7 @@ pub unsafe fn cuMemAllocAsync(
         },
         |r| r.u64(),
     )?;
-    note(base, bytesize, stream.target, true);
+    note(base, bytesize, stream.target, Origin::Pool);
     unsafe { put(dptr, base) }
 }
 
@@ -68,7 +84,7 @@ pub unsafe fn cuMemAllocFromPoolAsync(
         },
         |r| r.u64(),
     )?;
-    note(base, bytesize, stream.target, true);
+    note(base, bytesize, stream.target, Origin::Pool);
     unsafe { put(dptr, base) }
 }
 
@@ -124,4 +140,32 @@ pub unsafe fn cuMemPoolGetAttribute(
     } else {
         unsafe { put(value.cast(), word) }
     }
+}
+
+pub unsafe fn cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> Result<(), CudaError> {
+    // CUmemPoolProps has its location behind two words of 32 bits.
+    unsafe { locations::with_location::<88>(poolProps, 8, |props| generated::auto_cuMemPoolCreate(pool, props)) }
+}
+
+pub unsafe fn cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> Result<(), CudaError> {
+    let lane = handle(Kind::MemPool, pool)?.target.lane;
+    unsafe { locations::with_accesses(lane, map, count, |map| generated::auto_cuMemPoolSetAccess(pool, map, count)) }
+}
+
+pub unsafe fn cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> Result<(), CudaError> {
+    let lane = handle(Kind::MemPool, memPool)?.target.lane;
+    unsafe { locations::with_location_of(lane, location, |location| generated::auto_cuMemPoolGetAccess(flags, memPool, location)) }
+}
+
+pub unsafe fn cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+    unsafe { locations::with_location::<8>(location, 0, |location| generated::auto_cuMemGetDefaultMemPool(pool_out, location, kind)) }
+}
+
+pub unsafe fn cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+    unsafe { locations::with_location::<8>(location, 0, |location| generated::auto_cuMemGetMemPool(pool, location, kind)) }
+}
+
+pub unsafe fn cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> Result<(), CudaError> {
+    let lane = handle(Kind::MemPool, pool)?.target.lane;
+    unsafe { locations::with_location_of(lane, location, |location| generated::auto_cuMemSetMemPool(location, kind, pool)) }
 }

@@ -1,8 +1,10 @@
 //! Memory sets: what CUDA rejects at once is rejected here, the rest is generated.
 
+use super::across;
 use crate::generated::memset as generated;
 use ringway_api::CudaError;
 use ringway_client::memory;
+use ringway_client::servers::are_several;
 
 /// `height` rows of `width` elements, `pitch` bytes apart: within their allocation, aligned, not overlapping.
 fn check(at: u64, pitch: usize, element_size: usize, width: usize, height: usize) -> Result<(), CudaError> {
@@ -16,6 +18,22 @@ fn check(at: u64, pitch: usize, element_size: usize, width: usize, height: usize
     Ok(())
 }
 
+/// A set in the default stream is made where the memory is; one in a stream, where that is.
+macro_rules! where_it_is {
+    ($address:ident, ($stream:ident), $set:expr) => {
+        $set()
+    };
+    ($address:ident, (), $set:expr) => {
+        if are_several()
+            && let Some(context) = across::owner($address)?
+        {
+            across::within(context, $set)
+        } else {
+            $set()
+        }
+    };
+}
+
 macro_rules! memset {
     ($($name:ident = $auto:ident($value:ty $(, $stream:ident)?);)*) => {$(
         pub unsafe fn $name(dstDevice: u64, value: $value, N: usize $(, $stream: u64)?) -> Result<(), CudaError> {
@@ -23,7 +41,7 @@ macro_rules! memset {
                 return Ok(());
             }
             check(dstDevice, 0, size_of::<$value>(), N, 1)?;
-            unsafe { generated::$auto(dstDevice, value, N $(, $stream)?) }
+            where_it_is!(dstDevice, ($($stream)?), || unsafe { generated::$auto(dstDevice, value, N $(, $stream)?) })
         }
     )*};
 }
@@ -42,7 +60,7 @@ macro_rules! memset_rows {
                 return Ok(());
             }
             check(dstDevice, dstPitch, size_of::<$value>(), Width, Height)?;
-            unsafe { generated::$auto(dstDevice, dstPitch, value, Width, Height $(, $stream)?) }
+            where_it_is!(dstDevice, ($($stream)?), || unsafe { generated::$auto(dstDevice, dstPitch, value, Width, Height $(, $stream)?) })
         }
     )*};
 }

@@ -11,6 +11,7 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+mod across;
 pub mod array;
 pub mod array_copy;
 pub mod capture;
@@ -26,6 +27,7 @@ pub mod init;
 mod late;
 pub mod launch;
 pub mod library;
+mod locations;
 pub mod linker;
 pub mod logs;
 pub mod memory;
@@ -33,6 +35,8 @@ pub mod mempool;
 pub mod memset;
 pub mod module;
 pub mod occupancy;
+pub mod peer;
+mod spread;
 pub mod stream;
 pub mod texture;
 pub mod unified;

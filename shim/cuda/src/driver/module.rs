@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::functions::{self, ATTRIBUTES, Function, Param};
-use ringway_client::memory;
+use ringway_client::memory::{self, Origin};
 use ringway_client::upload;
-use ringway_client::{called, create, destroyed, handle, posted};
+use ringway_client::{called, create, destroyed, handle, memory_ranges, posted};
 use ringway_wire::codec::{Malformed, Reader, Writer as _};
 use std::collections::HashMap;
 
@@ -54,6 +54,12 @@ impl JitOptions {
             }
         }
         Ok(read)
+    }
+
+    /// Options that are numbers, without buffers for what the compiler says.
+    pub(crate) fn of_numbers(numbers: Vec<(u32, u64)>) -> Self {
+        let none = (core::ptr::null_mut(), 0, core::ptr::null_mut());
+        Self { numbers, info: none, error: none }
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -106,18 +112,21 @@ pub(crate) unsafe fn load(
 ) -> Result<u64, CudaError> {
     let hash = upload::blob(target, image.bytes)?;
     let new = create(kind, target)?;
-    called(
-        opcode,
-        target,
-        8 + 1 + 32 + jit.size(),
-        |w| {
-            w.u64(new.id());
-            w.u8(u8::from(image.wrapped));
-            w.put(&hash);
-            jit.write(w);
-        },
-        |r| unsafe { jit.answer(r) },
-    )??;
+    // The driver's result comes with its logs, in an answer to a call that succeeded.
+    memory_ranges::with_room(target, || {
+        called(
+            opcode,
+            target,
+            8 + 1 + 32 + jit.size(),
+            |w| {
+                w.u64(new.id());
+                w.u8(u8::from(image.wrapped));
+                w.put(&hash);
+                jit.write(w);
+            },
+            |r| unsafe { jit.answer(r) },
+        )?
+    })?;
     Ok(new.keep())
 }
 
@@ -220,8 +229,10 @@ pub(crate) fn forget(module: u64) {
     }
     if let Some(known) = GLOBALS.lock().as_mut() {
         known.retain(|(of, _), (address, _)| {
-            if *of == module {
-                memory::remove(*address);
+            if *of == module
+                && let Some(found) = memory::find(*address)
+            {
+                memory::remove(&found);
             }
             *of != module
         });
@@ -334,7 +345,7 @@ pub(crate) fn global(
         },
         |r| Ok((r.u64()?, r.usize()?)),
     )?;
-    super::memory::note(address, bytes, target, false);
+    super::memory::note(address, bytes, target, Origin::Other);
     GLOBALS
         .lock()
         .get_or_insert_default()

@@ -1,11 +1,13 @@
 //! Streams: waiting, asking, callbacks.
 
-use super::put;
+use super::{late, put};
+use crate::generated::stream as generated;
 use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::host_functions::{self, Function, StreamCallback};
-use ringway_client::{called, completion, objects, posted, stream};
+use ringway_client::servers::{are_apart, are_several};
+use ringway_client::{called, completion, gates, handle, objects, posted, stream};
 use ringway_wire::codec::Writer as _;
 
 /// Handle of the context that a stream is in.
@@ -23,6 +25,34 @@ fn context_of(stream: u64) -> Result<(u64, Target), CudaError> {
         .find(|handle| *handle as u32 == number)
         .ok_or(CudaError::CONTEXT_IS_DESTROYED)?;
     Ok((found, object.target))
+}
+
+/// `CU_STREAM_NON_BLOCKING`: no order with the legacy stream.
+const NON_BLOCKING: u32 = 1;
+
+/// Makes a stream by `make`; where that takes no notice of the legacy stream, a wait for that one says nothing of its work.
+fn create(flags: u32, make: impl FnOnce() -> Result<(), CudaError>) -> Result<(), CudaError> {
+    if flags & NON_BLOCKING != 0 {
+        contexts::set_apart(contexts::current()?.context);
+    }
+    make()
+}
+
+pub unsafe fn cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), CudaError> {
+    create(Flags, || unsafe { generated::auto_cuStreamCreate(phStream, Flags) })
+}
+
+pub unsafe fn cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priority: i32) -> Result<(), CudaError> {
+    create(flags, || unsafe { generated::auto_cuStreamCreateWithPriority(phStream, flags, priority) })
+}
+
+pub unsafe fn cuStreamDestroy(hStream: u64) -> Result<(), CudaError> {
+    let object = handle(Kind::Stream, hStream)?;
+    if !completion::is_stream_done(object)? {
+        // Its work goes on, and whether the legacy stream minds it any more is the driver's affair.
+        contexts::set_apart(object.target.context);
+    }
+    unsafe { generated::auto_cuStreamDestroy(hStream) }
 }
 
 pub unsafe fn cuStreamGetDevice(hStream: u64, device: *mut i32) -> Result<(), CudaError> {
@@ -43,6 +73,23 @@ pub unsafe fn cuStreamGetCtx_v2(
     let (context, _) = context_of(hStream)?;
     unsafe { super::put_if(pGreenCtx.cast(), 0u64) };
     unsafe { put(pCtx, context) }
+}
+
+pub unsafe fn cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
+    if are_several() {
+        let (on, event) = (stream(hStream)?, handle(Kind::Event, hEvent)?);
+        if are_apart(on.target.lane, event.target.lane) {
+            if Flags & !1 != 0 {
+                return Err(CudaError::INVALID_VALUE);
+            }
+            if late::captures(on) {
+                // Another server's work is no part of a graph.
+                return Err(CudaError::STREAM_CAPTURE_UNSUPPORTED);
+            }
+            return gates::wait_event(on, event);
+        }
+    }
+    unsafe { generated::auto_cuStreamWaitEvent(hStream, hEvent, Flags) }
 }
 
 pub unsafe fn cuStreamSynchronize(hStream: u64) -> Result<(), CudaError> {
@@ -72,6 +119,7 @@ pub unsafe fn cuStreamAddCallback(
         Function::Callback(callback, hStream, userData as usize),
         false,
         stream.id,
+        stream.target.lane,
     );
     posted(op::CU_STREAM_ADD_CALLBACK, stream.target, 16, |w| {
         w.u64(stream.id);

@@ -32,7 +32,7 @@ unsafe fn auto_cuEventCreate(phEvent: *mut u64, Flags: u32) -> Result<(), CudaEr
     if Flags & !0x7 != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
-    let aim = client::current()?;
+    let aim = client::current()?.without_work();
     let phEvent_new = client::create(Kind::Event, aim)?;
     client::posted(op::CU_EVENT_CREATE, aim, 12, |w| {
         w.u64(phEvent_new.id());
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn cuEventDestroy_v2(hEvent: u64) -> u32 {
 
 unsafe fn auto_cuEventDestroy(hEvent: u64) -> Result<(), CudaError> {
     let hEvent = client::handle(Kind::Event, hEvent)?;
-    let aim = hEvent.target;
+    let aim = hEvent.target.without_work();
     client::posted(op::CU_EVENT_DESTROY, aim, 8, |w| {
         w.u64(hEvent.id);
     })?;

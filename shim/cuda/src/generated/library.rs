@@ -110,10 +110,10 @@ pub extern "C" fn cuLibraryGetUnifiedFunction() -> u32 {
 /// `cuKernelGetAttribute`, CUDA 12.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> u32 {
-    guard(op::CU_KERNEL_GET_ATTRIBUTE, || unsafe { auto_cuKernelGetAttribute(pi, attrib, kernel, dev) })
+    guard(op::CU_KERNEL_GET_ATTRIBUTE, || unsafe { crate::driver::library::cuKernelGetAttribute(pi, attrib, kernel, dev) })
 }
 
-unsafe fn auto_cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuKernelGetAttribute(pi: *mut i32, attrib: u32, kernel: u64, dev: i32) -> Result<(), CudaError> {
     if pi.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -141,10 +141,10 @@ pub unsafe extern "C" fn cuKernelSetAttribute(attrib: u32, val: i32, kernel: u64
 /// `cuKernelSetCacheConfig`, CUDA 12.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> u32 {
-    guard(op::CU_KERNEL_SET_CACHE_CONFIG, || unsafe { auto_cuKernelSetCacheConfig(kernel, config, dev) })
+    guard(op::CU_KERNEL_SET_CACHE_CONFIG, || unsafe { crate::driver::library::cuKernelSetCacheConfig(kernel, config, dev) })
 }
 
-unsafe fn auto_cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuKernelSetCacheConfig(kernel: u64, config: u32, dev: i32) -> Result<(), CudaError> {
     let kernel = client::handle(Kind::Kernel, kernel)?;
     let dev = client::device(dev)?;
     let aim = kernel.target;

@@ -74,10 +74,10 @@ pub unsafe extern "C" fn cuMemPoolGetAttribute(pool: u64, attr: u32, value: *con
 /// `cuMemPoolSetAccess`, CUDA 11.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> u32 {
-    guard(op::CU_MEM_POOL_SET_ACCESS, || unsafe { auto_cuMemPoolSetAccess(pool, map, count) })
+    guard(op::CU_MEM_POOL_SET_ACCESS, || unsafe { crate::driver::mempool::cuMemPoolSetAccess(pool, map, count) })
 }
 
-unsafe fn auto_cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -> Result<(), CudaError> {
     let pool = client::handle(Kind::MemPool, pool)?;
     if map.is_null() && count != 0 {
         return Err(CudaError::INVALID_VALUE);
@@ -98,10 +98,10 @@ unsafe fn auto_cuMemPoolSetAccess(pool: u64, map: *const c_void, count: usize) -
 /// `cuMemPoolGetAccess`, CUDA 11.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> u32 {
-    guard(op::CU_MEM_POOL_GET_ACCESS, || unsafe { auto_cuMemPoolGetAccess(flags, memPool, location) })
+    guard(op::CU_MEM_POOL_GET_ACCESS, || unsafe { crate::driver::mempool::cuMemPoolGetAccess(flags, memPool, location) })
 }
 
-unsafe fn auto_cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *const c_void) -> Result<(), CudaError> {
     if flags.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -124,10 +124,10 @@ unsafe fn auto_cuMemPoolGetAccess(flags: *mut u32, memPool: u64, location: *cons
 /// `cuMemPoolCreate`, CUDA 11.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> u32 {
-    guard(op::CU_MEM_POOL_CREATE, || unsafe { auto_cuMemPoolCreate(pool, poolProps) })
+    guard(op::CU_MEM_POOL_CREATE, || unsafe { crate::driver::mempool::cuMemPoolCreate(pool, poolProps) })
 }
 
-unsafe fn auto_cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemPoolCreate(pool: *mut u64, poolProps: *const c_void) -> Result<(), CudaError> {
     if pool.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -163,10 +163,10 @@ unsafe fn auto_cuMemPoolDestroy(pool: u64) -> Result<(), CudaError> {
 /// `cuMemGetDefaultMemPool`, CUDA 13.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> u32 {
-    guard(op::CU_MEM_GET_DEFAULT_MEM_POOL, || unsafe { auto_cuMemGetDefaultMemPool(pool_out, location, kind) })
+    guard(op::CU_MEM_GET_DEFAULT_MEM_POOL, || unsafe { crate::driver::mempool::cuMemGetDefaultMemPool(pool_out, location, kind) })
 }
 
-unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
     if pool_out.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -189,10 +189,10 @@ unsafe fn auto_cuMemGetDefaultMemPool(pool_out: *mut u64, location: *const c_voi
 /// `cuMemGetMemPool`, CUDA 13.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> u32 {
-    guard(op::CU_MEM_GET_MEM_POOL, || unsafe { auto_cuMemGetMemPool(pool, location, kind) })
+    guard(op::CU_MEM_GET_MEM_POOL, || unsafe { crate::driver::mempool::cuMemGetMemPool(pool, location, kind) })
 }
 
-unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u32) -> Result<(), CudaError> {
     if pool.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -215,10 +215,10 @@ unsafe fn auto_cuMemGetMemPool(pool: *mut u64, location: *const c_void, kind: u3
 /// `cuMemSetMemPool`, CUDA 13.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> u32 {
-    guard(op::CU_MEM_SET_MEM_POOL, || unsafe { auto_cuMemSetMemPool(location, kind, pool) })
+    guard(op::CU_MEM_SET_MEM_POOL, || unsafe { crate::driver::mempool::cuMemSetMemPool(location, kind, pool) })
 }
 
-unsafe fn auto_cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemSetMemPool(location: *const c_void, kind: u32, pool: u64) -> Result<(), CudaError> {
     if location.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }

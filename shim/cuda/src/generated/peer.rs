@@ -22,10 +22,10 @@ use ringway_wire::codec::{Malformed, Writer as _};
 /// `cuDeviceCanAccessPeer`, CUDA 4.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceCanAccessPeer(canAccessPeer: *mut i32, dev: i32, peerDev: i32) -> u32 {
-    guard(op::CU_DEVICE_CAN_ACCESS_PEER, || unsafe { auto_cuDeviceCanAccessPeer(canAccessPeer, dev, peerDev) })
+    guard(op::CU_DEVICE_CAN_ACCESS_PEER, || unsafe { crate::driver::peer::cuDeviceCanAccessPeer(canAccessPeer, dev, peerDev) })
 }
 
-unsafe fn auto_cuDeviceCanAccessPeer(canAccessPeer: *mut i32, dev: i32, peerDev: i32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuDeviceCanAccessPeer(canAccessPeer: *mut i32, dev: i32, peerDev: i32) -> Result<(), CudaError> {
     if canAccessPeer.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -46,41 +46,22 @@ unsafe fn auto_cuDeviceCanAccessPeer(canAccessPeer: *mut i32, dev: i32, peerDev:
 /// `cuCtxEnablePeerAccess`, CUDA 4.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxEnablePeerAccess(peerContext: u64, Flags: u32) -> u32 {
-    guard(op::CU_CTX_ENABLE_PEER_ACCESS, || unsafe { auto_cuCtxEnablePeerAccess(peerContext, Flags) })
-}
-
-unsafe fn auto_cuCtxEnablePeerAccess(peerContext: u64, Flags: u32) -> Result<(), CudaError> {
-    let peerContext = client::handle(Kind::Context, peerContext)?;
-    let aim = peerContext.target;
-    client::called(op::CU_CTX_ENABLE_PEER_ACCESS, aim, 12, |w| {
-        w.u64(peerContext.id);
-        w.u32(Flags);
-    }, |_| Ok(()))?;
-    Ok(())
+    guard(op::CU_CTX_ENABLE_PEER_ACCESS, || unsafe { crate::driver::peer::cuCtxEnablePeerAccess(peerContext, Flags) })
 }
 
 /// `cuCtxDisablePeerAccess`, CUDA 4.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxDisablePeerAccess(peerContext: u64) -> u32 {
-    guard(op::CU_CTX_DISABLE_PEER_ACCESS, || unsafe { auto_cuCtxDisablePeerAccess(peerContext) })
-}
-
-unsafe fn auto_cuCtxDisablePeerAccess(peerContext: u64) -> Result<(), CudaError> {
-    let peerContext = client::handle(Kind::Context, peerContext)?;
-    let aim = peerContext.target;
-    client::called(op::CU_CTX_DISABLE_PEER_ACCESS, aim, 8, |w| {
-        w.u64(peerContext.id);
-    }, |_| Ok(()))?;
-    Ok(())
+    guard(op::CU_CTX_DISABLE_PEER_ACCESS, || unsafe { crate::driver::peer::cuCtxDisablePeerAccess(peerContext) })
 }
 
 /// `cuDeviceGetP2PAttribute`, CUDA 8.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetP2PAttribute(value: *mut i32, attrib: u32, srcDevice: i32, dstDevice: i32) -> u32 {
-    guard(op::CU_DEVICE_GET_P2P_ATTRIBUTE, || unsafe { auto_cuDeviceGetP2PAttribute(value, attrib, srcDevice, dstDevice) })
+    guard(op::CU_DEVICE_GET_P2P_ATTRIBUTE, || unsafe { crate::driver::peer::cuDeviceGetP2PAttribute(value, attrib, srcDevice, dstDevice) })
 }
 
-unsafe fn auto_cuDeviceGetP2PAttribute(value: *mut i32, attrib: u32, srcDevice: i32, dstDevice: i32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuDeviceGetP2PAttribute(value: *mut i32, attrib: u32, srcDevice: i32, dstDevice: i32) -> Result<(), CudaError> {
     if value.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }

@@ -22,10 +22,10 @@ use ringway_wire::codec::{Malformed, Writer as _};
 /// `cuStreamCreate`, CUDA 2.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamCreate(phStream: *mut u64, Flags: u32) -> u32 {
-    guard(op::CU_STREAM_CREATE, || unsafe { auto_cuStreamCreate(phStream, Flags) })
+    guard(op::CU_STREAM_CREATE, || unsafe { crate::driver::stream::cuStreamCreate(phStream, Flags) })
 }
 
-unsafe fn auto_cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), CudaError> {
     if phStream.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -45,10 +45,10 @@ unsafe fn auto_cuStreamCreate(phStream: *mut u64, Flags: u32) -> Result<(), Cuda
 /// `cuStreamCreateWithPriority`, CUDA 5.5.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priority: i32) -> u32 {
-    guard(op::CU_STREAM_CREATE_WITH_PRIORITY, || unsafe { auto_cuStreamCreateWithPriority(phStream, flags, priority) })
+    guard(op::CU_STREAM_CREATE_WITH_PRIORITY, || unsafe { crate::driver::stream::cuStreamCreateWithPriority(phStream, flags, priority) })
 }
 
-unsafe fn auto_cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priority: i32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuStreamCreateWithPriority(phStream: *mut u64, flags: u32, priority: i32) -> Result<(), CudaError> {
     if phStream.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -189,16 +189,16 @@ pub unsafe extern "C" fn cuStreamGetCtx_v2_ptsz(hStream: u64, pCtx: *mut u64, pG
 /// `cuStreamWaitEvent`, CUDA 3.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> u32 {
-    guard(op::CU_STREAM_WAIT_EVENT, || unsafe { auto_cuStreamWaitEvent(stream_arg(hStream, false), hEvent, Flags) })
+    guard(op::CU_STREAM_WAIT_EVENT, || unsafe { crate::driver::stream::cuStreamWaitEvent(stream_arg(hStream, false), hEvent, Flags) })
 }
 
 /// `cuStreamWaitEvent`, CUDA 7.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamWaitEvent_ptsz(hStream: u64, hEvent: u64, Flags: u32) -> u32 {
-    guard(op::CU_STREAM_WAIT_EVENT, || unsafe { auto_cuStreamWaitEvent(stream_arg(hStream, true), hEvent, Flags) })
+    guard(op::CU_STREAM_WAIT_EVENT, || unsafe { crate::driver::stream::cuStreamWaitEvent(stream_arg(hStream, true), hEvent, Flags) })
 }
 
-unsafe fn auto_cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
     let hStream = client::stream(hStream)?;
     let hEvent = client::handle(Kind::Event, hEvent)?;
     if Flags & !0x1 != 0 {
@@ -276,16 +276,16 @@ pub unsafe extern "C" fn cuStreamSynchronize_ptsz(hStream: u64) -> u32 {
 /// `cuStreamDestroy`, CUDA 2.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamDestroy(hStream: u64) -> u32 {
-    guard(op::CU_STREAM_DESTROY, || unsafe { auto_cuStreamDestroy(hStream) })
+    guard(op::CU_STREAM_DESTROY, || unsafe { crate::driver::stream::cuStreamDestroy(hStream) })
 }
 
 /// `cuStreamDestroy`, CUDA 4.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamDestroy_v2(hStream: u64) -> u32 {
-    guard(op::CU_STREAM_DESTROY, || unsafe { auto_cuStreamDestroy(hStream) })
+    guard(op::CU_STREAM_DESTROY, || unsafe { crate::driver::stream::cuStreamDestroy(hStream) })
 }
 
-unsafe fn auto_cuStreamDestroy(hStream: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuStreamDestroy(hStream: u64) -> Result<(), CudaError> {
     let hStream = client::handle(Kind::Stream, hStream)?;
     let aim = hStream.target;
     client::posted(op::CU_STREAM_DESTROY, aim, 8, |w| {

@@ -61,10 +61,10 @@ pub(crate) unsafe fn auto_cuMemAddressFree(ptr: u64, size: usize) -> Result<(), 
 /// `cuMemCreate`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemCreate(handle: *mut u64, size: usize, prop: *const c_void, flags: u64) -> u32 {
-    guard(op::CU_MEM_CREATE, || unsafe { auto_cuMemCreate(handle, size, prop, flags) })
+    guard(op::CU_MEM_CREATE, || unsafe { crate::driver::virtual_memory::cuMemCreate(handle, size, prop, flags) })
 }
 
-unsafe fn auto_cuMemCreate(handle: *mut u64, size: usize, prop: *const c_void, flags: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemCreate(handle: *mut u64, size: usize, prop: *const c_void, flags: u64) -> Result<(), CudaError> {
     if handle.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -133,10 +133,10 @@ pub extern "C" fn cuMemMapArrayAsync_ptsz() -> u32 {
 /// `cuMemUnmap`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemUnmap(ptr: u64, size: usize) -> u32 {
-    guard(op::CU_MEM_UNMAP, || unsafe { auto_cuMemUnmap(ptr, size) })
+    guard(op::CU_MEM_UNMAP, || unsafe { crate::driver::virtual_memory::cuMemUnmap(ptr, size) })
 }
 
-unsafe fn auto_cuMemUnmap(ptr: u64, size: usize) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemUnmap(ptr: u64, size: usize) -> Result<(), CudaError> {
     let aim = client::current()?;
     client::called(op::CU_MEM_UNMAP, aim, 16, |w| {
         w.u64(ptr);
@@ -148,10 +148,10 @@ unsafe fn auto_cuMemUnmap(ptr: u64, size: usize) -> Result<(), CudaError> {
 /// `cuMemSetAccess`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemSetAccess(ptr: u64, size: usize, desc: *const c_void, count: usize) -> u32 {
-    guard(op::CU_MEM_SET_ACCESS, || unsafe { auto_cuMemSetAccess(ptr, size, desc, count) })
+    guard(op::CU_MEM_SET_ACCESS, || unsafe { crate::driver::virtual_memory::cuMemSetAccess(ptr, size, desc, count) })
 }
 
-unsafe fn auto_cuMemSetAccess(ptr: u64, size: usize, desc: *const c_void, count: usize) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemSetAccess(ptr: u64, size: usize, desc: *const c_void, count: usize) -> Result<(), CudaError> {
     if desc.is_null() && count != 0 {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -172,10 +172,10 @@ unsafe fn auto_cuMemSetAccess(ptr: u64, size: usize, desc: *const c_void, count:
 /// `cuMemGetAccess`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64) -> u32 {
-    guard(op::CU_MEM_GET_ACCESS, || unsafe { auto_cuMemGetAccess(flags, location, ptr) })
+    guard(op::CU_MEM_GET_ACCESS, || unsafe { crate::driver::virtual_memory::cuMemGetAccess(flags, location, ptr) })
 }
 
-unsafe fn auto_cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64) -> Result<(), CudaError> {
     if flags.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -209,10 +209,10 @@ pub extern "C" fn cuMemImportFromShareableHandle() -> u32 {
 /// `cuMemGetAllocationGranularity`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetAllocationGranularity(granularity: *mut usize, prop: *const c_void, option: u32) -> u32 {
-    guard(op::CU_MEM_GET_ALLOCATION_GRANULARITY, || unsafe { auto_cuMemGetAllocationGranularity(granularity, prop, option) })
+    guard(op::CU_MEM_GET_ALLOCATION_GRANULARITY, || unsafe { crate::driver::virtual_memory::cuMemGetAllocationGranularity(granularity, prop, option) })
 }
 
-unsafe fn auto_cuMemGetAllocationGranularity(granularity: *mut usize, prop: *const c_void, option: u32) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemGetAllocationGranularity(granularity: *mut usize, prop: *const c_void, option: u32) -> Result<(), CudaError> {
     if granularity.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }
@@ -234,10 +234,10 @@ unsafe fn auto_cuMemGetAllocationGranularity(granularity: *mut usize, prop: *con
 /// `cuMemGetAllocationPropertiesFromHandle`, CUDA 10.2.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetAllocationPropertiesFromHandle(prop: *mut c_void, handle: u64) -> u32 {
-    guard(op::CU_MEM_GET_ALLOCATION_PROPERTIES_FROM_HANDLE, || unsafe { auto_cuMemGetAllocationPropertiesFromHandle(prop, handle) })
+    guard(op::CU_MEM_GET_ALLOCATION_PROPERTIES_FROM_HANDLE, || unsafe { crate::driver::virtual_memory::cuMemGetAllocationPropertiesFromHandle(prop, handle) })
 }
 
-unsafe fn auto_cuMemGetAllocationPropertiesFromHandle(prop: *mut c_void, handle: u64) -> Result<(), CudaError> {
+pub(crate) unsafe fn auto_cuMemGetAllocationPropertiesFromHandle(prop: *mut c_void, handle: u64) -> Result<(), CudaError> {
     if prop.is_null() {
         return Err(CudaError::INVALID_VALUE);
     }

@@ -438,10 +438,13 @@ fn body(out: &mut String, row: &Row) {
             Shape::Ptr(_) | Shape::HandleOut | Shape::Func => unreachable!("refused by the parser"),
         }
     }
+    // To make an event or to end one gives no stream anything to do.
+    let is_no_work = row.class == Class::Posted && params.iter().any(|p| matches!(p.shape, Shape::New("Event") | Shape::End("Event")));
     let _ = writeln!(
         out,
-        "    let aim = {};",
-        target.unwrap_or("client::current()?".into())
+        "    let aim = {}{};",
+        target.unwrap_or("client::current()?".into()),
+        if is_no_work { ".without_work()" } else { "" }
     );
     for p in params {
         if let Shape::New(k) = p.shape {

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod modules;
 pub mod misc;
 pub mod pools;
+pub mod process_memory;
 pub mod refused;
 pub mod streams;
 pub mod textures;

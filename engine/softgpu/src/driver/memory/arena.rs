@@ -6,8 +6,13 @@ use crate::driver::result::{CUresult, R, ensure};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
+/// Where devices may lie, of processes that share their addresses with nobody: 16 windows from here on. The memory of processes that are
+/// parts of one program ([`device_base`]) lies in all of these.
+const REGIONS: [u64; 4] = [DEVICE_BASE, 0x4000_0000_0000, 0x6000_0000_0000, 0x1000_0000_0000];
 /// Address of device 0's memory; device `n` lies `n` windows higher.
 pub const DEVICE_BASE: u64 = 0x3000_0000_0000;
+/// Devices that a process can have.
+pub const DEVICES_MAX: u32 = 16;
 /// Address space of one device: the first half holds ordinary allocations, the second half of the *file* is physical memory for `cuMemCreate`.
 pub const WINDOW: u64 = 1 << 40;
 /// Managed memory lies here, in a file of its own.
@@ -23,6 +28,31 @@ const GUARD: u64 = 512;
 /// Addresses of one device's ordinary allocations.
 pub const LINEAR: u64 = WINDOW / 2;
 const PAGE: u64 = 4096;
+/// Shares of the addresses for cuMemAddressReserve are multiples of this.
+const GUARD_BAND: u64 = 1 << 30;
+
+/// Address of a device's memory in the process that is number `share.0` of `share.1` (at most 16) which give out different addresses.
+/// Where there are more than four such processes, that holds for the first few devices of each only.
+pub fn device_base(ordinal: u32, (number, of): (u32, u32)) -> u64 {
+    let regions = REGIONS.len() as u32;
+    // Processes in a region, and windows of each.
+    let (in_region, place) = (of.div_ceil(regions).max(1), number / regions);
+    let windows = (DEVICES_MAX / in_region).max(1);
+    let window = (place * windows + ordinal) % DEVICES_MAX;
+    REGIONS[(number % regions) as usize] + u64::from(window) * WINDOW
+}
+
+/// Whether device or managed memory of any process may lie at an address.
+pub fn is_possible(address: u64) -> bool {
+    (MANAGED_BASE..DEVICE_BASE).contains(&address)
+        || REGIONS.iter().any(|&base| (base..base + u64::from(DEVICES_MAX) * WINDOW).contains(&address))
+}
+
+/// First address and length of what `cuMemAddressReserve` hands out in a process of a share.
+pub fn reserved((number, of): (u32, u32)) -> (u64, u64) {
+    let length = (RESERVE_LEN / u64::from(of.max(1))) & !(GUARD_BAND - 1);
+    (RESERVE_BASE + u64::from(number) * length, length)
+}
 
 /// Rounds up to a multiple of a power of two; None on overflow.
 pub fn round_up(value: u64, to: u64) -> Option<u64> {
@@ -223,6 +253,22 @@ impl Arena {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn devices_of_parts_of_a_program_lie_apart() {
+        assert_eq!(device_base(3, (0, 1)), DEVICE_BASE + 3 * WINDOW);
+        for of in 1..=16u32 {
+            let each = if of <= 4 { DEVICES_MAX } else { DEVICES_MAX / of.div_ceil(4) };
+            let mut bases: Vec<u64> =
+                (0..of).flat_map(|number| (0..each).map(move |ordinal| device_base(ordinal, (number, of)))).collect();
+            bases.sort_unstable();
+            assert!(bases.windows(2).all(|pair| pair[1] - pair[0] >= WINDOW), "{of} parts");
+            assert!(bases.iter().all(|&base| is_possible(base) && is_possible(base + WINDOW - 1)));
+            let ends = (0..of).map(|number| reserved((number, of)));
+            assert!(ends.clone().zip(ends.skip(1)).all(|(one, next)| one.0 + one.1 <= next.0));
+        }
+        assert!(!is_possible(0x7f00_0000_0000) && !is_possible(0x5555_5555_0000));
+    }
 
     #[test]
     fn ranges_join_again() {

@@ -285,7 +285,7 @@ impl Side {
 
 /// Whether an address lies where only device memory can be.
 pub fn is_device_address(address: u64) -> bool {
-    (super::arena::MANAGED_BASE..super::arena::DEVICE_BASE + 16 * super::arena::WINDOW).contains(&address)
+    super::arena::is_possible(address)
 }
 
 /// When the caller may go on.
@@ -330,11 +330,17 @@ pub fn submit(mut copy: Copy3D, src_device: bool, dst_device: bool, handle: CUst
         }
         return stream.ctx.upgrade().map_or(Ok(()), |ctx| ctx.healthy());
     }
-    if from_pageable {
-        copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
-    }
     if journal::on() && to_host {
         copy.seq = Some(journal::current_seq());
+    }
+    if from_pageable {
+        // The source is read before the call returns in any case: where nothing is before the copy, straight to its destination.
+        let ready = Arc::new(copy);
+        if stream.try_here(Op::Copy(Arc::clone(&ready))) {
+            return Ok(());
+        }
+        copy = Arc::unwrap_or_clone(ready);
+        copy.staged = Some(gather(copy.rows().map(|(src, ..)| src), copy.width));
     }
     stream.submit(Op::Copy(copy.into()), Vec::new());
     Ok(())

@@ -1,12 +1,13 @@
 //! Virtual memory management: reserved addresses, physical memory without one, and mappings between them.
 
-use super::arena::{RESERVE_BASE, RESERVE_LEN, Ranges, round_up};
+use super::arena::{Ranges, reserved, round_up};
 use super::shared::{Content, SharedFile};
 use super::{Kind, New, space};
 use crate::driver::abi::{CUmemAccessDesc, CUmemAllocationProp, CUmemLocation};
 use crate::driver::device::{Device, device, driver};
 use crate::driver::registry::Registry;
 use crate::driver::result::{CUresult, R, ensure};
+use crate::driver::settings::settings;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -96,7 +97,10 @@ struct Table {
 
 fn table() -> &'static Mutex<Table> {
     static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
-    TABLE.get_or_init(|| Mutex::new(Table { addresses: Ranges::new(RESERVE_BASE, RESERVE_LEN), ..Table::default() }))
+    TABLE.get_or_init(|| {
+        let (start, length) = reserved(settings().share);
+        Mutex::new(Table { addresses: Ranges::new(start, length), ..Table::default() })
+    })
 }
 
 fn whole(value: u64) -> R {

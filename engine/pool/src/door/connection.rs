@@ -1,21 +1,21 @@
 //! Where clients come in: listening addresses, connections, and what can be said of a connection.
 
 use super::admission::Admission;
-use super::{ServeError, refused};
+use super::{DoorError, refused};
 use ringway_link::endpoint::Endpoint;
 use ringway_link::socket::Socket;
 use ringway_secure::tls::TlsStream;
 use ringway_wire::control::{self, LaneKeys, LinkAsk, RdmaState, Reply};
 use std::io::{self, Read};
 use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A client's connection.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
     /// With TLS.
@@ -25,7 +25,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) fn time_out(&mut self, limit: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn time_out(&mut self, limit: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Unix(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
             Self::Tcp(s) => s.set_read_timeout(limit).and(s.set_write_timeout(limit)),
@@ -38,7 +38,7 @@ impl Stream {
     }
 
     /// The socket beneath, where it is one of TCP.
-    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Unix(_) => None,
             Self::Tcp(s) => Some(s),
@@ -48,11 +48,11 @@ impl Stream {
     }
 
     /// Where it comes from; None: this machine, or it is gone already.
-    pub(super) fn from(&self) -> Option<IpAddr> {
+    pub(crate) fn from(&self) -> Option<IpAddr> {
         Some(self.tcp()?.peer_addr().ok()?.ip())
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         match (self, self.tcp()) {
             (Self::Unix(s), _) => s.as_fd(),
             (_, Some(s)) => s.as_fd(),
@@ -63,12 +63,34 @@ impl Stream {
     }
 
     /// Another descriptor of the socket, by which its reader can be told to stop.
-    pub(super) fn handle(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn handle(&self) -> io::Result<OwnedFd> {
         self.fd().try_clone_to_owned()
     }
 
+    /// Another handle of the same connection; not of one that is a lane's.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Unix(s) => Self::Unix(s.try_clone()?),
+            Self::Tcp(s) => Self::Tcp(s.try_clone()?),
+            Self::Tls(s) => Self::Tls(Box::new(s.try_clone()?)),
+            Self::Lane(_) => return Err(io::ErrorKind::Unsupported.into()),
+        })
+    }
+
+    /// Waits until there is something to read here, or there, or the time is over: where.
+    pub(crate) fn wait_beside(&self, other: &UnixStream, limit: Duration) -> io::Result<(bool, bool)> {
+        let mut both = [self.fd().as_raw_fd(), other.as_raw_fd()].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        let limit = limit.as_millis().min(i32::MAX as u128) as i32;
+        // SAFETY: an array of two places, of open descriptors.
+        if unsafe { libc::poll(both.as_mut_ptr(), 2, limit) } < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::Interrupted { Ok((false, false)) } else { Err(error) };
+        }
+        Ok((both[0].revents != 0, both[1].revents != 0))
+    }
+
     /// Behind a request for a lane: what follows is sealed if the connection has TLS, with these keys.
-    pub(super) fn into_lane(self) -> io::Result<(Self, Option<LaneKeys>)> {
+    pub(crate) fn into_lane(self) -> io::Result<(Self, Option<LaneKeys>)> {
         match self {
             Self::Tls(stream) => {
                 let (stream, keys) = stream.into_keys()?;
@@ -124,14 +146,14 @@ impl io::Write for Stream {
     }
 }
 
-pub(super) fn answer(stream: &mut Stream, reply: &Reply) {
+pub(crate) fn answer(stream: &mut Stream, reply: &Reply) {
     if let Err(error) = control::send(stream, reply) {
         tracing::debug!("answer not delivered: {error}");
     }
 }
 
 /// Whether RDMA can be had at the address that a client reached.
-pub(super) fn rdma_state(stream: &Stream) -> RdmaState {
+pub(crate) fn rdma_state(stream: &Stream) -> RdmaState {
     let Some(stream) = stream.tcp() else {
         return RdmaState::Unusable("the server was not reached over IP".into());
     };
@@ -142,7 +164,7 @@ pub(super) fn rdma_state(stream: &Stream) -> RdmaState {
     }
 }
 
-pub(super) fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
+pub(crate) fn check_link(link: LinkAsk, stream: &Stream) -> Result<(), Reply> {
     match (link, stream.tcp()) {
         (LinkAsk::Shm, None) | (LinkAsk::Tcp | LinkAsk::Rdma | LinkAsk::RdmaOnly, Some(_)) => Ok(()),
         (LinkAsk::Shm, Some(_)) => Err(refused(
@@ -164,6 +186,42 @@ pub enum Listener {
     Tcp(TcpListener),
 }
 
+impl Listener {
+    /// Waits until somebody knocks.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let mut knock = libc::pollfd { fd: self.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one place, of an open descriptor.
+        if unsafe { libc::poll(&raw mut knock, 1, -1) } < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::Interrupted { Err(io::ErrorKind::WouldBlock.into()) } else { Err(error) };
+        }
+        Ok(())
+    }
+
+    /// Who knocks; [`io::ErrorKind::WouldBlock`] if nobody does.
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(listener, _) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(listener, _) => listener.as_fd(),
+            Self::Tcp(listener) => listener.as_fd(),
+        }
+    }
+
+    /// A socket that listens already, at that address.
+    pub(crate) fn adopt(endpoint: &Endpoint, socket: OwnedFd) -> Self {
+        match endpoint {
+            Endpoint::Unix(path) => Self::Unix(socket.into(), path.clone()),
+            Endpoint::Tcp(..) => Self::Tcp(socket.into()),
+        }
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
@@ -173,7 +231,7 @@ impl Drop for Listener {
     }
 }
 
-pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listener, ServeError> {
+pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listener, DoorError> {
     let fail = |cause: io::Error| {
         let cure = match cause.kind() {
             io::ErrorKind::AddrInUse => {
@@ -185,7 +243,7 @@ pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listene
             }
             _ => "choose another address with --listen",
         };
-        ServeError::Listen {
+        DoorError::Listen {
             endpoint: endpoint.to_string(),
             cause,
             cure,
@@ -207,6 +265,7 @@ pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listene
                 0o600
             };
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
+            listener.set_nonblocking(true).map_err(fail)?;
             Ok(Listener::Unix(listener, path.clone()))
         }
         Endpoint::Tcp(host, port) => {
@@ -220,6 +279,7 @@ pub(super) fn bind(endpoint: &Endpoint, admission: &Admission) -> Result<Listene
             if !bound.ip().is_loopback() && !admission.is_beyond() {
                 return Err(fail(io::Error::other("its name has changed its address")));
             }
+            listener.set_nonblocking(true).map_err(fail)?;
             Ok(Listener::Tcp(listener))
         }
     }

@@ -1,16 +1,14 @@
-//! What a pool must not forget: servers, leases, quotas, settings of users, and the history of leases; one file, changed by
-//! transactions.
+//! The store in one file, changed by transactions.
 //!
-//! [`Store::apply`] makes changes all or none, and returns when they are on the disk: what was acknowledged after it is there after
-//! the process was killed or the machine lost its power. The file is a database of the crate redb: copy on write, the root
-//! written last and with a checksum, in two phases. Values are JSON, so that a newer release may add fields.
+//! The file is a database of the crate redb: copy on write, the root written last and with a checksum, in two phases. What was
+//! acknowledged is there after the process was killed or the machine lost its power.
 
-use crate::identity::{Folder, IdentityError};
-use crate::scheduler::{Conflict, Lease, Limits, Principal, RequestId, Scheduler, ServerInfo, ServerState};
+use super::{Change, Contents, HISTORY_ROWS_MAX, HistoryRow, StoreError, VERSION};
+use crate::identity::Folder;
+use crate::scheduler::{Lease, Principal};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError, WriteTransaction};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::BTreeMap;
+use serde::{Serialize, de::DeserializeOwned};
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::AssertUnwindSafe;
@@ -18,10 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Name of the file in the pool's folder.
 pub const FILE: &str = "pool.redb";
-/// Rows of history that one question gets at the most.
-pub const HISTORY_ROWS_MAX: usize = 100_000;
-/// Version of what is in the file.
-const VERSION: u64 = 1;
 /// Bytes that the database may keep in memory.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -36,123 +30,9 @@ const HISTORY: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("hi
 /// GPU time that leases which ended took, by the JSON of a [`Principal`].
 const GPU_TIME: TableDefinition<'_, &str, u64> = TableDefinition::new("gpu_time");
 
-/// Why the store could not be used; texts name cause and cure.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder is not fit for it.
-    #[error(transparent)]
-    Folder(#[from] IdentityError),
-    /// Another process has it.
-    #[error("{0} is in use by another pool; stop that one, or name another folder with --state")]
-    InUse(PathBuf),
-    /// Others than the owner may read or write it.
-    #[error("{0} may be read or written by others (mode {1:03o}); chmod 600 {0}")]
-    Open(PathBuf, u32),
-    /// A release that is newer wrote it.
-    #[error("{0} is of version {1}, this release knows {VERSION}; use the release that wrote it")]
-    Version(PathBuf, u64),
-    /// It could not be read or written, or what it says makes no sense.
-    #[error("{0}: {1}; check the disk's space and health, and restore the file if it is damaged")]
-    Failed(PathBuf, String),
-}
-
-/// A server as the pool remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerRecord {
-    /// What it said of itself last.
-    pub info: ServerInfo,
-    /// An administrator wants it empty.
-    #[serde(default)]
-    pub is_draining: bool,
-}
-
-/// What an administrator set for a user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserRecord {
-    /// Group that the user belongs to; empty: none.
-    #[serde(default)]
-    pub group: String,
-    /// Priority of the user's requests.
-    #[serde(default)]
-    pub priority: i32,
-}
-
-/// A lease that ended, for reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryRow {
-    /// What it was, with its start.
-    pub lease: Lease,
-    /// When it ended, in milliseconds since 1970.
-    pub end_ms: u64,
-    /// GPU time: thousandths of a GPU times milliseconds.
-    pub gpu_time: u64,
-}
-
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A server is there, or says something else of itself.
-    PutServer(ServerRecord),
-    /// A server is to be forgotten.
-    RemoveServer(String),
-    /// A lease began.
-    Begin(Lease),
-    /// A lease ended. One that is not there has ended before: nothing is counted twice.
-    End {
-        /// Which.
-        id: RequestId,
-        /// When, in milliseconds since 1970.
-        end_ms: u64,
-        /// GPU time that it took: thousandths of a GPU times milliseconds.
-        gpu_time: u64,
-    },
-    /// Limits of a user, a group, or all; None: no longer.
-    Limits(Principal, Option<Limits>),
-    /// Settings of a user; None: no longer.
-    User(String, Option<UserRecord>),
-    /// History of leases that ended before this time (milliseconds since 1970) is not needed any more. What they took stays counted.
-    ForgetHistory(u64),
-}
-
-/// All but the history, as it is in the store.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents {
-    /// By name.
-    pub servers: BTreeMap<String, ServerRecord>,
-    /// Those that began and did not end.
-    pub leases: BTreeMap<RequestId, Lease>,
-    /// Limits.
-    pub limits: BTreeMap<Principal, Limits>,
-    /// Settings of users, by name.
-    pub users: BTreeMap<String, UserRecord>,
-    /// GPU time of leases that ended (thousandths of a GPU times milliseconds).
-    pub gpu_time: BTreeMap<Principal, u64>,
-}
-
-impl Contents {
-    /// A scheduler that knows all this. Servers are down until they are heard of; their leases are counted meanwhile. What
-    /// could not be taken in, which a sound store does not have, is told.
-    pub fn scheduler(&self) -> (Scheduler, Vec<Conflict>) {
-        let (mut scheduler, mut conflicts) = (Scheduler::new(), Vec::new());
-        for server in self.servers.values() {
-            conflicts.extend(scheduler.put_server(server.info.clone(), ServerState::Down).err());
-        }
-        for lease in self.leases.values() {
-            conflicts.extend(scheduler.adopt(lease.clone()).err());
-        }
-        for (principal, limits) in &self.limits {
-            scheduler.set_limits(principal.clone(), Some(*limits));
-        }
-        for (principal, gpu_time) in &self.gpu_time {
-            scheduler.count_past(principal.clone(), *gpu_time);
-        }
-        (scheduler, conflicts)
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct FileStore {
     path: PathBuf,
     database: Database,
 }
@@ -219,12 +99,12 @@ impl Change {
     }
 }
 
-impl Store {
+impl FileStore {
     /// Opens the store in a folder, or makes both. After a crash, what was not finished is undone.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = Folder::make(folder)?.file(FILE);
         let failed = |error: std::io::Error| StoreError::Failed(path.clone(), error.to_string());
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
@@ -239,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn on(backend: impl StorageBackend) -> Result<Self, StoreError> {
+    pub(super) fn on(backend: impl StorageBackend) -> Result<Self, StoreError> {
         Self::of("the storage".into(), || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend))
     }
 
@@ -300,7 +180,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Failed`]: whether they were made is not known then until the store is opened anew.
-    pub fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
         self.changed(|to| changes.iter().try_for_each(|change| change.apply(to)))
     }
 
@@ -308,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Failed`].
-    pub fn contents(&self) -> Result<Contents, StoreError> {
+    pub(super) fn contents(&self) -> Result<Contents, StoreError> {
         self.read_contents().map_err(|error| self.failed(error))
     }
 
@@ -342,7 +222,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Failed`].
-    pub fn history(&self, from_ms: u64, until_ms: u64) -> Result<Vec<HistoryRow>, StoreError> {
+    pub(super) fn history(&self, from_ms: u64, until_ms: u64) -> Result<Vec<HistoryRow>, StoreError> {
         let read = || -> Result<Vec<HistoryRow>, redb::Error> {
             let table = match self.database.begin_read()?.open_table(HISTORY) {
                 Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),

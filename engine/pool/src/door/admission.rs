@@ -2,8 +2,8 @@
 
 use super::connection::Stream;
 use super::failures::Failures;
-use super::{ServeError, ServeOptions, refused, same_secret};
-use crate::identity::{Certificates, Denied, Folder, Grant, IdentityError, Tokens};
+use super::{DoorError, DoorOptions, refused, same_secret};
+use crate::identity::{Certificates, Denied, Folder, Grant, IdentityError, Token, Tokens};
 use ringway_link::endpoint::Endpoint;
 use ringway_secure::tls::ServerIdentity;
 use ringway_wire::control::Reply;
@@ -11,7 +11,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 pub(super) struct Admission {
@@ -20,11 +20,13 @@ pub(super) struct Admission {
     tokens: Option<Tokens>,
     folder: Option<PathBuf>,
     /// Read when the first client asks for TLS; kept from then on.
-    identity: Mutex<Option<ServerIdentity>>,
+    certificates: Mutex<Option<Certificates>>,
     /// Nobody is let in without a token, even while there is none.
     beyond: bool,
     /// Clear text is taken from other machines.
     trusted_network: bool,
+    /// Clients come by tickets.
+    by_ticket: bool,
     failures: Failures,
 }
 
@@ -40,33 +42,34 @@ fn leads_beyond(endpoint: &Endpoint) -> bool {
 }
 
 impl Admission {
-    /// From a server's options: makes its identity if it is to be reached from other machines by TLS, and checks it if
+    /// From the door's options: makes its identity if it is to be reached from other machines by TLS, and checks it if
     /// there is one.
-    pub(super) fn new(options: &ServeOptions) -> Result<Self, ServeError> {
+    pub(super) fn new(options: &DoorOptions) -> Result<Self, DoorError> {
         let beyond = options.listen.iter().find(|endpoint| leads_beyond(endpoint));
-        let in_clear = options.trusted_network && options.token.is_some();
-        let mut identity = None;
+        let in_clear = options.trusted_network && options.secret.is_some();
+        let mut certificates = None;
         if let Some(endpoint) = beyond
             && !in_clear
         {
-            if options.token.is_some() {
-                return Err(ServeError::Beyond(endpoint.to_string()));
+            if options.secret.is_some() {
+                return Err(DoorError::Beyond(endpoint.to_string()));
             }
             let folder = options.state.as_ref().ok_or(IdentityError::NoFolder)?;
-            identity = Some(Certificates::load_or_make(&Folder::make(folder)?)?.identity);
+            certificates = Some(Certificates::load_or_make(&Folder::make(folder)?)?);
         } else if let Some(folder) = &options.state {
             Folder::find(folder)?;
         }
         let admission = Self {
-            secret: options.token.clone(),
+            secret: options.secret.clone(),
             tokens: options.state.clone().map(Tokens::of),
             folder: options.state.clone(),
-            identity: Mutex::new(identity),
+            certificates: Mutex::new(certificates),
             beyond: beyond.is_some(),
             trusted_network: options.trusted_network,
+            by_ticket: options.by_ticket,
             failures: Failures::default(),
         };
-        if beyond.is_some() && !in_clear && !admission.has_tokens()? {
+        if beyond.is_some() && !in_clear && !options.by_ticket && !admission.has_tokens()? {
             tracing::warn!("there is no token yet, so nobody is let in; make one with `ringway token create`");
         }
         Ok(admission)
@@ -83,23 +86,39 @@ impl Admission {
 
     /// Whether other users of this machine may be let in, so that a Unix socket is to be open to them.
     pub(super) fn is_selective(&self) -> bool {
-        self.secret.is_some() || self.has_tokens().unwrap_or(true)
+        self.by_ticket || self.secret.is_some() || self.has_tokens().unwrap_or(true)
+    }
+
+    /// Has the certificates read, if they were not yet and are there.
+    fn with_certificates<R>(&self, then: impl FnOnce(&Certificates) -> R) -> Result<Option<R>, IdentityError> {
+        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if certificates.is_none()
+            && let Some(folder) = &self.folder
+            && let Some(folder) = Folder::find(folder)?
+        {
+            *certificates = Certificates::load(&folder)?;
+        }
+        Ok(certificates.as_ref().map(then))
     }
 
     /// What the server shows.
     pub(super) fn identity(&self) -> Result<ServerIdentity, String> {
-        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(identity) = &*identity {
-            return Ok(identity.clone());
-        }
-        let found = match &self.folder {
-            Some(folder) => Folder::find(folder).and_then(|folder| folder.map_or(Ok(None), |folder| Certificates::load(&folder))),
-            None => Ok(None),
-        };
-        match found.map_err(|error| error.to_string())? {
-            Some(found) => Ok(identity.insert(found.identity).clone()),
+        match self.with_certificates(|certificates| certificates.identity.clone()).map_err(|error| error.to_string())? {
+            Some(identity) => Ok(identity),
             None => Err("a client asks for TLS, and this server has no identity yet; `ringway token create` makes one".into()),
         }
+    }
+
+    /// What the server shows, made if it is not there yet.
+    pub(super) fn own_identity(&self) -> Result<ServerIdentity, String> {
+        let folder = self.folder.as_ref().ok_or(IdentityError::NoFolder).and_then(|folder| Folder::make(folder));
+        folder.and_then(|folder| Certificates::load_or_make(&folder)).map_err(|error| error.to_string())?;
+        self.identity()
+    }
+
+    /// The authority that vouches for the server.
+    pub(super) fn authority(&self) -> Option<Vec<u8>> {
+        self.with_certificates(|certificates| certificates.authority.clone()).ok().flatten()
     }
 
     /// Whether a connection in clear text is taken.
@@ -116,31 +135,45 @@ impl Admission {
 
     /// What the bearer of a token, or of none, may do.
     pub(super) fn admit(&self, presented: &str, stream: &Stream) -> Result<Grant, Reply> {
-        if let Some(own) = &self.secret
-            && same_secret(own, presented)
-        {
-            return Ok(Grant::default());
-        }
-        let denied = match &self.tokens {
-            Some(tokens) if !presented.is_empty() => match tokens.check(presented) {
-                Ok(grant) => return Ok(grant),
-                Err(denied) => denied,
-            },
-            _ => Denied::Unknown,
+        let denied = match self.check(presented) {
+            Ok(grant) => return Ok(grant),
+            Err(denied) => denied,
         };
         if self.secret.is_none() {
             // Who may read the server's keys needs no token.
             if matches!(stream, Stream::Unix(stream) if is_same_user(stream)) && denied == Denied::Unknown {
-                return Ok(Grant::default());
+                return Ok(Grant::unbounded());
             }
             match self.has_tokens() {
                 // Without any token everyone who reaches a server of this machine alone is let in.
-                Ok(false) if !self.beyond => return Ok(Grant::default()),
+                Ok(false) if !self.beyond && !self.by_ticket => return Ok(Grant::unbounded()),
                 Ok(_) => {}
                 Err(error) => tracing::error!("{error}"),
             }
         }
-        if let Some(from) = stream.from() {
+        Err(self.deny(denied, stream.from()))
+    }
+
+    /// What the bearer of a token or of the shared secret may do; nobody needs neither.
+    pub(super) fn admit_bearer(&self, presented: &str, from: IpAddr) -> Result<Grant, Reply> {
+        self.check(presented).map_err(|denied| self.deny(denied, Some(from)))
+    }
+
+    fn check(&self, presented: &str) -> Result<Grant, Denied> {
+        if let Some(own) = &self.secret
+            && same_secret(own, presented)
+        {
+            return Ok(Grant::unbounded());
+        }
+        match &self.tokens {
+            Some(tokens) if !presented.is_empty() => tokens.check(presented),
+            _ => Err(Denied::Unknown),
+        }
+    }
+
+    /// Counts a failure, and says what to do.
+    fn deny(&self, denied: Denied, from: Option<IpAddr>) -> Reply {
+        if let Some(from) = from {
             self.failed(from);
         }
         let cure = match &denied {
@@ -149,12 +182,16 @@ impl Admission {
             Denied::Expired(_) | Denied::Revoked(_) => "ask for another: `ringway token create` on the server",
             Denied::Unreadable => "see the server's log",
         };
-        Err(refused(denied.to_string(), cure))
+        refused(denied.to_string(), cure)
     }
 
     /// Whether a lease that was granted to a token may go on.
     pub(super) fn still_good(&self, token: &str) -> bool {
         self.tokens.as_ref().is_none_or(|tokens| tokens.still_good(token))
+    }
+
+    pub(super) fn tokens(&self) -> Option<Arc<Vec<Token>>> {
+        self.tokens.as_ref()?.all().ok()
     }
 
     /// A connection of this address led nowhere.

@@ -38,7 +38,7 @@ impl Drop for Place {
 }
 
 /// Ends a connection whose reader is another thread.
-pub(super) fn shut(socket: &OwnedFd) {
+pub(crate) fn shut(socket: &OwnedFd) {
     // SAFETY: an open descriptor of a socket. If it is closed by the peer already, its reader knows.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
@@ -62,6 +62,11 @@ impl Pending {
         all.next += 1;
         all.waiting.insert(number, Waiting { socket, from });
         (Place { pending: Arc::clone(self), number }, full)
+    }
+
+    /// Ends all of them.
+    pub(super) fn shut_all(&self) {
+        self.lock().waiting.values().for_each(|waiting| shut(&waiting.socket));
     }
 }
 
