@@ -281,8 +281,7 @@ impl ServerHandle {
     /// # Errors
     /// [`NotResumed`]; the lane is as it was.
     pub fn begin_resume(&self, attempt: u64) -> Result<Resumption<'_>, NotResumed> {
-        let tail = self.shared.notices.tail();
-        self.shared.links.begin(Some(attempt), tail)
+        self.shared.links.begin(Some(attempt), || self.shared.notices.tail())
     }
 
     /// Transfers past the ring on the link in use; None where it has none.

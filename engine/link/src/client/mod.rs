@@ -94,7 +94,7 @@ impl ClientLane {
     /// # Errors
     /// [`NotResumed`]; the lane is as it was.
     pub fn begin_resume(&self) -> Result<Resumption<'_>, NotResumed> {
-        self.links.begin(None, self.producer.tail())
+        self.links.begin(None, || self.producer.tail())
     }
 
     /// How the link broke, in words, and when, while the lane is suspended.
