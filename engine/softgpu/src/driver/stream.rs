@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread::Thread;
 use std::time::Duration;
 
 /// All created streams (default streams have no handle of their own).
@@ -50,7 +51,6 @@ pub struct Stream {
     /// What `cuStreamSetAttribute` left, by attribute.
     attributes: Mutex<HashMap<u32, [u8; 64]>>,
     queue: Mutex<Queue>,
-    changed: Condvar,
     done: AtomicU64,
 }
 
@@ -59,7 +59,8 @@ struct Queue {
     items: VecDeque<Item>,
     submitted: u64,
     state: State,
-    waiters: u32,
+    /// Threads that sleep, and the position at which each is woken: once, not at each operation before.
+    waiters: Vec<(u64, Thread)>,
 }
 
 /// Who executes a queue.
@@ -99,12 +100,16 @@ impl Mark {
             return;
         }
         self.stream.help(self.seq);
-        let mut queue = self.stream.queue.lock();
-        queue.waiters += 1;
-        while !self.reached() {
-            self.stream.changed.wait(&mut queue);
+        {
+            let mut queue = self.stream.queue.lock();
+            if self.reached() {
+                return;
+            }
+            queue.waiters.push((self.seq, std::thread::current()));
         }
-        queue.waiters -= 1;
+        while !self.reached() {
+            std::thread::park();
+        }
     }
 }
 
@@ -122,7 +127,6 @@ impl Stream {
             capture: Mutex::new(None),
             attributes: Mutex::default(),
             queue: Mutex::default(),
-            changed: Condvar::new(),
             done: AtomicU64::new(0),
         })
     }
@@ -302,9 +306,7 @@ impl Stream {
 
     fn finish(&self, queue: &mut Queue, seq: u64) {
         self.done.store(seq, Ordering::Release);
-        if queue.waiters > 0 {
-            self.changed.notify_all();
-        }
+        queue.waiters.extract_if(.., |(until, _)| *until <= seq).for_each(|(_, thread)| thread.unpark());
     }
 
     fn execute(self: &Arc<Self>, item: Item) {

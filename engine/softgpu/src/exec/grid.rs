@@ -21,6 +21,9 @@ const SPIN_PASSES_BEFORE_NEXT_BLOCK: u32 = 32;
 const RESIDENT_BLOCKS_MAX: usize = 64;
 /// How long a thread sleeps while launches of higher priority have blocks to start.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
+/// Helpers are called in for launches that are likely to take longer than this with the calling thread alone: waking a thread and having
+/// it begin takes as long.
+const ALONE: std::time::Duration = std::time::Duration::from_micros(100);
 /// Largest local memory of one block, bytes.
 const LOCAL_BYTES_MAX: u64 = 1 << 32;
 
@@ -115,8 +118,15 @@ impl LaunchState<'_> {
         (b < self.blocks).then_some(b)
     }
 
-    /// Works on the launch until no block is left for this thread.
-    fn work(&self) {
+    /// Whether what is left is worth waking others for, as far as can be told from what is done. No block may be: then it is a long one.
+    fn is_long(&self) -> bool {
+        let (started, finished) = (self.next_block.load(Ordering::Relaxed), self.finished.load(Ordering::Relaxed));
+        let left = self.blocks.saturating_sub(started);
+        left > 0 && self.start.elapsed().as_nanos().saturating_mul(left.into()) > ALONE.as_nanos() * u128::from(finished.max(1))
+    }
+
+    /// Works on the launch until no block is left for this thread, which calls `helpers` in if it is a long one.
+    fn work(&self, mut helpers: Option<&pool::Helpers>) {
         let mut resident: Vec<Block> = Vec::new();
         let mut spare: Vec<Block> = Vec::new();
         let mut exhausted = false;
@@ -128,6 +138,13 @@ impl LaunchState<'_> {
         loop {
             if self.failed.load(Ordering::Acquire) {
                 return;
+            }
+            if let Some(waiting) = helpers
+                && (turn > 0 || !spare.is_empty())
+                && self.is_long()
+            {
+                waiting.call_in();
+                helpers = None;
             }
             let want = resident.is_empty() || (spin_passes >= patience && resident.len() < limit);
             let waits = want && !exhausted && !self.turn.may_start();
@@ -282,7 +299,7 @@ pub(super) fn run(args: &Launch<'_>, counting: bool) -> Result<LaunchStats, Box<
     } else {
         (pool::thread_count() - 1).min(usize::try_from(blocks - 1).unwrap_or(usize::MAX))
     };
-    pool::run_on_many(helpers, state.turn.level(), &|| state.work());
+    pool::run_on_many(helpers, state.turn.level(), &|helpers| state.work(helpers.filter(|helpers| helpers.are_waiting())));
     if let Some(f) = state.fault.lock().unwrap_or_else(|e| e.into_inner()).take() {
         return Err(f);
     }

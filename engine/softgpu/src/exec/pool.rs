@@ -1,10 +1,11 @@
 //! The threads that run blocks.
 //!
-//! A launch is worked on by the calling thread and by helpers from one pool per process. The caller never waits for a
-//! helper that has not begun, so a launch cannot hang behind another launch that occupies the pool and waits for it
+//! A launch is worked on by the calling thread, and by helpers from one pool per process once it calls them in. The caller never
+//! waits for a helper that has not begun, so a launch cannot hang behind another launch that occupies the pool and waits for it
 //! in turn (which is why this is not a rayon scope).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 struct Job {
@@ -105,16 +106,47 @@ pub(super) fn help_above(level: usize) -> bool {
     })
 }
 
-/// Runs `work` on the calling thread and on up to `helpers` others; returns when every thread that began it is done. Helpers take the
-/// job of the highest level first.
-pub(super) fn run_on_many(helpers: usize, level: usize, work: &(dyn Fn() + Sync)) {
-    if helpers == 0 {
-        work();
-        return;
+/// The helpers that a launch may call in.
+pub(super) struct Helpers {
+    job: Arc<Job>,
+    /// At the most.
+    count: usize,
+    called: AtomicBool,
+}
+
+impl Helpers {
+    /// Whether there are any to call in.
+    pub fn are_waiting(&self) -> bool {
+        self.count > 0 && !self.called.load(Ordering::Relaxed)
     }
-    let pool = pool();
+
+    /// Has them begin; for the calling thread.
+    pub fn call_in(&self) {
+        if !self.are_waiting() {
+            return;
+        }
+        self.called.store(true, Ordering::Relaxed);
+        let pool = pool();
+        let helpers = self.count.min(pool.threads);
+        let mut queue = lock(&pool.queue);
+        let at = queue.partition_point(|other| other.level >= self.job.level);
+        for _ in 0..helpers {
+            queue.insert(at, self.job.clone());
+        }
+        drop(queue);
+        for _ in 0..helpers {
+            pool.wake.notify_one();
+        }
+    }
+}
+
+/// Runs `work` on the calling thread, and on up to `helpers` others once that one has called them in; returns when every thread that
+/// began it is done. Helpers get no helpers of their own, and take the job of the highest level first.
+pub(super) fn run_on_many(helpers: usize, level: usize, work: &(dyn Fn(Option<&Helpers>) + Sync)) {
+    let for_helpers = || work(None);
+    let for_helpers: &(dyn Fn() + Sync) = &for_helpers;
     // SAFETY: the job is closed and no helper is active any more when this function returns, also by panic (Close).
-    let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(work) };
+    let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(for_helpers) };
     let job = Arc::new(Job {
         work: erased,
         level,
@@ -132,14 +164,6 @@ pub(super) fn run_on_many(helpers: usize, level: usize, work: &(dyn Fn() + Sync)
         }
     }
     let close = Close(job.clone());
-    {
-        let mut q = lock(&pool.queue);
-        let at = q.partition_point(|other| other.level >= level);
-        for _ in 0..helpers.min(pool.threads) {
-            q.insert(at, job.clone());
-        }
-    }
-    pool.wake.notify_all();
-    work();
+    work(Some(&Helpers { job, count: helpers, called: AtomicBool::new(false) }));
     drop(close);
 }
