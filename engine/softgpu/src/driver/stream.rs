@@ -51,13 +51,14 @@ pub struct Stream {
     /// What `cuStreamSetAttribute` left, by attribute.
     attributes: Mutex<HashMap<u32, [u8; 64]>>,
     queue: Mutex<Queue>,
+    /// Changes under the queue's lock, and is read without: who asks again and again must not be in the way of who executes.
+    submitted: AtomicU64,
     done: AtomicU64,
 }
 
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    submitted: u64,
     state: State,
     /// Threads that sleep, and the position at which each is woken: once, not at each operation before.
     waiters: Vec<(u64, Thread)>,
@@ -127,13 +128,14 @@ impl Stream {
             capture: Mutex::new(None),
             attributes: Mutex::default(),
             queue: Mutex::default(),
+            submitted: AtomicU64::new(0),
             done: AtomicU64::new(0),
         })
     }
 
     /// The position after everything submitted so far.
     pub fn mark(self: &Arc<Self>) -> Mark {
-        let seq = self.queue.lock().submitted;
+        let seq = self.submitted.load(Ordering::Acquire);
         Mark { stream: Arc::clone(self), seq }
     }
 
@@ -180,7 +182,7 @@ impl Stream {
 
     /// Whether all submitted work is done.
     pub fn idle(&self) -> bool {
-        self.done.load(Ordering::Acquire) >= self.queue.lock().submitted
+        self.done.load(Ordering::Acquire) >= self.submitted.load(Ordering::Acquire)
     }
 
     /// Handle 0 stands for no stream in the journal and in callbacks of the default stream.
@@ -216,11 +218,15 @@ impl Stream {
             self.implied(&ctx, &mut after);
         }
         let mut queue = self.queue.lock();
-        queue.submitted += 1;
-        let seq = queue.submitted;
+        let seq = self.next_position(&queue);
         queue.items.push_back(Item { seq, after, op });
         self.schedule(queue);
         Mark { stream: Arc::clone(self), seq }
+    }
+
+    /// The position of the operation that is being submitted, under the queue's lock.
+    fn next_position(&self, _locked: &Queue) -> u64 {
+        self.submitted.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Wakes a thread for the queue if nobody is at it.
@@ -265,8 +271,7 @@ impl Stream {
         if queue.state == State::Idle {
             return self.run_here(queue, after, op);
         }
-        queue.submitted += 1;
-        let seq = queue.submitted;
+        let seq = self.next_position(&queue);
         queue.items.push_back(Item { seq, after, op });
         self.schedule(queue);
         Mark { stream: Arc::clone(self), seq }.wait();
@@ -291,8 +296,7 @@ impl Stream {
 
     /// Executes an operation on the calling thread; the queue is idle.
     fn run_here(self: &Arc<Self>, mut queue: parking_lot::MutexGuard<'_, Queue>, after: Vec<Mark>, op: Op) {
-        queue.submitted += 1;
-        let seq = queue.submitted;
+        let seq = self.next_position(&queue);
         queue.state = State::Running;
         drop(queue);
         self.execute(Item { seq, after, op });
