@@ -203,6 +203,17 @@ pub struct Pending {
     pub reached: bool,
 }
 
+impl Pending {
+    /// Context and stream (the driver's handles) whose work it waits for, where that is one stream's.
+    pub fn stream(&self) -> Option<(u64, u64)> {
+        match &self.target {
+            Target::Stream(stream) => Some((self.context, *stream)),
+            Target::Copy(copy) | Target::Delivery(copy) => Some((self.context, copy.stream())),
+            Target::Event(_) | Target::Context(_) => None,
+        }
+    }
+}
+
 /// The place of one record's execution.
 pub struct Cx<'a> {
     /// The session.

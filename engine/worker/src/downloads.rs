@@ -42,6 +42,7 @@ struct Staging {
 pub struct Download {
     id: u64,
     context: u64,
+    stream: u64,
     /// Taken by who ends the download.
     staging: Mutex<Option<Staging>>,
     /// Address of the staging memory.
@@ -71,6 +72,11 @@ fn stride(bytes: usize) -> usize {
 }
 
 impl Download {
+    /// The stream (the driver's handle) that it is made in.
+    pub fn stream(&self) -> u64 {
+        self.stream
+    }
+
     /// Whether the caller is the one who sends the bytes.
     fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::AcqRel)
@@ -229,6 +235,7 @@ impl Downloads {
         let download = Arc::new(Download {
             id,
             context,
+            stream,
             at: staging.at,
             staging: Mutex::new(Some(staging)),
             bytes,

@@ -4,6 +4,7 @@
 
 use crate::cx::{Cx, Outcome, Pending, Target};
 use crate::meter::Meter;
+use crate::patience::Patience;
 use crate::session::Session;
 use crate::turns::{Rest, Turns, ends_context, is_launch};
 use crate::{driver_call, generated, internal};
@@ -59,9 +60,9 @@ pub enum Spin {
 
 /// Serves lane `number` until the client goes.
 pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turns: Turns, spin: Spin) -> End {
-    let (spin, learnt) = match spin {
-        Spin::Fixed(spin) => (spin, None),
-        Spin::Learnt(longest) => (longest, Some(SpinPolicy::up_to(longest))),
+    let (spin, learnt, mut asking) = match spin {
+        Spin::Fixed(spin) => (spin, None, None),
+        Spin::Learnt(longest) => (longest, Some(SpinPolicy::up_to(longest)), Some(Patience::default())),
     };
     // How long this look at the ring may be, by what was learnt.
     let mut look: Option<Duration> = None;
@@ -108,8 +109,11 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turn
                 Ok(None) => {}
                 Err(error) => return error.into(),
             }
-            if !pending.is_empty() {
-                busy |= advance(session, &mut pending, &mut current);
+            if !pending.is_empty() && advance(session, &mut pending, &mut current) {
+                busy = true;
+                if let Some(patience) = &mut asking {
+                    patience.sufficed();
+                }
             }
             let watching = session.watches.any();
             if watching && (!busy || records.is_multiple_of(RECORDS_PER_WATCH)) {
@@ -136,13 +140,17 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turn
             quiet_turns = quiet_turns.wrapping_add(1);
             if quiet_turns.is_multiple_of(TURNS_PER_CLOCK) {
                 // What the device is about to finish is looked for in any case: handing it to another thread costs more.
-                let limit = match &learnt {
-                    Some(policy) if pending.is_empty() => patience.min(*look.get_or_insert_with(|| policy.budget())),
+                let limit = match (&learnt, &mut asking) {
+                    (Some(policy), _) if pending.is_empty() => patience.min(*look.get_or_insert_with(|| policy.budget())),
+                    (_, Some(asking)) if !patience.is_zero() => patience.max(asking.limit()),
                     _ => patience,
                 };
                 if quiet_since.get_or_insert_with(Instant::now).elapsed() > limit {
                     if let (Some(policy), Some(budget)) = (&learnt, look.take()) {
                         policy.was_in_vain(budget);
+                    }
+                    if let Some(patience) = &mut asking {
+                        patience.was_in_vain();
                     }
                     break;
                 }
@@ -345,26 +353,39 @@ fn answer(session: &Arc<Session>, wait: &Pending, result: Result<(), CudaError>,
     }
 }
 
-/// Gives every wait to a thread of its own.
+/// Gives the waits to threads: those for one stream to one thread, since they end one after the other, each other one to its own.
 pub(crate) fn hand_over(session: &Arc<Session>, pending: &mut Vec<Pending>) {
+    let mut jobs: Vec<Vec<Pending>> = Vec::new();
     for wait in pending.drain(..) {
+        let same = |job: &&mut Vec<Pending>| wait.stream().is_some() && job[0].stream() == wait.stream();
+        match jobs.iter_mut().find(same) {
+            Some(job) => job.push(wait),
+            None => jobs.push(vec![wait]),
+        }
+    }
+    for waits in jobs {
         let session = Arc::clone(session);
         Arc::clone(&session).waiters.run(move || {
-            let driver = &session.driver;
-            let result = driver_call!(driver, cuCtxSetCurrent(wait.context)).and_then(|()| {
-                match &wait.target {
-                    Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
-                    Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
-                    Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
-                    Target::Copy(copy) | Target::Delivery(copy) => session.downloads.send(driver, copy),
-                }
-            });
-            if wait.reply.wanted() {
-                wait.reply.send_synchronised(&session, result, &[]);
-            } else {
-                wait.reply.result(&session, result);
+            for wait in &waits {
+                wait_out(&session, wait);
             }
-            session.downloads.trim(driver);
+            session.downloads.trim(&session.driver);
         });
+    }
+}
+
+/// Waits in the driver, and answers.
+fn wait_out(session: &Arc<Session>, wait: &Pending) {
+    let driver = &session.driver;
+    let result = driver_call!(driver, cuCtxSetCurrent(wait.context)).and_then(|()| match &wait.target {
+        Target::Stream(stream) => driver_call!(driver, cuStreamSynchronize(*stream)),
+        Target::Event(event) => driver_call!(driver, cuEventSynchronize(*event)),
+        Target::Context(_) => driver_call!(driver, cuCtxSynchronize()),
+        Target::Copy(copy) | Target::Delivery(copy) => session.downloads.send(driver, copy),
+    });
+    if wait.reply.wanted() {
+        wait.reply.send_synchronised(session, result, &[]);
+    } else {
+        wait.reply.result(session, result);
     }
 }

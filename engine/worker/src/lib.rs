@@ -22,6 +22,7 @@ mod orders;
 mod output;
 mod overhead;
 mod paths;
+mod patience;
 mod pinned;
 mod process_memory;
 mod session;

@@ -22,8 +22,10 @@ const RESIDENT_BLOCKS_MAX: usize = 64;
 /// How long a thread sleeps while launches of higher priority have blocks to start.
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 /// Helpers are called in for launches that are likely to take longer than this with the calling thread alone: waking a thread and having
-/// it begin takes as long.
+/// it begin takes as long, and the waking thread a part of that.
 const ALONE: std::time::Duration = std::time::Duration::from_micros(100);
+/// How long a launch must have run for its blocks' time to be told from what it takes to begin.
+const BEGUN: std::time::Duration = std::time::Duration::from_micros(15);
 /// Largest local memory of one block, bytes.
 const LOCAL_BYTES_MAX: u64 = 1 << 32;
 
@@ -118,11 +120,15 @@ impl LaunchState<'_> {
         (b < self.blocks).then_some(b)
     }
 
-    /// Whether what is left is worth waking others for, as far as can be told from what is done. No block may be: then it is a long one.
+    /// Whether what is left is worth waking others for, as far as can be told from what is done.
     fn is_long(&self) -> bool {
+        let elapsed = self.start.elapsed();
+        if elapsed < BEGUN {
+            return false;
+        }
         let (started, finished) = (self.next_block.load(Ordering::Relaxed), self.finished.load(Ordering::Relaxed));
-        let left = self.blocks.saturating_sub(started);
-        left > 0 && self.start.elapsed().as_nanos().saturating_mul(left.into()) > ALONE.as_nanos() * u128::from(finished.max(1))
+        let left = u128::from(self.blocks.saturating_sub(started));
+        left > 0 && elapsed.as_nanos() * left > ALONE.as_nanos() * u128::from(finished.max(1))
     }
 
     /// Works on the launch until no block is left for this thread, which calls `helpers` in if it is a long one.
