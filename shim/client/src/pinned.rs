@@ -16,7 +16,8 @@ use ringway_wire::call::{FLAG_SHARED, SharedCall, TAG_PIN};
 use ringway_wire::codec::Writer as _;
 use std::collections::BTreeMap;
 
-/// Shorter copies go by the ring, where the answer to one brings its bytes along.
+/// Shorter copies go by the ring, which takes the bytes along, or the answer to one does; but for those to the host that nobody waits for: their
+/// bytes would need a message of their own, and somebody to wake for it.
 const BYTES_MIN: usize = 64 << 10;
 /// Ranges begin and end at multiples of this.
 const PAGE: usize = 4096;
@@ -124,10 +125,11 @@ pub fn free(address: u64, bytes: usize, context: Option<Target>) -> bool {
     true
 }
 
-/// Where `bytes` from `host` on lie in the session's memory, if a copy of them can be the driver's own.
-fn place(session: &Session, host: u64, bytes: usize, how: &How) -> Option<u64> {
+/// Where `bytes` from `host` on lie in the session's memory, if a copy of them can be the driver's own. `bytes_min`: shorter ones only if they
+/// must.
+fn place(session: &Session, host: u64, bytes: usize, bytes_min: usize, how: &How) -> Option<u64> {
     let offset = session.server(how.target.lane).pinned.as_ref()?.offset(host)?;
-    if bytes < BYTES_MIN && !(how.in_order)(how.stream) {
+    if bytes < bytes_min && !(how.in_order)(how.stream) {
         return None;
     }
     let found = memory::find(host)?;
@@ -152,7 +154,7 @@ pub struct How {
 
 /// A copy to the device, if it can be the driver's own; None: it must go by the ring.
 pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, src, bytes, &how)?;
+    let offset = place(session().ok()?, src, bytes, BYTES_MIN, &how)?;
     stats::up(bytes);
     stats::past_ring_up(bytes, false);
     stats::up_beside(bytes);
@@ -161,7 +163,8 @@ pub fn to_device(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<()
 
 /// A copy to the host, as [`to_device`].
 pub fn to_host(how: How, dst: u64, src: u64, bytes: usize) -> Option<Result<(), CudaError>> {
-    let offset = place(session().ok()?, dst, bytes, &how)?;
+    let bytes_min = if how.wait { BYTES_MIN } else { 0 };
+    let offset = place(session().ok()?, dst, bytes, bytes_min, &how)?;
     stats::down(bytes);
     stats::past_ring_down(bytes, false);
     Some(copy(how, SharedCall { stream: how.stream, device: src, bytes: bytes as u64, offset }))
