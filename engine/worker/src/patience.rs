@@ -2,10 +2,10 @@
 //!
 //! Asking again and again answers a wait a wake-up or two sooner than a thread that sleeps in the driver, and takes a processor meanwhile.
 //! That is what CUDA's own waits do where there are processors enough (`CU_CTX_SCHED_AUTO`; CUDA Driver API, cuCtxCreate). Here it is learnt:
-//! waits that lately took longer are not asked for, nor does a thread ask that others had to be given its processor meanwhile.
+//! waits that lately took longer are not asked for, nor does a thread ask whose processor others have meanwhile.
 
 use ringway_link::SpinPolicy;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest that is asked.
 const LONGEST: Duration = Duration::from_millis(2);
@@ -14,8 +14,8 @@ const LONGEST: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Patience {
     policy: SpinPolicy,
-    /// The time for the wait under way, and how often this thread had been displaced when it began.
-    asking: Option<(Duration, i64)>,
+    /// The time for the wait under way, when that began, and this thread's processor time then.
+    asking: Option<(Duration, Instant, Duration)>,
 }
 
 impl Default for Patience {
@@ -27,13 +27,14 @@ impl Default for Patience {
 impl Patience {
     /// How long to ask, for the wait under way.
     pub fn limit(&mut self) -> Duration {
-        self.asking.get_or_insert_with(|| (self.policy.budget(), displaced())).0
+        self.asking.get_or_insert_with(|| (self.policy.budget(), Instant::now(), processor_time())).0
     }
 
     /// The wait came to its end meanwhile.
     pub fn sufficed(&mut self) {
-        if let Some((limit, before)) = self.asking.take() {
-            if displaced() == before {
+        if let Some((limit, begun, before)) = self.asking.take() {
+            // A quarter of the time is what wake-ups of others take now and then.
+            if processor_time().saturating_sub(before) * 4 >= begun.elapsed() * 3 {
                 self.policy.sufficed(limit);
             } else {
                 self.policy.was_in_vain(limit);
@@ -43,19 +44,18 @@ impl Patience {
 
     /// It did not.
     pub fn was_in_vain(&mut self) {
-        if let Some((limit, _)) = self.asking.take() {
+        if let Some((limit, ..)) = self.asking.take() {
             self.policy.was_in_vain(limit);
         }
     }
 }
 
-/// How often the kernel gave this thread's processor to another though it had more to do.
-fn displaced() -> i64 {
-    // SAFETY: all zero is a rusage.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: writes the rusage. It fails for arguments only, which are right.
-    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
-    usage.ru_nivcsw
+/// What this thread has had of its processor.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the timespec. It fails for clocks only that there are not.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
