@@ -355,10 +355,11 @@ impl ServerHandle {
     }
 
     /// As [`Self::try_notice`], and `data` behind the parts: taken from where it is, where the link can do that.
+    /// Errors: `Full`, `TooLarge`, `Down`, `Misuse`.
     ///
     /// # Safety
     /// As [`Self::notice_lending`].
-    unsafe fn try_notice_lending(&self, tag: u32, parts: &[&[u8]], data: &[u8]) -> Result<Position> {
+    pub unsafe fn try_notice_lending(&self, tag: u32, parts: &[&[u8]], data: &[u8]) -> Result<Position> {
         let Shared {
             links,
             peer,
@@ -441,6 +442,11 @@ impl ServerHandle {
             std::thread::sleep(nap);
             nap = (nap * 2).min(Duration::from_millis(1));
         }
+    }
+
+    /// Whether data is taken from where it is, [`Self::notice_lending`]. May change at any time.
+    pub fn lends(&self) -> bool {
+        self.shared.links.windows.lent.is_open()
     }
 
     /// Begins a loan: what is lent from now on until [`Loan::complete`].

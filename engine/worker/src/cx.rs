@@ -187,7 +187,7 @@ pub enum Target {
     Context(Vec<u64>),
     /// A copy to the client that fits a reply.
     Copy(Arc<Download>),
-    /// A short copy to the client for which nobody waits: its bytes are sent when they are there.
+    /// A copy to the client whose bytes the GPU thread sends when they are there.
     Delivery(Arc<Download>),
 }
 

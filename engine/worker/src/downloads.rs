@@ -12,7 +12,7 @@ use ringway_link::{LinkError, Loan, ServerHandle};
 use ringway_wire::call::{COPY_PIECE_BYTES, NOTICE_DATA, NOTICE_DATA_END};
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Staging memory that stays for the next copy, in bytes.
@@ -53,8 +53,10 @@ pub struct Download {
     stride: usize,
     /// Where the bytes go.
     lane: ServerHandle,
-    /// Somebody is sending the bytes, or has.
+    /// Somebody is sending bytes, or has sent all.
     taken: AtomicBool,
+    /// Bytes sent; changed by who has taken it.
+    sent: AtomicUsize,
     /// The copy's result, once its bytes are sent.
     delivered: Mutex<Option<Result<(), CudaError>>>,
     delivery: Condvar,
@@ -81,6 +83,48 @@ impl Download {
     fn take(&self) -> bool {
         !self.taken.swap(true, Ordering::AcqRel)
     }
+
+    /// Who has taken it leaves the rest to another.
+    fn give_back(&self) {
+        self.taken.store(false, Ordering::Release);
+    }
+
+    /// The event after which the next bytes can be sent; None if all are sent.
+    fn next_event(&self) -> Option<u64> {
+        let sent = self.sent.load(Ordering::Acquire);
+        (sent < self.bytes).then(|| self.events[sent / self.stride])
+    }
+
+    /// The next bytes to send, one notice's; the event before them has come.
+    ///
+    /// # Safety
+    /// The caller has taken the download, and makes nothing of the bytes after it was finished.
+    unsafe fn next_piece(&self) -> (u64, &[u8]) {
+        let sent = self.sent.load(Ordering::Acquire);
+        let end = self.bytes.min((sent / self.stride + 1) * self.stride);
+        let piece = (end - sent).min(COPY_PIECE_BYTES);
+        // SAFETY: inside the staging memory, which the driver has filled up to `end` (its event came) and which nobody writes until
+        // the download is finished.
+        (sent as u64, unsafe { std::slice::from_raw_parts((self.at as *const u8).add(sent), piece) })
+    }
+
+    /// The lane may read the staging memory from now on.
+    fn lend(&self) {
+        if let Some(staging) = &mut *self.staging.lock() {
+            staging.loan.get_or_insert_with(|| self.lane.loan());
+        }
+    }
+}
+
+/// What the GPU thread has sent of a copy.
+#[derive(Debug)]
+pub enum Sent {
+    /// Nothing: it is not ready, there is no space in the ring now, or another thread sends it.
+    Nothing,
+    /// Some of it.
+    Some,
+    /// The rest; the copy's result.
+    All(Result<(), CudaError>),
 }
 
 #[derive(Debug, Default)]
@@ -243,6 +287,7 @@ impl Downloads {
             stride,
             lane: lane.clone(),
             taken: AtomicBool::new(false),
+            sent: AtomicUsize::new(0),
             delivered: Mutex::new(None),
             delivery: Condvar::new(),
         });
@@ -273,36 +318,24 @@ impl Downloads {
 
     fn send_taken(&self, driver: &Driver, download: &Arc<Download>) -> Result<(), CudaError> {
         let lane = &download.lane;
-        if let Some(staging) = &mut *download.staging.lock() {
-            staging.loan = Some(lane.loan());
-        }
+        download.lend();
         let mut result = Ok(());
-        for (index, event) in download.events.iter().enumerate() {
-            if let Err(failed) = driver_call!(driver, cuEventSynchronize(*event)) {
+        while let Some(event) = download.next_event() {
+            if let Err(failed) = driver_call!(driver, cuEventSynchronize(event)) {
                 result = Err(failed);
                 break;
             }
-            let start = index * download.stride;
-            let end = download.bytes.min(start + download.stride);
-            for offset in (start..end).step_by(COPY_PIECE_BYTES) {
-                let piece = (end - offset).min(COPY_PIECE_BYTES);
-                // SAFETY: inside the staging memory, which the driver has filled up to `end` (its event came) and which
-                // nobody writes until the download is delivered.
-                let bytes = unsafe {
-                    std::slice::from_raw_parts(
-                        (download.at as *const u8).add(offset),
-                        piece,
-                    )
-                };
-                let parts: [&[u8]; 2] = [&download.id.to_le_bytes(), &(offset as u64).to_le_bytes()];
-                // SAFETY: the staging memory, which nobody writes or frees before its loan has ended.
-                let sent = || unsafe { lane.notice_lending(NOTICE_DATA, &parts, bytes, PATIENCE) };
-                if self.abandoned.load(Ordering::Acquire) || sent().is_err() {
-                    let failed = Err(CudaError::UNKNOWN);
-                    self.finish(download, failed);
-                    return failed;
-                }
+            // SAFETY: the caller has taken it, and finishes it after this.
+            let (offset, bytes) = unsafe { download.next_piece() };
+            let parts: [&[u8]; 2] = [&download.id.to_le_bytes(), &offset.to_le_bytes()];
+            // SAFETY: the staging memory, which nobody writes or frees before its loan has ended.
+            let sent = || unsafe { lane.notice_lending(NOTICE_DATA, &parts, bytes, PATIENCE) };
+            if self.abandoned.load(Ordering::Acquire) || sent().is_err() {
+                let failed = Err(CudaError::UNKNOWN);
+                self.finish(download, failed);
+                return failed;
             }
+            download.sent.fetch_add(bytes.len(), Ordering::AcqRel);
         }
         // A client that is gone needs no word of it.
         let _ = lane.notice(
@@ -357,35 +390,50 @@ impl Downloads {
         Some(result)
     }
 
-    /// For a copy of one piece that is ready: sends its bytes, for the GPU thread, which waits for no space. Gives the copy's result;
-    /// None if it is not ready, if there is no space in the ring now, or while another thread sends it.
-    pub fn send_ready(&self, driver: &Driver, download: &Arc<Download>) -> Option<Result<(), CudaError>> {
+    /// Sends what is ready of a copy, as far as there is space, for the GPU thread, which waits for none.
+    pub fn send_ready(&self, driver: &Driver, download: &Arc<Download>) -> Sent {
         let delivered = download.delivered.lock();
-        if delivered.is_some() {
-            return *delivered;
+        if let Some(result) = *delivered {
+            return Sent::All(result);
         }
-        let event = driver_call!(driver, cuEventQuery(*download.events.first()?));
-        if event == Err(CudaError::NOT_READY) || download.bytes > COPY_PIECE_BYTES || !download.take() {
-            return None;
+        // Its events are the download's while the lock is held.
+        let ready = |event| driver_call!(driver, cuEventQuery(event)) != Err(CudaError::NOT_READY);
+        if download.next_event().is_some_and(|event| !ready(event)) || !download.take() {
+            return Sent::Nothing;
         }
         drop(delivered);
+        download.lend();
         let id = download.id.to_le_bytes();
-        if event.is_ok() {
-            // SAFETY: the driver has filled the staging memory: its event came; nobody writes there until the download is finished.
-            let bytes = unsafe { std::slice::from_raw_parts(download.at as *const u8, download.bytes) };
-            if let Err(LinkError::Full) = download.lane.try_notice(NOTICE_DATA, &[&id, &0u64.to_le_bytes(), bytes]) {
-                download.taken.store(false, Ordering::Release);
-                return None;
+        let before = download.sent.load(Ordering::Acquire);
+        let mut result = Ok(());
+        while let Some(event) = download.next_event() {
+            match driver_call!(driver, cuEventQuery(event)) {
+                Ok(()) => {}
+                Err(CudaError::NOT_READY) => break,
+                Err(failed) => {
+                    result = Err(failed);
+                    break;
+                }
             }
+            // SAFETY: taken above, and finished below if all was sent.
+            let (offset, bytes) = unsafe { download.next_piece() };
+            // SAFETY: the staging memory, which nobody writes or frees before its loan has ended.
+            let sent = unsafe { download.lane.try_notice_lending(NOTICE_DATA, &[&id, &offset.to_le_bytes()], bytes) };
+            if let Err(LinkError::Full) = sent {
+                break;
+            }
+            // If the client is gone, it needs none of it.
+            download.sent.fetch_add(bytes.len(), Ordering::AcqRel);
         }
-        let code = event.err().map_or(0, CudaError::code).to_le_bytes();
-        if let Err(LinkError::Full) = download.lane.try_notice(NOTICE_DATA_END, &[&id, &code]) {
-            // The bytes go twice, to the same place.
-            download.taken.store(false, Ordering::Release);
-            return None;
+        let all = download.next_event().is_none() || result.is_err();
+        let code = result.err().map_or(0, CudaError::code).to_le_bytes();
+        if !all || matches!(download.lane.try_notice(NOTICE_DATA_END, &[&id, &code]), Err(LinkError::Full)) {
+            let some = download.sent.load(Ordering::Acquire) != before;
+            download.give_back();
+            return if some { Sent::Some } else { Sent::Nothing };
         }
-        self.finish(download, event);
-        Some(event)
+        self.finish(download, result);
+        Sent::All(result)
     }
 
     /// For whoever has taken the download. Its result is seen when its events and its staging memory are in nobody's hands any more;

@@ -3,6 +3,7 @@
 //! It never waits inside the driver: what does not come soon is given to a waiter thread.
 
 use crate::cx::{Cx, Outcome, Pending, Target};
+use crate::downloads::Sent;
 use crate::meter::Meter;
 use crate::patience::Patience;
 use crate::session::Session;
@@ -293,11 +294,20 @@ fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64
                 return false;
             }
             Target::Delivery(copy) => {
-                let Some(result) = session.downloads.send_ready(&session.driver, copy) else {
-                    return true;
+                let result = match session.downloads.send_ready(&session.driver, copy) {
+                    Sent::Nothing => return true,
+                    Sent::Some => {
+                        any = true;
+                        return true;
+                    }
+                    Sent::All(result) => result,
                 };
                 any = true;
-                wait.reply.result(session, result);
+                if wait.reply.wanted() {
+                    answer(session, wait, result, Vec::new());
+                } else {
+                    wait.reply.result(session, result);
+                }
                 if session.downloads.keeps_too_much() {
                     let session = Arc::clone(session);
                     Arc::clone(&session).waiters.run(move || session.downloads.trim(&session.driver));

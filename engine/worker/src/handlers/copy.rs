@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) const DOWNLOAD_BYTES_MAX: usize = 64 << 20;
 /// Copies of up to this many bytes are looked at by the GPU thread for a while: they may be inside the reply.
 const INLINE_BYTES_MAX: usize = ringway_wire::layout::REPLY_INLINE_MAX;
-/// Bytes that the GPU thread sends itself where nobody waits: copying more would keep others waiting.
+/// Bytes that the GPU thread sends itself where nobody waits and they are copied for that: copying more would keep others waiting.
 const DELIVERED_BYTES_MAX: usize = 32 << 10;
 
 /// Host memory of the server is not the client's: a copy with it cannot become part of a graph.
@@ -90,14 +90,14 @@ fn to_client(cx: &mut Cx<'_>, r: &mut Reader<'_>) -> Handled {
     deliver(cx, download, bytes)
 }
 
-/// Sends a download's bytes when they are there: a short copy's by the GPU thread, inside the reply where there is one; a long
-/// one's by a waiter thread.
+/// Sends a download's bytes when they are there: a short copy's by the GPU thread, inside the reply where there is one, and any that
+/// the link takes from where they are; else a long one's by a waiter thread.
 pub(super) fn deliver(cx: &mut Cx<'_>, download: Arc<Download>, bytes: usize) -> Handled {
     let wanted = cx.reply_to().wanted();
     if wanted && bytes <= INLINE_BYTES_MAX {
         return cx.wait_for(Target::Copy(download));
     }
-    if !wanted && bytes <= DELIVERED_BYTES_MAX {
+    if !wanted && bytes <= DELIVERED_BYTES_MAX || cx.lane.lends() {
         return cx.wait_for(Target::Delivery(download));
     }
     cx.offload(move |session, reply| {
