@@ -494,11 +494,16 @@ impl<'a> Reservation<'a> {
     }
 
     /// Posts a call whose answer goes to `slot`. As `commit`, and the slot knows what it waits for, so that it is
-    /// not reused before the answer came even if nobody waits for it.
+    /// not reused before the answer came even if nobody waits for it. Whoever waits, or drops the slot, sends it.
     #[inline]
-    pub fn commit_call(self, slot: &mut SlotGuard<'a>) -> Position {
+    pub fn commit_call(mut self, slot: &mut SlotGuard<'a>) -> Position {
         slot.expect(self.reserved().position_end());
-        self.commit()
+        let Some(reserved) = self.reserved.take() else {
+            unreachable!("committed once")
+        };
+        let end = self.lane.producer.commit(reserved);
+        let _ = self.lane.links.ring_committed(end);
+        end
     }
 }
 

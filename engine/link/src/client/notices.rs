@@ -21,6 +21,8 @@ const SERVICE_NAP: Duration = Duration::from_millis(1);
 const SERVICE_NAP_WAKES: u32 = 20;
 /// Longest sleep of the service thread while somebody else leads.
 const SERVICE_SLEEP: Duration = Duration::from_millis(100);
+/// So many times in a row must a wait have sent what a commit had left behind for the next one to be trusted to.
+const WAITS_TRUSTED: u32 = 4;
 /// Notices handed over before the drainer looks after other things.
 const DRAIN_BATCH: usize = 64;
 
@@ -41,6 +43,8 @@ pub(super) struct Notices {
     service_state: AtomicU32,
     /// Records are left for the service thread to send.
     service_wanted: AtomicBool,
+    /// How many times in a row a thread that then waited has sent them itself.
+    waits_sent: AtomicU32,
 }
 
 impl Notices {
@@ -55,6 +59,7 @@ impl Notices {
             service: Mutex::new(None),
             service_state: AtomicU32::new(AWAKE),
             service_wanted: AtomicBool::new(false),
+            waits_sent: AtomicU32::new(0),
         }
     }
 
@@ -72,13 +77,27 @@ impl Notices {
     }
 
     /// Makes sure that somebody sends what a commit left behind: a leader will, when it hears that earlier records
-    /// arrived; if there is none, the service thread must.
+    /// arrived; if there is none, the service thread must. It is woken for that, unless it looks soon by itself and a wait has lately
+    /// always come first.
     pub(super) fn want_service(&self, lane: &ClientLane) {
-        if lane.leader() == 0
-            && self.service_state.load(Ordering::SeqCst) != AWAKE
-            && !self.service_wanted.swap(true, Ordering::SeqCst)
-        {
-            self.wake_service();
+        if lane.leader() != 0 {
+            return;
+        }
+        let state = self.service_state.load(Ordering::SeqCst);
+        if state != AWAKE && !self.service_wanted.swap(true, Ordering::SeqCst) {
+            let trusted = self.waits_sent.load(Ordering::Relaxed) >= WAITS_TRUSTED;
+            // Store "wanted", then look whether it still naps; who stops napping says so, then looks at "wanted".
+            if !(trusted && self.service_state.load(Ordering::SeqCst) == NAPPING) {
+                self.wake_service();
+            }
+        }
+    }
+
+    /// A thread that is about to wait has sent what was left behind.
+    #[inline]
+    pub(super) fn was_sent(&self) {
+        if self.service_wanted.load(Ordering::Relaxed) && self.service_wanted.swap(false, Ordering::SeqCst) {
+            self.waits_sent.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -256,6 +275,9 @@ impl ClientLane {
                 return Ok(0);
             }
             let wanted = notices.service_wanted.swap(false, Ordering::SeqCst);
+            if wanted {
+                notices.waits_sent.store(0, Ordering::Relaxed);
+            }
             let waits = self.waiters.waits.load(Ordering::Relaxed);
             if waits != waits_seen && !wanted {
                 // Waiters are at work and serve the lane: stay out of their way.

@@ -252,6 +252,7 @@ impl SlotGuard<'_> {
         self.expect(position);
         lane.waiters.waits.fetch_add(1, Ordering::Relaxed);
         lane.links.link().flush();
+        lane.notices.was_sent();
         let start = Instant::now();
         let ready = || lane.slot_has(self.index, position);
         lane.spin.spin(|| {
@@ -363,6 +364,8 @@ impl Drop for SlotGuard<'_> {
         if waiters.expected[self.index as usize].load(Ordering::Relaxed) == 0 {
             waiters.free.fetch_or(1 << self.index, Ordering::Release);
         } else {
+            // Perhaps nobody has sent the call yet.
+            self.lane.links.link().flush();
             waiters
                 .abandoned
                 .fetch_or(1 << self.index, Ordering::Release);
