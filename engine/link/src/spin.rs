@@ -115,6 +115,9 @@ impl SpinPolicy {
             || waits.is_multiple_of(PROBE_EVERY)
         {
             self.longest
+        } else if self.score.load(Ordering::Relaxed) == 0 {
+            // The peer may wait for this core.
+            Duration::ZERO
         } else {
             SPIN_MIN
         }
