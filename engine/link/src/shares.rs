@@ -44,8 +44,6 @@ const BEGAN: usize = 1;
 const FREED: usize = 2;
 /// Virtual time at which the last turn began.
 const FLOOR: usize = 3;
-/// What waiters sleep on, in the lower half.
-const BELL: usize = 4;
 /// A bit for each seat that waits.
 const WAITING: usize = 8;
 const WAITING_WORDS: usize = SEATS as usize / 64;
@@ -57,7 +55,8 @@ const USED: usize = 2;
 const LEFT: usize = 3;
 const SEAT: usize = LEASE + LEASES as usize * LEASE_WORDS;
 const SEAT_WORDS: usize = 4;
-/// Of a seat: its lease's number plus one; since when it waits; the turn that it is in; whether it was passed over.
+/// Of a seat: its lease's number plus one; since when it waits; the turn that it is in; in the halves of one word whether it was passed
+/// over, and what it sleeps on.
 const SEAT_LEASE: usize = 0;
 const SEAT_SINCE: usize = 1;
 const SEAT_TURN: usize = 2;
@@ -230,11 +229,51 @@ impl Shares {
         }
     }
 
-    /// Wakes those that wait for a GPU's turn.
+    fn bell_at(&self, gpu: usize, seat: u32) -> usize {
+        self.seat_at(gpu, seat, SEAT_ABSENT) + 4
+    }
+
+    /// Whether a seat was passed over when it did not come.
+    fn is_absent(&self, gpu: usize, seat: u32) -> bool {
+        self.span.load_u32(self.seat_at(gpu, seat, SEAT_ABSENT), Relaxed) != 0
+    }
+
+    fn set_absent(&self, gpu: usize, seat: u32, absent: bool) {
+        self.span.store_u32(self.seat_at(gpu, seat, SEAT_ABSENT), absent.into(), Relaxed);
+    }
+
+    /// Seats that wait.
+    fn waiting(&self, gpu: usize) -> impl Iterator<Item = u32> + '_ {
+        (0..WAITING_WORDS).flat_map(move |word| {
+            let mut bits = self.span.load_u64(self.at(gpu, WAITING + word), Acquire);
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+                bits &= bits - 1;
+                Some(word as u32 * 64 + bit)
+            })
+        })
+    }
+
+    fn lease_of(&self, gpu: usize, seat: u32) -> Option<u32> {
+        let number = self.span.load_u64(self.seat_at(gpu, seat, SEAT_LEASE), Relaxed);
+        number.checked_sub(1).and_then(|lease| u32::try_from(lease).ok()).filter(|lease| *lease < LEASES)
+    }
+
+    /// Where a seat of `lease` stands among those that wait: the least comes first.
+    fn place(&self, gpu: usize, seat: u32, lease: u32) -> (u64, u64, u32) {
+        (self.virtual_ns(gpu, lease), self.span.load_u64(self.seat_at(gpu, seat, SEAT_SINCE), Relaxed), seat)
+    }
+
+    /// Wakes the workers that wait of the lease that is next: were all woken, many would take the processors from the one.
     fn ring(&self, gpu: usize) {
-        let bell = self.at(gpu, BELL);
-        self.span.fetch_add_u32(bell, 1, AcqRel);
-        if (0..WAITING_WORDS).any(|word| self.span.load_u64(self.at(gpu, WAITING + word), Acquire) != 0) {
+        let in_line = self.waiting(gpu).filter_map(|seat| {
+            let lease = self.lease_of(gpu, seat)?;
+            Some((self.is_absent(gpu, seat), self.place(gpu, seat, lease), lease))
+        });
+        let Some((_, _, next)) = in_line.min() else { return };
+        for seat in self.waiting(gpu).filter(|seat| self.lease_of(gpu, *seat) == Some(next)) {
+            let bell = self.bell_at(gpu, seat);
+            self.span.fetch_add_u32(bell, 1, AcqRel);
             futex::wake_all(&self.span, bell);
         }
     }
@@ -295,6 +334,8 @@ impl Tenant {
                 None => {
                     let others = self.others_wait();
                     if others && !self.is_next(now) {
+                        // Another may have been woken than who is next now.
+                        shares.ring(gpu);
                         return None;
                     }
                     is.after(Some(self.lease), others)
@@ -350,7 +391,7 @@ impl Tenant {
 
     fn wait_in_line(&self, now: u64) {
         let (shares, gpu) = (&self.shares, self.gpu);
-        shares.span.store_u64(shares.seat_at(gpu, self.seat, SEAT_ABSENT), 0, Relaxed);
+        shares.set_absent(gpu, self.seat, false);
         shares.span.store_u64(shares.seat_at(gpu, self.seat, SEAT_SINCE), now, Relaxed);
         shares.set_waiting(gpu, self.seat, true);
     }
@@ -367,20 +408,25 @@ impl Tenant {
         shares.span.fetch_add_u64(lease(VIRTUAL), ns.saturating_mul(u64::from(WEIGHT_WHOLE)) / weight, AcqRel);
     }
 
-    /// A number that changes when a turn becomes free; for [`Tenant::sleep`].
+    /// A number that changes when a turn is free for this worker; for [`Tenant::sleep`].
     pub fn bell(&self) -> u32 {
-        self.shares.span.load_u32(self.shares.at(self.gpu, BELL), Acquire)
+        self.shares.span.load_u32(self.shares.bell_at(self.gpu, self.seat), Acquire)
     }
 
-    /// Sleeps until a turn becomes free after `bell` was read, for at most `timeout`.
+    /// Sleeps until a turn is free for this worker after `bell` was read, for at most `timeout`.
     pub fn sleep(&self, bell: u32, timeout: Duration) {
-        futex::wait(&self.shares.span, self.shares.at(self.gpu, BELL), bell, timeout);
+        futex::wait(&self.shares.span, self.shares.bell_at(self.gpu, self.seat), bell, timeout);
+    }
+
+    /// How many workers wait, this one among them.
+    pub fn waiting_count(&self) -> u32 {
+        self.shares.waiting(self.gpu).map(|_| 1).sum()
     }
 
     fn begin_to_wait(&self, now: u64) {
         let (shares, gpu) = (&self.shares, self.gpu);
         // Here, and looking.
-        shares.span.store_u64(shares.seat_at(gpu, self.seat, SEAT_ABSENT), 0, Relaxed);
+        shares.set_absent(gpu, self.seat, false);
         if self.waits.replace(true) {
             return;
         }
@@ -410,49 +456,34 @@ impl Tenant {
         now.saturating_sub(self.waited_for.get().1) > ns(OVERDUE)
     }
 
-    /// Seats that wait, but for this one.
-    fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
-        let bits = |word: usize| self.shares.span.load_u64(self.shares.at(self.gpu, WAITING + word), Acquire);
-        (0..WAITING_WORDS).flat_map(move |word| {
-            let mut bits = bits(word);
-            std::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(word as u32 * 64 + bit)
-            })
-        }).filter(|seat| *seat != self.seat)
-    }
-
-    fn lease_of(&self, seat: u32) -> Option<u32> {
-        let number = self.shares.span.load_u64(self.shares.seat_at(self.gpu, seat, SEAT_LEASE), Relaxed);
-        number.checked_sub(1).and_then(|lease| u32::try_from(lease).ok()).filter(|lease| *lease < LEASES)
+    /// Leases that wait, by their seats, but for this one's.
+    fn others(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let waiting = self.shares.waiting(self.gpu).filter(|seat| *seat != self.seat);
+        waiting.filter_map(|seat| Some((seat, self.shares.lease_of(self.gpu, seat)?))).filter(|(_, lease)| *lease != self.lease)
     }
 
     /// Whether workers of other leases wait.
     fn others_wait(&self) -> bool {
-        self.waiting().any(|seat| self.lease_of(seat).is_some_and(|lease| lease != self.lease))
+        self.others().next().is_some()
     }
 
     /// Whether a lease that waits has used more, by more than the GPU's time in a turn.
     pub fn is_behind(&self) -> bool {
         let (shares, gpu) = (&self.shares, self.gpu);
         let mine = shares.virtual_ns(gpu, self.lease).saturating_add(2 * ns(QUANTUM));
-        self.waiting().filter_map(|seat| self.lease_of(seat)).any(|lease| lease != self.lease && shares.virtual_ns(gpu, lease) > mine)
+        self.others().any(|(_, lease)| shares.virtual_ns(gpu, lease) > mine)
     }
 
     /// Whether no lease that waits has used less. One that does not come when its turn is free is passed over until it looks again.
     pub fn is_next(&self, now: u64) -> bool {
         let (shares, gpu) = (&self.shares, self.gpu);
-        let since = |seat| shares.span.load_u64(shares.seat_at(gpu, seat, SEAT_SINCE), Relaxed);
-        let absent = |seat| shares.seat_at(gpu, seat, SEAT_ABSENT);
-        let mine = (shares.virtual_ns(gpu, self.lease), since(self.seat), self.seat);
+        let mine = shares.place(gpu, self.seat, self.lease);
         let late = now.saturating_sub(shares.span.load_u64(shares.at(gpu, FREED), Relaxed)) > ns(GRACE);
         let mut first = true;
-        for seat in self.waiting() {
-            let Some(lease) = self.lease_of(seat).filter(|lease| *lease != self.lease) else { continue };
-            if shares.span.load_u64(absent(seat), Relaxed) == 0 && (shares.virtual_ns(gpu, lease), since(seat), seat) < mine {
+        for (seat, lease) in self.others() {
+            if !shares.is_absent(gpu, seat) && shares.place(gpu, seat, lease) < mine {
                 if late {
-                    shares.span.store_u64(absent(seat), 1, Relaxed);
+                    shares.set_absent(gpu, seat, true);
                 } else {
                     first = false;
                 }

@@ -130,7 +130,7 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turn
                 continue;
             }
             if held {
-                turns.nap();
+                turns.nap(pending.is_empty() && !watching);
                 // The link has something to do, maybe, or is gone.
                 if let Err(error) = lane.park(Duration::ZERO) {
                     return error.into();

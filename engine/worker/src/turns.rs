@@ -30,6 +30,10 @@ const HELD_NS_MAX: u64 = 1_000_000_000;
 const UNMEASURED_NS: u64 = 1_000_000;
 /// Shortest and longest sleep of a GPU thread that waits for a turn, or for its own kernels.
 const NAP: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(500));
+/// Longest where nothing else is to be done, and so many wait for the turn that looking takes the processors from who has it: so long for
+/// each of them, and at the most. Who is next is woken.
+const NAP_EACH: Duration = Duration::from_micros(250);
+const NAP_MAX: Duration = Duration::from_millis(20);
 /// Longest sleep while others wait for the turn, or may come to.
 const WATCHING_NAP: Duration = Duration::from_millis(2);
 
@@ -418,13 +422,15 @@ impl Turns {
         Rest::Busy(if at - self.shared_at > CAREFUL_NS { WATCHING_NAP } else { NAP.1 })
     }
 
-    /// Sleeps a little while a launch is held back: until a turn becomes free, or kernels may have ended.
-    pub fn nap(&mut self) {
+    /// Sleeps a little while a launch is held back: until a turn is free for this worker, or kernels may have ended. `alone`: there is
+    /// nothing else to look after.
+    pub fn nap(&mut self, alone: bool) {
         let bell = self.tenant.bell();
         let own = self.flights.len() as u64 * self.mean_ns / 4;
         let nap = if self.turn.is_some() { Duration::from_nanos(own).clamp(NAP.0, NAP.1) } else { self.nap };
-        self.nap = (self.nap * 2).min(NAP.1);
-        self.tenant.sleep(bell, nap);
+        let longest = if alone { (NAP_EACH * self.tenant.waiting_count()).clamp(NAP.1, NAP_MAX) } else { NAP.1 };
+        self.nap = (self.nap * 2).min(longest);
+        self.tenant.sleep(bell, nap.min(longest));
     }
 }
 
