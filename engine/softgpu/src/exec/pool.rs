@@ -7,6 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a launch looks whether its helpers have done their last blocks before it sleeps: mostly they are about to, and being woken
+/// takes longer.
+const LAST_BLOCKS: Duration = Duration::from_micros(30);
 
 struct Job {
     /// The work; its borrows are valid while `state.open` or a helper is counted in `state.active`.
@@ -156,8 +161,14 @@ pub(super) fn run_on_many(helpers: usize, level: usize, work: &(dyn Fn(Option<&H
     struct Close(Arc<Job>);
     impl Drop for Close {
         fn drop(&mut self) {
+            lock(&self.0.state).open = false;
+            let begun = Instant::now();
+            while lock(&self.0.state).active > 0 && begun.elapsed() < LAST_BLOCKS {
+                for _ in 0..32 {
+                    std::hint::spin_loop();
+                }
+            }
             let mut s = lock(&self.0.state);
-            s.open = false;
             while s.active > 0 {
                 s = self.0.idle.wait(s).unwrap_or_else(|e| e.into_inner());
             }
