@@ -9,7 +9,7 @@ from .runner import RELEASE, ROOT, require, test
 
 # links on which rows of a suite are
 LINKS = {
-    "submit": {"shm", "tcp"}, "call": {"shm", "tcp"}, "copy": {"shm", "tcp"}, "idle": {"shm", "tcp"}, "scale": {"shm", "tcp"},
+    "ring": {"shm", "tcp"}, "submit": {"shm", "tcp"}, "call": {"shm", "tcp"}, "copy": {"shm", "tcp"}, "idle": {"shm", "tcp"}, "scale": {"shm", "tcp"},
     "start": {"shm", "tcp", "direct"}, "app": {"shm", "tcp", "direct"}, "api": {"shm", "tcp", "direct"},
     "networks": {"200us,10Gbit", "5ms,10Gbit", "0us", "direct"}, "softgpu": {"one core", "all cores"},
     "servers": {"straight", "by the program"},

@@ -49,6 +49,8 @@ pub struct Cli {
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub enum What {
+    /// A lane by itself, without CUDA: a record there, an answer back.
+    Ring,
     /// Posted calls: what a launch costs the thread that makes it.
     Submit,
     /// Waiting calls: there and back.

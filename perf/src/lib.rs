@@ -5,6 +5,7 @@
 //!
 //! | file | |
 //! |---|---|
+//! | `ring.rs` | suite ring: a lane by itself, between two threads |
 //! | `bench.rs` | suites submit, call, copy, idle: one program a suite and link, each case beside its floor (`floors.rs`) |
 //! | `start.rs`, `app` | suites start and app: programs beside the same programs directly on the driver (`turns.rs`) |
 //! | `networks.rs` | suite networks: the programs of app over emulated networks, beside what `ringway why` predicts |
@@ -38,6 +39,7 @@ mod processes;
 mod progress;
 mod rdma;
 mod remote;
+mod ring;
 mod row;
 mod samples;
 mod scale;
@@ -115,8 +117,12 @@ fn write(
 /// The rows of every suite that was asked for.
 fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
     let effort = cli.effort();
-    let mut rows = bench::measure(cli, cli.suites(), effort)?;
     let what = cli.what.as_ref().unwrap_or(&What::Brief);
+    let mut rows = match what {
+        What::Ring | What::All => ring::measure(cli, effort)?,
+        _ => Vec::new(),
+    };
+    rows.extend(bench::measure(cli, cli.suites(), effort)?);
     match what {
         What::Brief => {
             rows.extend(start::measure(cli, None, effort)?);
@@ -160,7 +166,7 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
                 progress::say,
             )?);
         }
-        What::Submit | What::Call | What::Copy | What::Idle | What::Child { .. } => {}
+        What::Ring | What::Submit | What::Call | What::Copy | What::Idle | What::Child { .. } => {}
     }
     Ok(rows)
 }

@@ -11,10 +11,11 @@ use svg::escape;
 const STYLE: &str = include_str!("style.css");
 
 /// What the suites are about, in the order of the page.
-const SUITES: [(&str, &str); 12] = [
+const SUITES: [(&str, &str); 13] = [
     ("start", "From ringway run to the first kernel's end"),
     ("app", "Whole programs"),
     ("networks", "Whole programs over emulated networks"),
+    ("ring", "A lane by itself"),
     ("submit", "Posted calls"),
     ("call", "Waiting calls"),
     ("copy", "Copies"),
