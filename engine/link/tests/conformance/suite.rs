@@ -521,6 +521,21 @@ pub fn the_service_thread_gets_notices_and_sends_tails(pair: &Pair) {
         });
         call(&client, b"", PATIENCE).expect("call");
     }
+    // Also after waits have sent, time and again, what a burst had left: then the service thread is not woken for it.
+    let mut called = 60;
+    for _ in 0..10 {
+        for burst in 0..8 {
+            for _ in 0..5 {
+                post(&client, b"tail");
+                sent += 1;
+            }
+            if burst < 7 {
+                call(&client, b"", PATIENCE).expect("call");
+                called += 1;
+            }
+        }
+        eventually("the tail of the last burst", || records.load(Ordering::Relaxed) == sent + called);
+    }
     eventually("all notices", || got.load(Ordering::Relaxed) == sent);
     client.close();
     service.join().expect("service");
