@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use ringway_api::{CudaError, result_name, result_text};
 use ringway_client::say::Line;
 use ringway_client::session;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 
 /// `CU_GET_PROC_ADDRESS_*` status values.
@@ -19,10 +19,9 @@ const PER_THREAD: u64 = 2;
 
 /// Texts with a terminator, made once each and kept.
 fn constant(text: &'static str) -> *const c_char {
-    static TEXTS: Mutex<Option<HashMap<&'static str, CString>>> = Mutex::new(None);
+    static TEXTS: Mutex<BTreeMap<&'static str, CString>> = Mutex::new(BTreeMap::new());
     let mut texts = TEXTS.lock();
     let entry = texts
-        .get_or_insert_default()
         .entry(text)
         .or_insert_with(|| CString::new(text).unwrap_or_default());
     // The string's bytes are on the heap and are never freed.
