@@ -30,8 +30,9 @@ const TAKE_NS_PER_BYTE: f64 = 0.25;
 const RECORD_WEIGHT: f64 = 2_000.0;
 const BYTE_WEIGHT: f64 = 0.25;
 /// How often an answer that is about an event waits for copies to the host behind it too: it does for those that the device has done by
-/// the time a thread of the worker looks, and who is first there is chance. Over emulated networks it was 25 to 60 in a hundred.
-const LATER_DOWNLOADS: f64 = 0.5;
+/// the time a thread of the worker looks, and who is first there is chance. Over emulated networks it was 25 to 60 in a hundred; since the GPU
+/// thread looks itself, some 40.
+const LATER_DOWNLOADS: f64 = 0.4;
 /// Halvings in the search for the factor.
 const STEPS: u32 = 40;
 /// And its bound: a record of 2 us stands for an hour.
