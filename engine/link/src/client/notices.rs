@@ -93,9 +93,9 @@ impl Notices {
         }
     }
 
-    /// A thread that is about to wait has sent what was left behind.
+    /// A thread that is about to wait will send what was left behind until now.
     #[inline]
-    pub(super) fn was_sent(&self) {
+    pub(super) fn sends_itself(&self) {
         if self.service_wanted.load(Ordering::Relaxed) && self.service_wanted.swap(false, Ordering::SeqCst) {
             self.waits_sent.fetch_add(1, Ordering::Relaxed);
         }

@@ -251,8 +251,9 @@ impl SlotGuard<'_> {
         let lane = self.lane;
         self.expect(position);
         lane.waiters.waits.fetch_add(1, Ordering::Relaxed);
+        // First: what is left behind from now on is not in this flush.
+        lane.notices.sends_itself();
         lane.links.link().flush();
-        lane.notices.was_sent();
         let start = Instant::now();
         let ready = || lane.slot_has(self.index, position);
         lane.spin.spin(|| {
