@@ -1,6 +1,7 @@
 //! The client of a session, inside the user's program: what the exported CUDA functions are made of.
 //!
-//! `session` opens it, on one server or several (`servers`), `submit` posts records and waits for answers, `objects` names things before the server has made
+//! `session` opens it, on one server or several (`servers`), `submit` posts records and waits for answers (`lane_order` has those of
+//! several lanes executed in the program's order), `objects` names things before the server has made
 //! them, `notices` takes what the server sends unasked (data, kernel output, host functions), `transfers` lets it reach pinned memory,
 //! `paths` lets servers copy to each other. `memory_ranges` keeps device memory, so that allocations need no server.
 
@@ -9,6 +10,7 @@ pub mod contexts;
 pub mod functions;
 pub mod gates;
 pub mod host_functions;
+mod lane_order;
 mod lease;
 pub mod memory;
 pub mod memory_ranges;

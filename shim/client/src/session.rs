@@ -1,5 +1,6 @@
 //! Opening the session: once a process, by cuInit.
 
+use crate::lane_order::LaneOrder;
 use crate::lease::{Refusal, leases};
 use crate::say::{Line, say};
 use crate::servers::Server;
@@ -40,6 +41,8 @@ pub struct Session {
     pub(crate) servers: Vec<Server>,
     /// Number of each lane's server.
     pub(crate) server_of: Vec<u8>,
+    /// Across the lanes to one server.
+    pub(crate) order: LaneOrder,
 }
 
 impl Session {
@@ -122,6 +125,7 @@ fn connect() -> Result<Session, Refusal> {
         transfers: Mode::from_environment(),
         servers: Vec::new(),
         server_of: Vec::new(),
+        order: LaneOrder::new([]),
     };
     for (number, lease) in leases.into_iter().enumerate() {
         let share = Share { number: number as u32, of };
@@ -133,6 +137,7 @@ fn connect() -> Result<Session, Refusal> {
         session.driver_version = session.driver_version.min(parts.driver_version);
         session.servers.push(parts.server);
     }
+    session.order = LaneOrder::new(session.servers.iter().map(|server| server.lanes.clone()));
     servers::tell_uuids_apart(&mut session.devices);
     Ok(session)
 }

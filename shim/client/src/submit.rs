@@ -7,11 +7,9 @@ use crate::session::{Session, lost, session};
 use crate::{memory_ranges, notices, stats};
 use ringway_api::{CudaError, TABLE, result_name};
 use ringway_link::{ClientLane, LinkError, Position};
-use ringway_wire::call::{FLAG_SETTLE, Status, TAG_PING};
-use ringway_wire::control::SERVERS_MAX;
+use ringway_wire::call::{FLAG_SETTLE, Status, TAG_AFTER, TAG_PING};
 use ringway_wire::codec::{CallHeader, Malformed, Reader, SliceWriter, Writer as _};
 use ringway_wire::layout::REPLY_INLINE_MAX;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a call waits for ring space: the GPU thread takes records all the time, so a ring that stays full this long
@@ -19,11 +17,6 @@ use std::time::Duration;
 const SPACE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A wait for an answer looks this often whether the link is up; kernels may run for as long as they like.
 const ANSWER_LOOK: Duration = Duration::from_secs(10);
-
-/// The order of records over the lanes to one server: lane of the last record in the upper 8 bits, its end position below. A record
-/// that follows one on another lane is preceded by a fence (`TAG_AFTER`). Servers have nothing in common, so between them there is no
-/// order but that of events (`gates`).
-static LAST: [AtomicU64; SERVERS_MAX as usize] = [const { AtomicU64::new(0) }; SERVERS_MAX as usize];
 
 /// Writes a record and returns. `size` is the most that `write` writes, in bytes.
 ///
@@ -100,8 +93,9 @@ unsafe fn record(
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<Position, CudaError> {
     let lane = &session.lanes[target.lane as usize];
-    if session.lanes.len() > 1 {
-        fence(session, target.lane)?;
+    let has_order = session.lanes.len() > 1;
+    if has_order {
+        session.order.before(target.lane, |other, position| fence(session, target.lane, other, position))?;
     }
     let mut space = lane
         .reserve(opcode, CallHeader::SIZE + size + data.len(), SPACE_TIMEOUT)
@@ -128,27 +122,18 @@ unsafe fn record(
     }
     let position = space.commit();
     completion::posted(target, position);
-    if session.lanes.len() > 1 {
-        LAST[session.server_number(target.lane)].store(
-            u64::from(target.lane) << 56 | position & (u64::MAX >> 8),
-            Ordering::Release,
-        );
+    if has_order {
+        session.order.committed(target.lane, position);
     }
     Ok(position)
 }
 
-/// Keeps program order across lanes: before a record that follows one on another lane goes a record that lets this
-/// lane wait until the other has come so far.
+/// Lets a lane wait until another one of its server has come so far; the end of the record that says so.
 #[cold]
-fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
-    let last = LAST[session.server_number(lane)].load(Ordering::Acquire);
-    let (other, position) = (last >> 56, last & (u64::MAX >> 8));
-    if other == u64::from(lane) || position == 0 {
-        return Ok(());
-    }
+fn fence(session: &Session, lane: u32, other: u32, position: Position) -> Result<Position, CudaError> {
     let mut space = session.lanes[lane as usize]
         .reserve(
-            ringway_wire::call::TAG_AFTER,
+            TAG_AFTER,
             CallHeader::SIZE + 16,
             SPACE_TIMEOUT,
         )
@@ -164,13 +149,14 @@ fn fence(session: &Session, lane: u32) -> Result<(), CudaError> {
         sequence: 0,
     }
     .write(&mut writer);
-    writer.u64(u64::from(session.number_there(other as u32)));
+    writer.u64(u64::from(session.number_there(other)));
     writer.u64(position);
-    space.commit();
+    let end = space.commit();
     // What is waited for must be on its way.
     session.lanes[other as usize]
         .flush()
-        .map_err(|error| lost(lane, &error))
+        .map_err(|error| lost(lane, &error))?;
+    Ok(end)
 }
 
 /// Whether data can be sent from where it is, at this moment.

@@ -1,0 +1,282 @@
+//! The order of calls across the lanes to one server. HOT: no allocation or lock in what a call does.
+//!
+//! Each lane has a GPU thread at the server, and objects of one lane are named in records of another. So a record of lane L must be executed
+//! after every record of the server's other lanes that was committed before, by whichever thread: nobody but the program knows which of
+//! its threads have agreed on an order. Where L does not wait for them yet, a fence (`TAG_AFTER`) goes before the record.
+//!
+//! What each lane waits for is kept for each pair of lanes, not as "the last record" of all: two threads that write that down after their
+//! commits may do so in the other order, and then the records of one of them would count as waited for.
+//!
+//! Lanes never wait for each other in a circle: what a fence waits for was committed before the fence was reserved.
+
+use crossbeam::utils::CachePadded;
+use ringway_link::Position;
+use ringway_wire::control::LEASE_GPUS_MAX;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// A lane's place in the order.
+struct Lane {
+    /// The lanes to its server, itself among them.
+    peers: Range<usize>,
+    /// End of the last record committed.
+    committed: CachePadded<AtomicU64>,
+    /// How far its records wait for each lane. Written after the fence was committed.
+    waits: Box<[AtomicU64]>,
+}
+
+impl Lane {
+    fn waits_for(&self, other: usize) -> Position {
+        self.waits[other].load(Ordering::Acquire)
+    }
+}
+
+/// The order of all lanes of a session.
+pub(crate) struct LaneOrder {
+    lanes: Box<[Lane]>,
+    /// For each lane the one of its server that was used last, as a hint: it waits for most of the others.
+    latest: Box<[AtomicU32]>,
+}
+
+impl LaneOrder {
+    /// Lanes of servers, each server's one after the other.
+    pub(crate) fn new(servers: impl IntoIterator<Item = Range<u32>>) -> Self {
+        let servers: Vec<Range<usize>> = servers.into_iter().map(|lanes| lanes.start as usize..lanes.end as usize).collect();
+        let count = servers.iter().map(|lanes| lanes.len()).sum();
+        let lane = |peers: &Range<usize>| Lane {
+            peers: peers.clone(),
+            committed: CachePadded::default(),
+            waits: (0..count).map(|_| AtomicU64::new(0)).collect(),
+        };
+        Self {
+            lanes: servers.iter().flat_map(|peers| peers.clone().map(|_| lane(peers))).collect(),
+            latest: (0..count as u32).map(AtomicU32::new).collect(),
+        }
+    }
+
+    /// A record of `lane` was committed.
+    #[inline]
+    pub(crate) fn committed(&self, lane: u32, position: Position) {
+        let Some(of) = self.lanes.get(lane as usize).filter(|of| of.peers.len() > 1) else { return };
+        of.committed.fetch_max(position, Ordering::AcqRel);
+        let latest = &self.latest[of.peers.start];
+        if latest.load(Ordering::Relaxed) != lane {
+            latest.store(lane, Ordering::Relaxed);
+        }
+    }
+
+    /// Before a record of `lane` is reserved: `fence` is called for each lane that it must wait for and does not yet, with that lane's number
+    /// and position, commits a fence and gives the fence's end.
+    ///
+    /// # Errors
+    /// The first one of `fence`.
+    #[inline]
+    pub(crate) fn before<E>(&self, lane: u32, fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
+        let Some(of) = self.lanes.get(lane as usize).filter(|of| of.peers.len() > 1) else { return Ok(()) };
+        let is_behind = |other: usize| self.lanes[other].committed.load(Ordering::Acquire) > of.waits_for(other);
+        if of.peers.clone().any(|other| other != lane as usize && is_behind(other)) {
+            return self.fences(lane, of, fence);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fences<E>(&self, lane: u32, of: &Lane, mut fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
+        let latest = self.latest[of.peers.start].load(Ordering::Relaxed) as usize;
+        let mut taken_over = [0; LEASE_GPUS_MAX as usize];
+        for other in std::iter::once(latest).chain(of.peers.clone()) {
+            if other == lane as usize {
+                continue;
+            }
+            let theirs = &self.lanes[other];
+            // What the other lane waits for by now, this one need not wait for by itself. Read before the position, which so lies after
+            // the fences of which this tells.
+            let there = theirs.peers.clone().map(|third| theirs.waits_for(third));
+            taken_over.iter_mut().zip(there).for_each(|(here, there)| *here = there);
+            let position = theirs.committed.load(Ordering::Acquire);
+            if position <= of.waits_for(other) {
+                continue;
+            }
+            let end = fence(other as u32, position)?;
+            self.lanes[lane as usize].committed.fetch_max(end, Ordering::AcqRel);
+            of.waits[other].fetch_max(position, Ordering::AcqRel);
+            for (third, position) in of.peers.clone().zip(taken_over) {
+                of.waits[third].fetch_max(position, Ordering::AcqRel);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::sync::{Barrier, Mutex};
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Entry {
+        After(u32, Position),
+        Record { thread: usize, number: usize },
+    }
+
+    /// Lanes whose records can be looked at afterwards; a record's end is its number in its lane, from 1.
+    struct Program {
+        order: LaneOrder,
+        lanes: Vec<Mutex<Vec<Entry>>>,
+    }
+
+    impl Program {
+        fn new(servers: &[Range<u32>]) -> Self {
+            let count = servers.iter().map(ExactSizeIterator::len).sum();
+            Self { order: LaneOrder::new(servers.iter().cloned()), lanes: (0..count).map(|_| Mutex::default()).collect() }
+        }
+
+        fn write(&self, lane: u32, entry: Entry) -> Position {
+            let mut entries = self.lanes[lane as usize].lock().unwrap();
+            entries.push(entry);
+            entries.len() as Position
+        }
+
+        /// As `submit::record` does it; `pause` is where another thread may come between.
+        fn post(&self, lane: u32, record: Entry, pause: impl Fn()) {
+            let fenced: Result<(), Infallible> = self.order.before(lane, |other, position| {
+                pause();
+                Ok(self.write(lane, Entry::After(other, position)))
+            });
+            let Ok(()) = fenced;
+            pause();
+            let end = self.write(lane, record);
+            pause();
+            self.order.committed(lane, end);
+        }
+
+        /// For each entry of each lane, how much of every lane is executed before it. Fails if lanes wait in a circle.
+        fn executed_before(&self) -> Vec<Vec<Vec<usize>>> {
+            let lanes: Vec<Vec<Entry>> = self.lanes.iter().map(|lane| lane.lock().unwrap().clone()).collect();
+            let mut at = vec![0; lanes.len()];
+            let mut known = vec![vec![0; lanes.len()]; lanes.len()];
+            let mut of_entries: Vec<Vec<Vec<usize>>> = vec![Vec::new(); lanes.len()];
+            loop {
+                let mut any = false;
+                for lane in 0..lanes.len() {
+                    while let Some(entry) = lanes[lane].get(at[lane]) {
+                        if let Entry::After(other, position) = *entry {
+                            let (other, position) = (other as usize, position as usize);
+                            if at[other] < position {
+                                break;
+                            }
+                            // What had been executed before the last entry that is waited for, and that entry.
+                            let mut theirs = of_entries[other][position - 1].clone();
+                            theirs[other] = position;
+                            known[lane].iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = theirs.max(*mine));
+                        }
+                        known[lane][lane] = at[lane];
+                        let now = known[lane].clone();
+                        of_entries[lane].push(now);
+                        at[lane] += 1;
+                        any = true;
+                    }
+                }
+                if !any {
+                    break;
+                }
+            }
+            assert!(lanes.iter().zip(&at).all(|(entries, at)| entries.len() == *at), "lanes wait for each other in a circle");
+            of_entries
+        }
+
+        fn fences(&self) -> usize {
+            self.lanes.iter().map(|lane| lane.lock().unwrap().iter().filter(|entry| matches!(entry, Entry::After(..))).count()).sum()
+        }
+    }
+
+    #[test]
+    fn a_lane_by_itself_and_lanes_of_different_servers_have_no_fences() {
+        let program = Program::new(&[0..1, 1..2]);
+        for number in 0..10 {
+            program.post(number as u32 % 2, Entry::Record { thread: 0, number }, || ());
+        }
+        assert_eq!(program.fences(), 0);
+    }
+
+    #[test]
+    fn a_fence_goes_before_the_first_record_that_follows_one_on_another_lane() {
+        let program = Program::new(&[0..3]);
+        for (number, lane) in [0, 0, 1, 1, 2, 0].into_iter().enumerate() {
+            program.post(lane, Entry::Record { thread: 0, number }, || ());
+        }
+        let lanes: Vec<_> = program.lanes.iter().map(|lane| lane.lock().unwrap().clone()).collect();
+        let record = |number| Entry::Record { thread: 0, number };
+        // Lane 2 waits for lane 1, which waits for lane 0: one fence each.
+        assert_eq!(lanes[0], [record(0), record(1), Entry::After(2, 2), record(5)]);
+        assert_eq!(lanes[1], [Entry::After(0, 2), record(2), record(3)]);
+        assert_eq!(lanes[2], [Entry::After(1, 3), record(4)]);
+    }
+
+    /// A thread that is about to write down its record does not hide another thread's record that came between.
+    #[test]
+    fn what_another_thread_committed_meanwhile_is_waited_for() {
+        let program = Program::new(&[0..2]);
+        let record = |thread, number| Entry::Record { thread, number };
+        // Thread 1's record is in lane 1, but not yet written down as committed.
+        let late = program.write(1, record(1, 0));
+        program.post(0, record(0, 0), || ());
+        program.order.committed(1, late);
+        program.post(1, record(0, 1), || ());
+        assert_eq!(program.lanes[1].lock().unwrap().as_slice(), [record(1, 0), Entry::After(0, 1), record(0, 1)]);
+    }
+
+    #[test]
+    fn every_thread_s_records_are_executed_in_its_order() {
+        for (seed, servers) in [vec![0..2], vec![0..4], vec![0..2, 2..5], vec![0..8]].into_iter().cycle().take(40).enumerate() {
+            let program = Program::new(&servers);
+            const THREADS: usize = 4;
+            const RECORDS: usize = 200;
+            let begin = Barrier::new(THREADS);
+            let walks: Vec<Vec<u32>> = std::thread::scope(|scope| {
+                let posts = |thread: usize| {
+                    let mut state = (seed * THREADS + thread + 1) as u64;
+                    let mut random = move || {
+                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        (state >> 33) as u32
+                    };
+                    begin.wait();
+                    let mut walk = Vec::new();
+                    for number in 0..RECORDS {
+                        let lane = random() % program.lanes.len() as u32;
+                        let pauses = random() % 4 == 0;
+                        program.post(lane, Entry::Record { thread, number }, || {
+                            if pauses {
+                                std::thread::yield_now();
+                            }
+                        });
+                        walk.push(lane);
+                    }
+                    walk
+                };
+                let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || posts(thread))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let before = program.executed_before();
+            let mut place = vec![vec![0; RECORDS]; THREADS];
+            for lane in &program.lanes {
+                for (at, entry) in lane.lock().unwrap().iter().enumerate() {
+                    if let Entry::Record { thread, number } = *entry {
+                        place[thread][number] = at;
+                    }
+                }
+            }
+            for (thread, walk) in walks.iter().enumerate() {
+                for server in &servers {
+                    let of_server: Vec<usize> = (0..RECORDS).filter(|number| server.contains(&walk[*number])).collect();
+                    for pair in of_server.windows(2) {
+                        let [(first, at), (then, there)] = [pair[0], pair[1]].map(|number| (walk[number] as usize, place[thread][number]));
+                        let done = if first == then { there } else { before[then][there][first] };
+                        assert!(done > at, "thread {thread}: record {} may be executed before record {}", pair[1], pair[0]);
+                    }
+                }
+            }
+        }
+    }
+}
