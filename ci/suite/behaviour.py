@@ -52,6 +52,8 @@ everywhere("out of memory in a slice", ["behaviour/out_of_memory.py"], places=("
            environment={"RINGWAY_SOFTGPU_MEMORY_MIB": "1024"})
 everywhere("several devices", ["behaviour/devices.py"], options=["-n", "3"],
            environment={"RINGWAY_SOFTGPU_DEVICES": "3", "RINGWAY_SOFTGPU_MEMORY_MIB": "512"}, env={"EXPECT_DEVICES": "3"})
+everywhere("threads that hop between devices", ["behaviour/servers.py", "order", "150", "4"], options=["-n", "3"],
+           environment={"RINGWAY_SOFTGPU_DEVICES": "3", "RINGWAY_SOFTGPU_MEMORY_MIB": "512"})
 everywhere("NVML of a slice of two devices", ["nvml/main.py"], places=("shm",), options=["-n", "2", "-m", "300"],
            environment={"RINGWAY_SOFTGPU_DEVICES": "2", "RINGWAY_SOFTGPU_MEMORY_MIB": "1024"},
            env={"EXPECT_DEVICES": "2", "EXPECT_MEMORY": str(300 << 20)})

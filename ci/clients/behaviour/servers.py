@@ -2,10 +2,11 @@
 
     servers.py devices NAME...        what each device is called, and that no kernel may reach another server's memory
     servers.py copies                 copies of many sizes between devices, in every way
-    servers.py order STEPS            a chain of steps that hops between the devices
+    servers.py order STEPS [THREADS]  a chain of steps that hops between the devices; or so many chains at a time
     servers.py lost                   computes until one server is gone, and goes on with the others
 """
 
+import concurrent.futures
 import ctypes
 import random
 import sys
@@ -249,11 +250,17 @@ class Place:
         launch(self.affine, 1, 1, [c_uint64(self.word), c_uint(factor), c_uint(term)], self.streams[which])
 
 
-def order(c, steps):
+def order(c, steps, threads):
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for ended in [pool.submit(walk, c, steps, seed) for seed in range(7, 7 + threads)]:
+            ended.result()
+
+
+def walk(c, steps, seed):
     """One value walks over devices and streams. Each hop is an event that the next stream waits for, and a copy. Steps do not commute, and
     nothing is waited for here, so a hop that does not hold changes the result."""
     places = [Place(Device(ordinal)) for ordinal in range(device_count())]
-    plan = random.Random(7)
+    plan = random.Random(seed)
     here, stream = 0, 0
     value = 1
     begun = time.monotonic()
@@ -299,7 +306,7 @@ def order(c, steps):
         one.device.use()
         one.device.synchronize()
     place.device.use()
-    c.equal("the value after the walk", int(place.device.download(place.word, 1, np.uint32)[0]), value)
+    c.equal("the value after the walk" if seed == 7 else f"the value after walk {seed}", int(place.device.download(place.word, 1, np.uint32)[0]), value)
     print(f"{steps} hops posted in {posted:.2f} s", file=sys.stderr)
 
 
@@ -350,7 +357,7 @@ def main():
     elif what == "copies":
         copies(c)
     elif what == "order":
-        order(c, int(words[0]))
+        order(c, int(words[0]), int(words[1]) if len(words) > 1 else 1)
     else:
         lost(c)
     c.finish()
