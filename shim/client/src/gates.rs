@@ -11,7 +11,7 @@ use crate::contexts::Target;
 use crate::objects::{self, Object};
 use crate::say::Line;
 use crate::session::{block_signals, session};
-use crate::submit::{called, flush, posted};
+use crate::submit::{called, flush, posted, posted_in_lane};
 use crate::completion;
 use parking_lot::Mutex;
 use ringway_api::{CudaError, Kind, op};
@@ -101,7 +101,7 @@ pub fn wait_event(stream: Object, event: Object) -> Result<(), CudaError> {
 /// Has the event's server say when what the event stands for now is finished.
 fn ask(event: Object, pair: Pair, gate: u64) -> Result<(), CudaError> {
     let target = event.target.without_work();
-    posted(op::CU_STREAM_WAIT_EVENT, target, 20, |w| {
+    posted_in_lane(op::CU_STREAM_WAIT_EVENT, target, 20, |w| {
         w.u64(pair.stream);
         w.u64(event.id);
         w.u32(0);

@@ -1,8 +1,10 @@
 //! The order of calls across the lanes to one server. HOT: no allocation or lock in what a call does.
 //!
-//! Each lane has a GPU thread at the server, and objects of one lane are named in records of another. So a record of lane L must be executed
-//! after every record of the server's other lanes that was committed before, by whichever thread: nobody but the program knows which of
-//! its threads have agreed on an order. Where L does not wait for them yet, a fence (`TAG_AFTER`) goes before the record.
+//! Each lane has a GPU thread at the server, and records of one lane may name objects of another ([`Reach::Server`]). Such a record must be
+//! executed after every record of the server's other lanes that was committed before, and before every one that is committed afterwards,
+//! by whichever thread: nobody but the program knows which of its threads have agreed on an order. Where its lane does not wait for the
+//! others yet, a fence (`TAG_AFTER`) goes before it. Records that name objects of their own lane only ([`Reach::Lane`]) need no order among each
+//! other: CUDA has none between devices but that of events. So GPUs that compute by themselves are not held up by each other.
 //!
 //! What each lane waits for is kept for each pair of lanes, not as "the last record" of all: two threads that write that down after their
 //! commits may do so in the other order, and then the records of one of them would count as waited for.
@@ -10,10 +12,66 @@
 //! Lanes never wait for each other in a circle: what a fence waits for was committed before the fence was reserved.
 
 use crossbeam::utils::CachePadded;
+use ringway_api::op;
 use ringway_link::Position;
+use ringway_wire::call::{TAG_GATE, TAG_OPEN_GATE, TAG_TRANSFER_DATA, TAG_WATCH};
 use ringway_wire::control::LEASE_GPUS_MAX;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// What a record may name, beside device memory, which is there from when an allocation has returned until a record that reaches the
+/// server frees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Objects of its own lane: their order is that of the lane, and what other devices have to do with them is said by events.
+    Lane,
+    /// Objects of any lane to the server.
+    Server,
+}
+
+impl Reach {
+    /// Of each call with this opcode; of the others it is not known.
+    #[inline]
+    pub(crate) const fn of(opcode: u32) -> Self {
+        match opcode {
+            op::CU_LAUNCH_KERNEL
+            | op::CU_LAUNCH_KERNEL_EX
+            | op::CU_LAUNCH_COOPERATIVE_KERNEL
+            | op::CU_MEMSET_D8
+            | op::CU_MEMSET_D16
+            | op::CU_MEMSET_D32
+            | op::CU_MEMSET_D2D8
+            | op::CU_MEMSET_D2D16
+            | op::CU_MEMSET_D2D32
+            | op::CU_MEMSET_D8_ASYNC
+            | op::CU_MEMSET_D16_ASYNC
+            | op::CU_MEMSET_D32_ASYNC
+            | op::CU_MEMSET_D2D8_ASYNC
+            | op::CU_MEMSET_D2D16_ASYNC
+            | op::CU_MEMSET_D2D32_ASYNC
+            | op::CU_MEMCPY_HTOD
+            | op::CU_MEMCPY_DTOH
+            | op::CU_MEMCPY_HTOD_ASYNC
+            | op::CU_MEMCPY_DTOH_ASYNC
+            | op::CU_MEMCPY_DTOD_ASYNC
+            | op::CU_MEMCPY_PEER_ASYNC
+            | op::CU_MEMCPY3D_ASYNC
+            // An event is recorded in streams of its own context only (CUDA driver API, cuEventRecord).
+            | op::CU_EVENT_RECORD
+            | op::CU_EVENT_RECORD_WITH_FLAGS
+            | op::CU_EVENT_SYNCHRONIZE
+            | op::CU_EVENT_QUERY
+            | op::CU_STREAM_SYNCHRONIZE
+            | op::CU_STREAM_QUERY
+            | op::CU_CTX_SYNCHRONIZE
+            | TAG_TRANSFER_DATA
+            | TAG_WATCH
+            | TAG_GATE
+            | TAG_OPEN_GATE => Self::Lane,
+            _ => Self::Server,
+        }
+    }
+}
 
 /// A lane's place in the order.
 struct Lane {
@@ -21,6 +79,8 @@ struct Lane {
     peers: Range<usize>,
     /// End of the last record committed.
     committed: CachePadded<AtomicU64>,
+    /// End of the last one that reaches the server.
+    reaching: CachePadded<AtomicU64>,
     /// How far its records wait for each lane. Written after the fence was committed.
     waits: Box<[AtomicU64]>,
 }
@@ -34,7 +94,8 @@ impl Lane {
 /// The order of all lanes of a session.
 pub(crate) struct LaneOrder {
     lanes: Box<[Lane]>,
-    /// For each lane the one of its server that was used last, as a hint: it waits for most of the others.
+    /// For each server, at its first lane: the one that a record which reaches the server went to last, as a hint. It waits for most of the
+    /// others.
     latest: Box<[AtomicU32]>,
 }
 
@@ -46,6 +107,7 @@ impl LaneOrder {
         let lane = |peers: &Range<usize>| Lane {
             peers: peers.clone(),
             committed: CachePadded::default(),
+            reaching: CachePadded::default(),
             waits: (0..count).map(|_| AtomicU64::new(0)).collect(),
         };
         Self {
@@ -56,9 +118,13 @@ impl LaneOrder {
 
     /// A record of `lane` was committed.
     #[inline]
-    pub(crate) fn committed(&self, lane: u32, position: Position) {
+    pub(crate) fn committed(&self, lane: u32, reach: Reach, position: Position) {
         let Some(of) = self.lanes.get(lane as usize).filter(|of| of.peers.len() > 1) else { return };
         of.committed.fetch_max(position, Ordering::AcqRel);
+        if reach == Reach::Lane {
+            return;
+        }
+        of.reaching.fetch_max(position, Ordering::AcqRel);
         let latest = &self.latest[of.peers.start];
         if latest.load(Ordering::Relaxed) != lane {
             latest.store(lane, Ordering::Relaxed);
@@ -71,15 +137,35 @@ impl LaneOrder {
     /// # Errors
     /// The first one of `fence`.
     #[inline]
-    pub(crate) fn before<E>(&self, lane: u32, fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
+    pub(crate) fn before<E>(&self, lane: u32, reach: Reach, fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
         let Some(of) = self.lanes.get(lane as usize).filter(|of| of.peers.len() > 1) else { return Ok(()) };
-        let is_behind = |other: usize| self.lanes[other].committed.load(Ordering::Acquire) > of.waits_for(other);
-        if of.peers.clone().any(|other| other != lane as usize && is_behind(other)) {
-            return self.fences(lane, of, fence);
+        let mut others = of.peers.clone().filter(|other| *other != lane as usize);
+        let end = |other: usize| match reach {
+            Reach::Lane => self.lanes[other].reaching.load(Ordering::Acquire),
+            Reach::Server => self.lanes[other].committed.load(Ordering::Acquire),
+        };
+        match (others.any(|other| end(other) > of.waits_for(other)), reach) {
+            (false, _) => Ok(()),
+            (true, Reach::Lane) => self.fences_of_reaching(lane, of, fence),
+            (true, Reach::Server) => self.fences(lane, of, fence),
+        }
+    }
+
+    /// Fences before a record of its lane alone.
+    #[cold]
+    fn fences_of_reaching<E>(&self, lane: u32, of: &Lane, mut fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
+        for other in of.peers.clone().filter(|other| *other != lane as usize) {
+            let position = self.lanes[other].reaching.load(Ordering::Acquire);
+            if position > of.waits_for(other) {
+                let end = fence(other as u32, position)?;
+                of.committed.fetch_max(end, Ordering::AcqRel);
+                of.waits[other].fetch_max(position, Ordering::AcqRel);
+            }
         }
         Ok(())
     }
 
+    /// Fences before a record that reaches the server.
     #[cold]
     fn fences<E>(&self, lane: u32, of: &Lane, mut fence: impl FnMut(u32, Position) -> Result<Position, E>) -> Result<(), E> {
         let latest = self.latest[of.peers.start].load(Ordering::Relaxed) as usize;
@@ -98,7 +184,7 @@ impl LaneOrder {
                 continue;
             }
             let end = fence(other as u32, position)?;
-            self.lanes[lane as usize].committed.fetch_max(end, Ordering::AcqRel);
+            of.committed.fetch_max(end, Ordering::AcqRel);
             of.waits[other].fetch_max(position, Ordering::AcqRel);
             for (third, position) in of.peers.clone().zip(taken_over) {
                 of.waits[third].fetch_max(position, Ordering::AcqRel);
@@ -117,7 +203,7 @@ mod tests {
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Entry {
         After(u32, Position),
-        Record { thread: usize, number: usize },
+        Record { thread: usize, number: usize, reach: Reach },
     }
 
     /// Lanes whose records can be looked at afterwards; a record's end is its number in its lane, from 1.
@@ -140,7 +226,8 @@ mod tests {
 
         /// As `submit::record` does it; `pause` is where another thread may come between.
         fn post(&self, lane: u32, record: Entry, pause: impl Fn()) {
-            let fenced: Result<(), Infallible> = self.order.before(lane, |other, position| {
+            let Entry::Record { reach, .. } = record else { panic!("{record:?}") };
+            let fenced: Result<(), Infallible> = self.order.before(lane, reach, |other, position| {
                 pause();
                 Ok(self.write(lane, Entry::After(other, position)))
             });
@@ -148,7 +235,7 @@ mod tests {
             pause();
             let end = self.write(lane, record);
             pause();
-            self.order.committed(lane, end);
+            self.order.committed(lane, reach, end);
         }
 
         /// For each entry of each lane, how much of every lane is executed before it. Fails if lanes wait in a circle.
@@ -191,11 +278,15 @@ mod tests {
         }
     }
 
+    const fn record(thread: usize, number: usize, reach: Reach) -> Entry {
+        Entry::Record { thread, number, reach }
+    }
+
     #[test]
     fn a_lane_by_itself_and_lanes_of_different_servers_have_no_fences() {
         let program = Program::new(&[0..1, 1..2]);
         for number in 0..10 {
-            program.post(number as u32 % 2, Entry::Record { thread: 0, number }, || ());
+            program.post(number as u32 % 2, record(0, number, Reach::Server), || ());
         }
         assert_eq!(program.fences(), 0);
     }
@@ -203,38 +294,58 @@ mod tests {
     #[test]
     fn a_fence_goes_before_the_first_record_that_follows_one_on_another_lane() {
         let program = Program::new(&[0..3]);
+        let record = |number| record(0, number, Reach::Server);
         for (number, lane) in [0, 0, 1, 1, 2, 0].into_iter().enumerate() {
-            program.post(lane, Entry::Record { thread: 0, number }, || ());
+            program.post(lane, record(number), || ());
         }
         let lanes: Vec<_> = program.lanes.iter().map(|lane| lane.lock().unwrap().clone()).collect();
-        let record = |number| Entry::Record { thread: 0, number };
         // Lane 2 waits for lane 1, which waits for lane 0: one fence each.
         assert_eq!(lanes[0], [record(0), record(1), Entry::After(2, 2), record(5)]);
         assert_eq!(lanes[1], [Entry::After(0, 2), record(2), record(3)]);
         assert_eq!(lanes[2], [Entry::After(1, 3), record(4)]);
     }
 
+    #[test]
+    fn records_of_their_lanes_alone_wait_for_those_only_that_reach_the_server() {
+        let program = Program::new(&[0..2]);
+        let [alone, reaching] = [Reach::Lane, Reach::Server].map(|reach| move |number| record(0, number, reach));
+        for number in 0..6 {
+            program.post(number as u32 % 2, alone(number), || ());
+        }
+        assert_eq!(program.fences(), 0);
+        program.post(1, reaching(6), || ());
+        program.post(1, alone(7), || ());
+        for number in 8..12 {
+            program.post(number as u32 % 2, alone(number), || ());
+        }
+        let lanes: Vec<_> = program.lanes.iter().map(|lane| lane.lock().unwrap().clone()).collect();
+        assert_eq!(lanes[0], [alone(0), alone(2), alone(4), Entry::After(1, 5), alone(8), alone(10)]);
+        assert_eq!(lanes[1], [alone(1), alone(3), alone(5), Entry::After(0, 3), reaching(6), alone(7), alone(9), alone(11)]);
+    }
+
     /// A thread that is about to write down its record does not hide another thread's record that came between.
     #[test]
     fn what_another_thread_committed_meanwhile_is_waited_for() {
         let program = Program::new(&[0..2]);
-        let record = |thread, number| Entry::Record { thread, number };
+        let record = |thread, number| record(thread, number, Reach::Server);
         // Thread 1's record is in lane 1, but not yet written down as committed.
         let late = program.write(1, record(1, 0));
         program.post(0, record(0, 0), || ());
-        program.order.committed(1, late);
+        program.order.committed(1, Reach::Server, late);
         program.post(1, record(0, 1), || ());
         assert_eq!(program.lanes[1].lock().unwrap().as_slice(), [record(1, 0), Entry::After(0, 1), record(0, 1)]);
     }
 
     #[test]
     fn every_thread_s_records_are_executed_in_its_order() {
-        for (seed, servers) in [vec![0..2], vec![0..4], vec![0..2, 2..5], vec![0..8]].into_iter().cycle().take(40).enumerate() {
+        for (seed, servers) in [vec![0..2], vec![0..4], vec![0..2, 2..5], vec![0..8]].into_iter().cycle().take(60).enumerate() {
+            // One in so many records reaches the server.
+            let reaching = [1, 2, 10][seed % 3];
             let program = Program::new(&servers);
             const THREADS: usize = 4;
             const RECORDS: usize = 200;
             let begin = Barrier::new(THREADS);
-            let walks: Vec<Vec<u32>> = std::thread::scope(|scope| {
+            let walks: Vec<Vec<(u32, Reach)>> = std::thread::scope(|scope| {
                 let posts = |thread: usize| {
                     let mut state = (seed * THREADS + thread + 1) as u64;
                     let mut random = move || {
@@ -245,13 +356,14 @@ mod tests {
                     let mut walk = Vec::new();
                     for number in 0..RECORDS {
                         let lane = random() % program.lanes.len() as u32;
+                        let reach = if random() % reaching == 0 { Reach::Server } else { Reach::Lane };
                         let pauses = random() % 4 == 0;
-                        program.post(lane, Entry::Record { thread, number }, || {
+                        program.post(lane, record(thread, number, reach), || {
                             if pauses {
                                 std::thread::yield_now();
                             }
                         });
-                        walk.push(lane);
+                        walk.push((lane, reach));
                     }
                     walk
                 };
@@ -262,18 +374,22 @@ mod tests {
             let mut place = vec![vec![0; RECORDS]; THREADS];
             for lane in &program.lanes {
                 for (at, entry) in lane.lock().unwrap().iter().enumerate() {
-                    if let Entry::Record { thread, number } = *entry {
+                    if let Entry::Record { thread, number, .. } = *entry {
                         place[thread][number] = at;
                     }
                 }
             }
             for (thread, walk) in walks.iter().enumerate() {
-                for server in &servers {
-                    let of_server: Vec<usize> = (0..RECORDS).filter(|number| server.contains(&walk[*number])).collect();
-                    for pair in of_server.windows(2) {
-                        let [(first, at), (then, there)] = [pair[0], pair[1]].map(|number| (walk[number] as usize, place[thread][number]));
-                        let done = if first == then { there } else { before[then][there][first] };
-                        assert!(done > at, "thread {thread}: record {} may be executed before record {}", pair[1], pair[0]);
+                for later in 0..RECORDS {
+                    for earlier in 0..later {
+                        let [(first, one), (then, other)] = [walk[earlier], walk[later]];
+                        let is_one_server = servers.iter().any(|lanes| lanes.contains(&first) && lanes.contains(&then));
+                        if !is_one_server || first != then && one == Reach::Lane && other == Reach::Lane {
+                            continue;
+                        }
+                        let (at, there) = (place[thread][earlier], place[thread][later]);
+                        let done = if first == then { there } else { before[then as usize][there][first as usize] };
+                        assert!(done > at, "thread {thread}: record {later} may be executed before record {earlier}");
                     }
                 }
             }

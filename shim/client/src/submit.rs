@@ -2,6 +2,7 @@
 
 use crate::completion;
 use crate::contexts::{self, Target};
+use crate::lane_order::Reach;
 use crate::say;
 use crate::session::{Session, lost, session};
 use crate::{memory_ranges, notices, stats};
@@ -46,6 +47,16 @@ pub(crate) fn posted_with(
     unsafe { posted_lending(flags, opcode, target, size, &[], write) }
 }
 
+/// As [`posted`], of a call that names objects of its own device only, where others of its kind may name others'.
+///
+/// # Errors
+/// As [`posted`].
+#[inline]
+pub fn posted_in_lane(opcode: u32, target: Target, size: usize, write: impl FnOnce(&mut SliceWriter<'_>)) -> Result<(), CudaError> {
+    // SAFETY: nothing is lent.
+    unsafe { posted_reaching(Reach::Lane, 0, opcode, target, size, &[], write) }
+}
+
 /// As [`posted_with`], and `data` behind what `write` writes: sent from where it is, where the link can do that.
 ///
 /// # Safety
@@ -53,6 +64,24 @@ pub(crate) fn posted_with(
 /// this was called has ended.
 #[inline]
 pub unsafe fn posted_lending(
+    flags: u16,
+    opcode: u32,
+    target: Target,
+    size: usize,
+    data: &[u8],
+    write: impl FnOnce(&mut SliceWriter<'_>),
+) -> Result<(), CudaError> {
+    // SAFETY: the caller's promise.
+    unsafe { posted_reaching(Reach::of(opcode), flags, opcode, target, size, data, write) }
+}
+
+/// As [`posted_lending`]; `reach`: what the call may name.
+///
+/// # Safety
+/// As [`posted_lending`].
+#[inline]
+unsafe fn posted_reaching(
+    reach: Reach,
     flags: u16,
     opcode: u32,
     target: Target,
@@ -70,7 +99,7 @@ pub unsafe fn posted_lending(
         counted.wrote(w.written(), CallHeader::SIZE);
     };
     // SAFETY: the caller's promise.
-    unsafe { record(session, opcode, target, (CallHeader::NO_REPLY, flags), size, data, write) }?;
+    unsafe { record(session, (opcode, reach), target, (CallHeader::NO_REPLY, flags), size, data, write) }?;
     if session.synchronous {
         synchronise(target, opcode)
     } else {
@@ -85,7 +114,7 @@ pub unsafe fn posted_lending(
 #[inline]
 unsafe fn record(
     session: &Session,
-    opcode: u32,
+    (opcode, reach): (u32, Reach),
     target: Target,
     (reply_slot, flags): (u16, u16),
     size: usize,
@@ -95,7 +124,7 @@ unsafe fn record(
     let lane = &session.lanes[target.lane as usize];
     let has_order = session.lanes.len() > 1;
     if has_order {
-        session.order.before(target.lane, |other, position| fence(session, target.lane, other, position))?;
+        session.order.before(target.lane, reach, |other, position| fence(session, target.lane, other, position))?;
     }
     let mut space = lane
         .reserve(opcode, CallHeader::SIZE + size + data.len(), SPACE_TIMEOUT)
@@ -123,7 +152,7 @@ unsafe fn record(
     let position = space.commit();
     completion::posted(target, position);
     if has_order {
-        session.order.committed(target.lane, position);
+        session.order.committed(target.lane, reach, position);
     }
     Ok(position)
 }
@@ -315,7 +344,7 @@ unsafe fn answer_to(
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(target.lane, &error))?;
     // SAFETY: the caller's promise.
-    let position = unsafe { record(session, opcode, target, (slot.index(), flags), size, data, write) }?;
+    let position = unsafe { record(session, (opcode, Reach::of(opcode)), target, (slot.index(), flags), size, data, write) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
@@ -349,7 +378,7 @@ fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(target.lane, &error))?;
     // SAFETY: nothing is lent.
-    let position = unsafe { record(session, TAG_PING, target, (slot.index(), FLAG_SETTLE), 0, &[], |_| ()) }?;
+    let position = unsafe { record(session, (TAG_PING, Reach::Server), target, (slot.index(), FLAG_SETTLE), 0, &[], |_| ()) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {

@@ -6,7 +6,8 @@ use core::ffi::c_void;
 use ringway_api::{CudaError, Kind, op};
 use ringway_client::contexts::{self, Target};
 use ringway_client::host_functions::{self, Function, StreamCallback};
-use ringway_client::servers::{are_apart, are_several};
+use ringway_client::servers::are_apart;
+use ringway_client::submit::posted_in_lane;
 use ringway_client::{called, completion, gates, handle, objects, posted, stream};
 use ringway_wire::codec::Writer as _;
 
@@ -26,6 +27,9 @@ fn context_of(stream: u64) -> Result<(u64, Target), CudaError> {
         .ok_or(CudaError::CONTEXT_IS_DESTROYED)?;
     Ok((found, object.target))
 }
+
+/// `CU_EVENT_WAIT_EXTERNAL`.
+const EXTERNAL: u32 = 1;
 
 /// `CU_STREAM_NON_BLOCKING`: no order with the legacy stream.
 const NON_BLOCKING: u32 = 1;
@@ -76,18 +80,23 @@ pub unsafe fn cuStreamGetCtx_v2(
 }
 
 pub unsafe fn cuStreamWaitEvent(hStream: u64, hEvent: u64, Flags: u32) -> Result<(), CudaError> {
-    if are_several() {
-        let (on, event) = (stream(hStream)?, handle(Kind::Event, hEvent)?);
-        if are_apart(on.target.lane, event.target.lane) {
-            if Flags & !1 != 0 {
-                return Err(CudaError::INVALID_VALUE);
-            }
-            if late::captures(on) {
-                // Another server's work is no part of a graph.
-                return Err(CudaError::STREAM_CAPTURE_UNSUPPORTED);
-            }
-            return gates::wait_event(on, event);
+    let (on, event) = (stream(hStream)?, handle(Kind::Event, hEvent)?);
+    if on.target.lane == event.target.lane && Flags & !EXTERNAL == 0 {
+        return posted_in_lane(op::CU_STREAM_WAIT_EVENT, on.target, 20, |w| {
+            w.u64(on.id);
+            w.u64(event.id);
+            w.u32(Flags);
+        });
+    }
+    if are_apart(on.target.lane, event.target.lane) {
+        if Flags & !EXTERNAL != 0 {
+            return Err(CudaError::INVALID_VALUE);
         }
+        if late::captures(on) {
+            // Another server's work is no part of a graph.
+            return Err(CudaError::STREAM_CAPTURE_UNSUPPORTED);
+        }
+        return gates::wait_event(on, event);
     }
     unsafe { generated::auto_cuStreamWaitEvent(hStream, hEvent, Flags) }
 }
