@@ -12,7 +12,7 @@ LINKS = {
     "ring": {"shm", "tcp"}, "submit": {"shm", "tcp"}, "call": {"shm", "tcp"}, "copy": {"shm", "tcp"}, "idle": {"shm", "tcp"}, "scale": {"shm", "tcp"},
     "start": {"shm", "tcp", "direct"}, "app": {"shm", "tcp", "direct"}, "api": {"shm", "tcp", "direct"},
     "networks": {"200us,10Gbit", "5ms,10Gbit", "0us", "direct"}, "softgpu": {"one core", "all cores"},
-    "servers": {"straight", "by the program"},
+    "gpus": {"shm", "tcp", "direct"}, "servers": {"straight", "by the program"},
 }
 NUMBERS = ("p50", "p90", "p99", "p999", "max")
 NUMBERS_OR_NULL = ("floor", "ratio", "ratio_low", "ratio_high", "cpu_ns")

@@ -4,6 +4,7 @@ use crate::api;
 use crate::app;
 use crate::bench;
 use crate::cli::Effort;
+use crate::gpus;
 use crate::instructions;
 use crate::scale;
 use crate::servers;
@@ -46,6 +47,13 @@ pub enum Task {
         #[arg(long)]
         time_ms: u64,
     },
+    /// `gpus.rs`: launches on so many GPUs.
+    Gpus {
+        #[arg(long)]
+        gpus: usize,
+        #[arg(long)]
+        effort: Effort,
+    },
     /// `servers.rs`: copies between the first and the last device.
     Servers {
         #[arg(long)]
@@ -77,6 +85,7 @@ pub fn run(task: &Task) -> Result<()> {
         Task::Start => start::run(),
         Task::App { program, steps } => app::run(*program, *steps),
         Task::Session { chatty, time_ms } => scale::run(*chatty, Duration::from_millis(*time_ms)),
+        Task::Gpus { gpus, effort } => gpus::run(*gpus, *effort),
         Task::Servers { effort } => servers::run(*effort),
         Task::Api { filter, samples } => api::run(filter, *samples),
         Task::Instructions { filter } => instructions::run(filter),

@@ -95,6 +95,8 @@ pub enum What {
         )]
         sessions: Vec<u16>,
     },
+    /// One program on 1, 2 and 4 GPUs of one server that compute by themselves: all launches a second.
+    Gpus,
     /// Copies between devices of two servers of one program, straight and by the program's machine, beside a raw socket.
     Servers,
     /// Calls of the driver API one by one, beside the same without Ringway.

@@ -11,6 +11,7 @@
 //! | `networks.rs` | suite networks: the programs of app over emulated networks, beside what `ringway why` predicts |
 //! | `api` | suite api: calls of the driver API one by one |
 //! | `scale.rs` | suite scale: many sessions of one server at once |
+//! | `gpus.rs` | suite gpus: one program on several GPUs of one server |
 //! | `servers.rs` | suite servers: copies between two servers of one program |
 //! | `instructions` | how many instructions calls and parts take, counted by callgrind |
 //! | `parts` | parts of Ringway by themselves; `perf/benches` times them |
@@ -29,6 +30,7 @@ pub mod driver;
 mod environment;
 mod floors;
 mod goals;
+mod gpus;
 mod html;
 mod idle;
 mod instructions;
@@ -136,6 +138,7 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
             }
             rows.extend(scale::measure(cli, &cli::SESSIONS, effort)?);
             if cli.server.is_none() {
+                rows.extend(gpus::measure(cli, effort)?);
                 rows.extend(servers::measure(cli, effort)?);
             }
             rows.extend(api::measure(cli, "", effort)?);
@@ -145,6 +148,7 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, String> {
         What::App { rounds } => rows.extend(app::measure(cli, *rounds, effort)?),
         What::Networks { rtt, bandwidth, rounds } => rows.extend(networks::measure(cli, rtt, bandwidth, *rounds, effort)?),
         What::Scale { sessions } => rows.extend(scale::measure(cli, sessions, effort)?),
+        What::Gpus => rows.extend(gpus::measure(cli, effort)?),
         What::Servers => rows.extend(servers::measure(cli, effort)?),
         What::Api { call } => rows.extend(api::measure(cli, call, effort)?),
         What::Softgpu { case } => rows.extend(softgpu::run(case, effort)?),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// the slow end whatever the unit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// `submit`, `call`, `copy`, `idle`, `start`, `app`, `networks`, `scale`, `servers`, `api`, `instructions`, `softgpu` or `rdma`.
+    /// `submit`, `call`, `copy`, `idle`, `start`, `app`, `networks`, `scale`, `gpus`, `servers`, `api`, `instructions`, `softgpu` or `rdma`.
     pub suite: String,
     /// What was measured.
     pub case: String,

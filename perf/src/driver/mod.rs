@@ -145,8 +145,17 @@ impl Driver {
         Self::open_in_steps(&mut || ())
     }
 
-    /// The same; tells when the library is loaded, cuInit is done, context and stream are made, and the module is loaded.
+    /// The same, of another device, whose context is current on this thread afterwards.
+    pub fn open_on(device: usize) -> Result<Self> {
+        Self::open_device(device as c_int, &mut || ())
+    }
+
+    /// As [`Driver::open`]; tells when the library is loaded, cuInit is done, context and stream are made, and the module is loaded.
     pub fn open_in_steps(step: &mut dyn FnMut()) -> Result<Self> {
+        Self::open_device(0, step)
+    }
+
+    fn open_device(device: c_int, step: &mut dyn FnMut()) -> Result<Self> {
         // SAFETY: the initialisers of a CUDA driver library ask for nothing.
         let library = unsafe { Library::new("libcuda.so.1") }.map_err(|error| Failed {
             what: "libcuda.so.1",
@@ -165,7 +174,7 @@ impl Driver {
             step();
             check(
                 "cuDevicePrimaryCtxRetain",
-                (f.ctx_retain)(&raw mut context, 0),
+                (f.ctx_retain)(&raw mut context, device),
             )?;
             check("cuCtxSetCurrent", (f.ctx_set_current)(context))?;
             // CU_STREAM_NON_BLOCKING
@@ -184,6 +193,12 @@ impl Driver {
             module,
             library,
         })
+    }
+
+    /// Makes the device's context current on this thread.
+    pub fn make_current(&self) -> Result<()> {
+        // SAFETY: a context that lives as long as the process.
+        check("cuCtxSetCurrent", unsafe { (self.f.ctx_set_current)(self.context) })
     }
 
     /// The library, for functions that are not declared here.

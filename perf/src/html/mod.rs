@@ -11,7 +11,7 @@ use svg::escape;
 const STYLE: &str = include_str!("style.css");
 
 /// What the suites are about, in the order of the page.
-const SUITES: [(&str, &str); 13] = [
+const SUITES: [(&str, &str); 14] = [
     ("start", "From ringway run to the first kernel's end"),
     ("app", "Whole programs"),
     ("networks", "Whole programs over emulated networks"),
@@ -20,6 +20,7 @@ const SUITES: [(&str, &str); 13] = [
     ("call", "Waiting calls"),
     ("copy", "Copies"),
     ("scale", "Many sessions of one server"),
+    ("gpus", "One program on several GPUs"),
     ("servers", "Copies between two servers"),
     ("idle", "A session that does nothing"),
     ("rdma", "Verbs beside perftest"),
