@@ -155,6 +155,14 @@ def broken(t):
     require(sum(relay.resumed() for relay in relays) >= max(made), f"{made} cuts, but {[relay.resumed() for relay in relays]} resumptions")
     for relay in relays:
         relay.close()
+    # The same with four threads, whose records meet in the lanes; and on the GPUs of one server.
+    for where, gpus in ((where, 3), (where[1:], 2)):
+        relays = [Relay(t, address, [total * (n + 1) // 6 for n in range(5)]) for address in where]
+        summary_of(start(t, [relay.address for relay in relays], [PROGRAM, "order", 100, 4], gpus=gpus))
+        made += [relay.made for relay in relays]
+        for relay in relays:
+            relay.close()
+    require(min(made) > 0, f"cuts made: {made}")
     return f"{sum(made)} cuts"
 
 
