@@ -42,6 +42,18 @@ def descriptors(server):
     return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
+def settled_descriptors(server):
+    """Once they are as many for a second: a connection that has just ended is closed a moment later."""
+    seen = []
+
+    def is_settled():
+        seen.append(descriptors(server))
+        return len(seen) >= 40 and len(set(seen[-40:])) == 1
+
+    until(is_settled, "the server's descriptors to stay as many", 20)
+    return seen[-1]
+
+
 def zombies(server):
     found = []
     for pid in server_tree(server.pid):
@@ -105,7 +117,7 @@ def programs_go_on(t):
             until(lambda: set(workers_of(server)) == workers, "the workers of the programs that ended to be gone", 20)
             until(lambda: all(not lease["orphaned"] for lease in leases_of(over["tcp"])), "all holders to be back", 20)
             until(lambda: len(leases_of(over["tcp"])) == 4, "the leases of the programs that ended to end", 20)
-            counts.append(descriptors(server))
+            counts.append(settled_descriptors(server))
     after = {lease["lease"]: lease for lease in leases_of(over["shm"])}
     require(set(after) == set(before), f"the leases were {sorted(before)}, and are {sorted(after)}")
     for lease, is_now in after.items():

@@ -43,6 +43,10 @@ pub(crate) trait Pipe: Send + Sync {
     /// Sleeps until there is something to receive, or space to send if asked for, or `wake`, or the time has passed.
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept;
     fn wake(&self, sleeper: Sleeper);
+    /// As [`Link::set_service_deaf`].
+    fn set_service_deaf(&self, _deaf: bool) -> bool {
+        false
+    }
     /// Ends the stream in good order.
     fn close(&self);
     /// Breaks the stream and gives its descriptors back. Nobody calls `send`, `receive` or `park` any more.
@@ -71,8 +75,9 @@ const RECEIVE_DIRECT: usize = 16 << 10;
 const RECEIVE_BEHIND: usize = 4 * FRAME_HEADER + 2 * LINE;
 /// Ring bytes before a lent payload, at the most, that are sent along with it.
 const SHORT_RUN: u64 = 1 << 10;
-/// Empty polls after which board words are sent though nobody asked.
-const BOARD_IDLE_POLLS: u32 = 16;
+/// Empty polls (each a system call) after which acknowledgements and board words are sent by themselves: the next answer takes them along,
+/// if one comes soon, and whoever waits for that is woken once.
+const BOARD_IDLE_POLLS: u32 = 48;
 /// Release is told to the peer once this fraction of the ring is due; until then it goes with whatever else is sent.
 const RELEASE_FRACTION: u64 = 8;
 
@@ -157,6 +162,10 @@ pub(crate) struct Framed<P> {
     released_sent: AtomicU64,
     /// Consumed position that the peer was told.
     consumed_sent: AtomicU64,
+    /// End of the last call, whose answer acknowledges it.
+    last_call: AtomicU64,
+    /// How many have more to send at once.
+    corked: AtomicU32,
     slots_dirty: AtomicU64,
     board_dirty: AtomicU32,
     idle_polls: AtomicU32,
@@ -226,6 +235,8 @@ impl<P: Pipe> Framed<P> {
             sent_at_ns: AtomicU64::new(0),
             released_sent: AtomicU64::new(0),
             consumed_sent: AtomicU64::new(0),
+            last_call: AtomicU64::new(0),
+            corked: AtomicU32::new(0),
             slots_dirty: AtomicU64::new(0),
             board_dirty: AtomicU32::new(0),
             idle_polls: AtomicU32::new(0),
@@ -263,11 +274,18 @@ impl<P: Pipe> Framed<P> {
 
     /// Records, acknowledgements, and what the stream did not take before.
     fn has_urgent(&self) -> bool {
-        self.send_blocked.load(Ordering::Relaxed)
-            || self.has_unsent_records()
-            || (self.server
-                && self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed)
-                    != self.consumed_sent.load(Ordering::Relaxed))
+        self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() || (self.server && self.acknowledgement_is_due())
+    }
+
+    /// The server has read something that the client does not know of, and will not hear of by an answer.
+    fn acknowledgement_is_due(&self) -> bool {
+        self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed) != self.consumed_sent.load(Ordering::Relaxed) && !self.is_answer_to_come()
+    }
+
+    /// The last record that the server has read is a call, and the client knows nothing of that yet.
+    fn is_answer_to_come(&self) -> bool {
+        let consumed = self.peer.load_u64(BOARD_CONSUMED, Ordering::Relaxed);
+        consumed == self.last_call.load(Ordering::Relaxed) && consumed != self.consumed_sent.load(Ordering::Relaxed)
     }
 
     /// Marks the link broken; an end that the peer announced is no break.
@@ -280,6 +298,16 @@ impl<P: Pipe> Framed<P> {
     /// As [`Framed::kick`], where nothing depends on it: the link that follows sends what it finds.
     fn kick_if_current(&self) {
         let _ = self.kick();
+    }
+
+    /// As [`Framed::kick`], unless who has corked the link will do it.
+    fn kick_unless_corked(&self) -> Told {
+        // Write, then look whether it is corked; who uncorks says so, then looks what was written. [SYNC cork]
+        fence(Ordering::SeqCst);
+        if self.corked.load(Ordering::SeqCst) == 0 {
+            return self.kick();
+        }
+        if self.retired.load(Ordering::SeqCst) { Told::Retired } else { Told::Done }
     }
 
     /// Sends what there is, or makes the thread that is sending do it.
@@ -727,14 +755,15 @@ impl<P: Pipe> Link for Framed<P> {
     #[inline]
     fn ring_committed(&self, end: u64) -> Told {
         if self.server {
-            return self.kick();
+            return self.kick_unless_corked();
         }
         // Commit, then look at what was acknowledged; who takes an acknowledgement in then looks for commits.
         // [SYNC clock]
         fence(Ordering::SeqCst);
         // A retired link has sent nothing, so that this look finds it out as well.
         let sent = self.sent.load(Ordering::Relaxed);
-        let under_way = self.own.load_u64(BOARD_CONSUMED, Ordering::Relaxed) < sent;
+        let heard = self.own.load_u64(BOARD_CONSUMED, Ordering::Relaxed);
+        let under_way = heard.max(self.last_call.load(Ordering::Relaxed)) < sent;
         if !under_way
             || end.saturating_sub(sent) >= UNSENT_MAX
             || self
@@ -752,7 +781,7 @@ impl<P: Pipe> Link for Framed<P> {
         let dirty = match area {
             Area::Slot(slot) => {
                 self.slots_dirty.fetch_or(1 << slot, Ordering::SeqCst);
-                return self.kick();
+                return self.kick_unless_corked();
             }
             Area::Released if !self.release_is_due() => return Told::Done,
             Area::Released => {
@@ -773,17 +802,33 @@ impl<P: Pipe> Link for Framed<P> {
     }
 
     fn flush(&self) {
-        let board = self.server && self.board_dirty.load(Ordering::Relaxed) != 0;
+        let board = self.server && self.board_dirty.load(Ordering::Relaxed) != 0 && !self.is_answer_to_come();
         if board || self.has_urgent() {
             self.kick_if_current();
         }
     }
 
-    fn idle(&self) {
-        if self.has_urgent() {
+    fn answer_acknowledges(&self, end: u64) {
+        self.last_call.fetch_max(end, Ordering::Relaxed);
+    }
+
+    fn cork(&self) {
+        self.corked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn uncork(&self) {
+        // [SYNC cork]
+        if self.corked.fetch_sub(1, Ordering::SeqCst) == 1 && (self.slots_dirty.load(Ordering::SeqCst) != 0 || self.has_unsent_records()) {
             self.kick_if_current();
-        } else if self.board_dirty.load(Ordering::Relaxed) != 0 {
-            // Nobody waits for these words: the next answer takes them along, if one comes soon.
+        }
+    }
+
+    fn idle(&self) {
+        if self.send_blocked.load(Ordering::Relaxed) || self.has_unsent_records() {
+            self.kick_if_current();
+        } else if self.is_answer_to_come() {
+            // It takes along all that there is.
+        } else if self.board_dirty.load(Ordering::Relaxed) != 0 || self.acknowledgement_is_due() {
             let idle = self.idle_polls.load(Ordering::Relaxed) + 1;
             self.idle_polls
                 .store(idle % BOARD_IDLE_POLLS, Ordering::Relaxed);
@@ -834,6 +879,10 @@ impl<P: Pipe> Link for Framed<P> {
         };
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         came
+    }
+
+    fn set_service_deaf(&self, deaf: bool) -> bool {
+        !self.retired.load(Ordering::SeqCst) && self.pipe.set_service_deaf(deaf)
     }
 
     fn first_sleep(&self) -> Duration {

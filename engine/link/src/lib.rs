@@ -38,7 +38,7 @@ pub use error::{DownCause, LinkError, Result};
 pub use landing::{LANDING_HEAD, NoticeLander};
 pub use lane::{LinkEvent, NotResumed, Positions, Resumption};
 pub use payload::Payload;
-pub use server::{Loan, RecordView, ServerHandle, ServerLane};
+pub use server::{Cork, Loan, RecordView, ServerHandle, ServerLane};
 pub use spin::SpinPolicy;
 
 /// A position in a ring: bytes since the lane began, never wrapping. A record is named by its end position.

@@ -150,6 +150,16 @@ pub(crate) trait Link: Send + Sync {
     /// Hands everything to the transport now, as far as it takes it.
     fn flush(&self);
 
+    /// The record that ends here is a call: its answer, or what is said of a later record, acknowledges it and all before it (W19), so that a
+    /// client which sleeps until then is not woken twice.
+    fn answer_acknowledges(&self, _end: u64) {}
+
+    /// Until [`Link::uncork`], what is written may stay here: there is more to come at once, and all of it goes together. The server's.
+    fn cork(&self) {}
+
+    /// Ends the last [`Link::cork`], and sends.
+    fn uncork(&self) {}
+
     /// The server's poll found nothing: a chance to send what is not urgent. Called very often.
     fn idle(&self);
 
@@ -168,6 +178,12 @@ pub(crate) trait Link: Send + Sync {
     /// Whether the server wakes a waiter itself, by the futex word of its reply slot, also when there is a notice that nobody else is
     /// awake for. Then no waiter sleeps on the connection.
     fn wakes_waiters(&self) -> bool {
+        false
+    }
+
+    /// Whether the sleep of the client's service thread ends when something comes: not, while a waiter sleeps on the same connection, who would
+    /// be woken beside it. False, and nothing is changed, where this kind of link cannot do that.
+    fn set_service_deaf(&self, _deaf: bool) -> bool {
         false
     }
 

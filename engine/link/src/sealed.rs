@@ -283,6 +283,16 @@ impl Pipe for SealedPipe {
         self.tcp.wake(sleeper);
     }
 
+    fn set_service_deaf(&self, deaf: bool) -> bool {
+        let is_set = self.tcp.set_service_deaf(deaf);
+        fence(Ordering::SeqCst);
+        if !deaf && self.ready.load(Ordering::SeqCst) {
+            // What was received already ends no sleep on the socket.
+            self.tcp.wake(Sleeper::Service);
+        }
+        is_set
+    }
+
     fn now_ns(&self) -> u64 {
         self.tcp.now_ns()
     }

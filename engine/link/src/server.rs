@@ -10,6 +10,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Shorter data is copied into the ring, though it could be sent from where it is: all of a notice goes at once then.
+const LENT_BYTES_MIN: usize = 4 << 10;
 /// Empty polls between two looks at whether the peer is still there.
 const POLLS_PER_CHECK: u32 = 4096;
 
@@ -60,6 +62,16 @@ impl Loan {
     /// Nothing more is lent.
     pub fn complete(&mut self) {
         self.to = self.lane.shared.notices.tail();
+    }
+}
+
+/// See [`ServerHandle::cork`].
+#[must_use = "dropped at once, it does nothing"]
+pub struct Cork<'a>(&'a dyn Link);
+
+impl Drop for Cork<'_> {
+    fn drop(&mut self) {
+        self.0.uncork();
     }
 }
 
@@ -189,6 +201,12 @@ impl ServerLane {
         {
             shared.links.written(Area::Released);
         }
+    }
+
+    /// The record that ended at `position` is a call: the client waits for its answer, and not for its acknowledgement.
+    #[inline]
+    pub fn answer_acknowledges(&self, position: Position) {
+        self.handle.shared.links.link().answer_acknowledges(position);
     }
 
     /// Sleeps until the client posts, [`ServerHandle::wake`] is called, the peer is gone or `timeout` has passed. A lane that
@@ -399,7 +417,7 @@ impl ServerHandle {
         if !data.is_empty() {
             let position = reserved.payload_position() + (at - reserved.payload_offset()) as u64;
             // SAFETY: the caller's promise; the range is this reservation's.
-            if !unsafe { links.windows.lent.lend(position, data.len(), data.as_ptr()) } {
+            if data.len() < LENT_BYTES_MIN || !unsafe { links.windows.lent.lend(position, data.len(), data.as_ptr()) } {
                 notices.span().write(at, data);
             }
         }
@@ -510,6 +528,13 @@ impl ServerHandle {
             .peer
             .store_u64(BOARD_ERRORS, *logged, Ordering::Release);
         self.shared.links.written(Area::ErrorLog);
+    }
+
+    /// While the result is there, answers and notices may wait for each other, and go together when it is dropped.
+    pub fn cork(&self) -> Cork<'_> {
+        let link = self.shared.links.link();
+        link.cork();
+        Cork(link)
     }
 
     /// Makes what was published visible to the client now (at once on shm; `poll` does it when the ring is empty).

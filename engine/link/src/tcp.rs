@@ -8,12 +8,12 @@ use crate::link::{Link, Sleeper, Slept};
 use crate::network::{self, Network};
 use crate::sealed::SealedPipe;
 use crate::server::ServerLane;
-use crate::sleep::{Wakers, until_readable};
+use crate::sleep::{Wakers, until_any, until_readable};
 use crate::socket::Socket;
 use crate::{LaneConfig, LinkError, LinkKind, Result};
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -147,10 +147,42 @@ pub fn bound_silence(socket: &TcpStream) -> io::Result<()> {
     option(tcp, libc::TCP_USER_TIMEOUT, SILENCE_SECONDS_MAX * 1000)
 }
 
+/// What the client's service thread sleeps on: an epoll descriptor that watches the socket, so that another thread can have the sleeper
+/// hear nothing for a while.
+struct Ear(OwnedFd);
+
+impl Ear {
+    /// Events while it hears.
+    const EVENTS: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
+
+    fn new(socket: &TcpStream) -> io::Result<Ear> {
+        // SAFETY: makes a descriptor.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel just made it for us; nothing else owns it.
+        let ear = Ear(unsafe { OwnedFd::from_raw_fd(fd) });
+        ear.control(libc::EPOLL_CTL_ADD, socket.as_raw_fd(), Self::EVENTS)?;
+        Ok(ear)
+    }
+
+    fn control(&self, operation: i32, socket: i32, events: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events, u64: 0 };
+        // SAFETY: a descriptor of ours and a structure of ours; a socket that is closed is an error.
+        match unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, socket, &raw mut event) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 pub(crate) struct TcpPipe {
     /// The socket's descriptor; -1 once it was released.
     fd: AtomicI32,
     socket: Mutex<Option<TcpStream>>,
+    /// The client's.
+    ear: Option<Ear>,
     wakers: Arc<Wakers>,
     made: Instant,
 }
@@ -158,8 +190,10 @@ pub(crate) struct TcpPipe {
 impl TcpPipe {
     fn new(socket: TcpStream, windows: &Windows) -> Result<TcpPipe> {
         settle(&socket)?;
+        let ear = (!windows.server).then(|| Ear::new(&socket)).transpose().map_err(|e| LinkError::system("epoll", e))?;
         Ok(TcpPipe {
             fd: AtomicI32::new(socket.as_raw_fd()),
+            ear,
             socket: Mutex::new(Some(socket)),
             wakers: windows.wakers.clone(),
             made: Instant::now(),
@@ -227,7 +261,21 @@ impl Pipe for TcpPipe {
     }
 
     fn park(&self, sleeper: Sleeper, or_writable: bool, timeout: Duration) -> Slept {
-        until_readable(self.raw(), or_writable, self.wakers.of(sleeper), timeout)
+        let waker = self.wakers.of(sleeper);
+        match &self.ear {
+            Some(ear) if sleeper == Sleeper::Service => {
+                // A negative descriptor is none (poll(2)).
+                let socket = if or_writable { self.raw() } else { -1 };
+                until_any([(ear.0.as_raw_fd(), libc::POLLIN), (socket, libc::POLLOUT)], waker, timeout)
+            }
+            _ => until_readable(self.raw(), or_writable, waker, timeout),
+        }
+    }
+
+    fn set_service_deaf(&self, deaf: bool) -> bool {
+        let socket = self.raw();
+        let events = if deaf { 0 } else { Ear::EVENTS };
+        self.ear.as_ref().is_some_and(|ear| socket >= 0 && ear.control(libc::EPOLL_CTL_MOD, socket, events).is_ok())
     }
 
     fn wake(&self, sleeper: Sleeper) {

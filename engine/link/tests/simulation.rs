@@ -203,3 +203,65 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(fingerprint(5), fingerprint(5));
     assert_ne!(fingerprint(5), fingerprint(6));
 }
+
+/// Polls until there is a record; its end.
+fn next_record(server: &mut ServerLane) -> u64 {
+    for _ in 0..100_000 {
+        if let Some(record) = server.poll().expect("a healthy lane") {
+            let position = record.position_end;
+            server.release(position);
+            return position;
+        }
+    }
+    panic!("nothing came");
+}
+
+/// A record is acknowledged as soon as the server has nothing else to do, and what follows it waits for that; a call is acknowledged by its
+/// answer, and what follows it is sent at once.
+#[test]
+fn a_call_is_acknowledged_by_its_answer_alone() {
+    let network = Network { delay_ns_max: 0, piece_max: 1 << 20, buffer: 1 << 20, ..Network::from_seed(1) };
+    let (client, mut server, observer) = sim::pair(&CONFIG, network).expect("pair");
+    let timeout = std::time::Duration::from_secs(5);
+    let post = || client.reserve(1, 64, timeout).expect("space").commit();
+    let sent = |before: &mut (u64, u64)| {
+        let now = observer.bytes();
+        let grown = (now.0 > before.0, now.1 > before.1);
+        *before = now;
+        grown
+    };
+    let mut bytes = observer.bytes();
+    let look = |server: &mut ServerLane| (0..1000).for_each(|_| assert!(server.poll().expect("a healthy lane").is_none()));
+
+    let first = post();
+    assert_eq!(sent(&mut bytes), (true, false));
+    post();
+    assert_eq!(sent(&mut bytes), (false, false), "left until the first one is acknowledged");
+    assert_eq!(next_record(&mut server), first);
+    look(&mut server);
+    assert_eq!(sent(&mut bytes), (false, true), "acknowledged");
+    client.drain_notices().expect("a healthy lane");
+    assert_eq!(sent(&mut bytes), (true, false), "and what was left is sent");
+    next_record(&mut server);
+    look(&mut server);
+    assert_eq!(sent(&mut bytes), (false, true));
+    client.drain_notices().expect("a healthy lane");
+
+    let mut slot = client.acquire_slot(timeout).expect("a slot");
+    let call = client.reserve(2, 64, timeout).expect("space").commit_call(&mut slot);
+    assert_eq!(sent(&mut bytes), (true, false));
+    assert_eq!(next_record(&mut server), call);
+    server.answer_acknowledges(call);
+    look(&mut server);
+    assert_eq!(sent(&mut bytes), (false, false), "whoever waits is not woken for an acknowledgement");
+    let other = post();
+    assert_eq!(sent(&mut bytes), (true, false), "another thread's record does not wait for the answer");
+    assert_eq!(next_record(&mut server), other);
+    look(&mut server);
+    assert_eq!(sent(&mut bytes), (false, true), "and is acknowledged");
+    server.reply(slot.index(), call, 0, b"done").expect("a healthy lane");
+    let mut answer = [0; 4];
+    assert_eq!(slot.wait(call, timeout, &mut answer).expect("an answer").len, 4);
+    assert_eq!(&answer, b"done");
+    assert!(client.consumed() >= other);
+}

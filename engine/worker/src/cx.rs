@@ -204,6 +204,14 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// The copy whose bytes the GPU thread sends when it is reached.
+    pub fn delivery(&self) -> Option<&Download> {
+        match &self.target {
+            Target::Delivery(copy) => Some(copy),
+            _ => None,
+        }
+    }
+
     /// Context and stream (the driver's handles) whose work it waits for, where that is one stream's.
     pub fn stream(&self) -> Option<(u64, u64)> {
         match &self.target {

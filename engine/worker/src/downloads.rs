@@ -23,6 +23,8 @@ const STAGING_MIN: usize = 64 * 1024;
 const STRIDE: usize = 4 * COPY_PIECE_BYTES;
 /// Pieces of a shorter copy, so that the first is on its way while the device copies the last.
 const PIECES: usize = 4;
+/// The longest copy that goes together with the answer to the wait behind it.
+const SHORT_BYTES_MAX: usize = 16 << 10;
 /// The client must take a piece within this time; a client that does not is gone or stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING`.
@@ -77,6 +79,11 @@ impl Download {
     /// The stream (the driver's handle) that it is made in.
     pub fn stream(&self) -> u64 {
         self.stream
+    }
+
+    /// Whether its bytes are sent at once.
+    pub fn is_short(&self) -> bool {
+        self.bytes <= SHORT_BYTES_MAX
     }
 
     /// Whether the caller is the one who sends the bytes.

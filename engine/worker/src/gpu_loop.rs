@@ -3,7 +3,7 @@
 //! It never waits inside the driver: what does not come soon is given to a waiter thread.
 
 use crate::cx::{Cx, Outcome, Pending, Target};
-use crate::downloads::Sent;
+use crate::downloads::{Download, Sent};
 use crate::meter::Meter;
 use crate::patience::Patience;
 use crate::session::Session;
@@ -98,7 +98,12 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turn
                         &mut turns,
                     );
                     match executed {
-                        Ok(is_wait) => meter.executed(session, &lane, is_wait),
+                        Ok(is_wait) => {
+                            if is_wait {
+                                lane.answer_acknowledges(position);
+                            }
+                            meter.executed(session, &lane, is_wait);
+                        }
                         Err(end) => return end,
                     }
                     lane.release(position);
@@ -110,7 +115,7 @@ pub fn run(session: &Arc<Session>, number: usize, mut lane: ServerLane, mut turn
                 Ok(None) => {}
                 Err(error) => return error.into(),
             }
-            if !pending.is_empty() && advance(session, &mut pending, &mut current) {
+            if !pending.is_empty() && advance(session, &handle, &mut pending, &mut current) {
                 busy = true;
                 if let Some(patience) = &mut asking {
                     patience.sufficed();
@@ -259,8 +264,12 @@ fn launch(cx: &mut Cx<'_>, opcode: u32, reader: &mut Reader<'_>, turns: &mut Tur
 }
 
 /// Looks at each wait once; says whether one came to its end.
-fn advance(session: &Arc<Session>, pending: &mut Vec<Pending>, current: &mut u64) -> bool {
+fn advance(session: &Arc<Session>, lane: &ServerHandle, pending: &mut Vec<Pending>, current: &mut u64) -> bool {
     let mut any = false;
+    // What a short copy brought and the answer to the wait behind it go together. Of a long one the client takes a piece in while the next is
+    // sent, and what other threads send is not held up for nothing.
+    let mut copies = pending.iter().filter_map(Pending::delivery).peekable();
+    let _cork = (copies.peek().is_some() && copies.all(Download::is_short)).then(|| lane.cork());
     let delivers = pending.iter().any(|wait| matches!(wait.target, Target::Delivery(_)));
     pending.retain_mut(|wait| {
         if *current != wait.context

@@ -7,7 +7,7 @@ use crate::say;
 use crate::session::{Session, lost, session};
 use crate::{memory_ranges, notices, stats};
 use ringway_api::{CudaError, TABLE, result_name};
-use ringway_link::{ClientLane, LinkError, Position};
+use ringway_link::{ClientLane, LinkError, Position, SlotGuard};
 use ringway_wire::call::{FLAG_SETTLE, Status, TAG_AFTER, TAG_PING};
 use ringway_wire::codec::{CallHeader, Malformed, Reader, SliceWriter, Writer as _};
 use ringway_wire::layout::REPLY_INLINE_MAX;
@@ -99,7 +99,7 @@ unsafe fn posted_reaching(
         counted.wrote(w.written(), CallHeader::SIZE);
     };
     // SAFETY: the caller's promise.
-    unsafe { record(session, (opcode, reach), target, (CallHeader::NO_REPLY, flags), size, data, write) }?;
+    unsafe { record(session, (opcode, reach), target, (None, flags), size, data, write) }?;
     if session.synchronous {
         synchronise(target, opcode)
     } else {
@@ -107,24 +107,24 @@ unsafe fn posted_reaching(
     }
 }
 
-/// Writes a record with its header and posts it.
+/// Writes a record with its header and posts it; `slot`: where its answer goes, if it gets one.
 ///
 /// # Safety
 /// As [`posted_lending`], of `data`.
 #[inline]
 unsafe fn record(
-    session: &Session,
+    session: &'static Session,
     (opcode, reach): (u32, Reach),
     target: Target,
-    (reply_slot, flags): (u16, u16),
+    (slot, flags): (Option<&mut SlotGuard<'static>>, u16),
     size: usize,
     data: &[u8],
     write: impl FnOnce(&mut SliceWriter<'_>),
 ) -> Result<Position, CudaError> {
     let lane = &session.lanes[target.lane as usize];
-    let has_order = session.lanes.len() > 1;
-    if has_order {
-        session.order.before(target.lane, reach, |other, position| fence(session, target.lane, other, position))?;
+    let is_alone = session.lanes.len() == 1;
+    if !is_alone {
+        follow(session, target.lane, reach)?;
     }
     let mut space = lane
         .reserve(opcode, CallHeader::SIZE + size + data.len(), SPACE_TIMEOUT)
@@ -135,7 +135,7 @@ unsafe fn record(
     let mut writer = SliceWriter::new(bytes);
     CallHeader {
         ctx: target.context,
-        reply_slot,
+        reply_slot: slot.as_ref().map_or(CallHeader::NO_REPLY, |slot| slot.index()),
         flags,
         sequence: 0,
     }
@@ -149,12 +149,21 @@ unsafe fn record(
         // SAFETY: the caller's promise.
         unsafe { space.lend(CallHeader::SIZE + size, data.as_ptr(), data.len()) };
     }
-    let position = space.commit();
+    let position = match slot {
+        Some(slot) => space.commit_call(slot),
+        None => space.commit(),
+    };
     completion::posted(target, position);
-    if has_order {
+    if !is_alone {
         session.order.committed(target.lane, reach, position);
     }
     Ok(position)
+}
+
+/// Before a record of a lane: it will be executed in the program's order. Not part of its callers, which most programs need it not for.
+#[inline(never)]
+fn follow(session: &Session, lane: u32, reach: Reach) -> Result<(), CudaError> {
+    session.order.before(lane, reach, |other, position| fence(session, lane, other, position))
 }
 
 /// Lets a lane wait until another one of its server has come so far; the end of the record that says so.
@@ -344,7 +353,7 @@ unsafe fn answer_to(
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(target.lane, &error))?;
     // SAFETY: the caller's promise.
-    let position = unsafe { record(session, (opcode, Reach::of(opcode)), target, (slot.index(), flags), size, data, write) }?;
+    let position = unsafe { record(session, (opcode, Reach::of(opcode)), target, (Some(&mut slot), flags), size, data, write) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {
@@ -378,7 +387,7 @@ fn synchronise(target: Target, opcode: u32) -> Result<(), CudaError> {
         .acquire_slot(SPACE_TIMEOUT)
         .map_err(|error| lost(target.lane, &error))?;
     // SAFETY: nothing is lent.
-    let position = unsafe { record(session, (TAG_PING, Reach::Server), target, (slot.index(), FLAG_SETTLE), 0, &[], |_| ()) }?;
+    let position = unsafe { record(session, (TAG_PING, Reach::Server), target, (Some(&mut slot), FLAG_SETTLE), 0, &[], |_| ()) }?;
     let mut inline = [0u8; REPLY_INLINE_MAX];
     let head = loop {
         match slot.wait(position, ANSWER_LOOK, &mut inline) {

@@ -503,6 +503,7 @@ impl<'a> Reservation<'a> {
         };
         let end = self.lane.producer.commit(reserved);
         let _ = self.lane.links.ring_committed(end);
+        self.lane.links.link().answer_acknowledges(end);
         end
     }
 }

@@ -21,8 +21,9 @@ const SERVICE_NAP: Duration = Duration::from_millis(1);
 const SERVICE_NAP_WAKES: u32 = 20;
 /// Longest sleep of the service thread while somebody else leads.
 const SERVICE_SLEEP: Duration = Duration::from_millis(100);
-/// So many times in a row must a wait have sent what a commit had left behind for the next one to be trusted to.
-const WAITS_TRUSTED: u32 = 4;
+/// How much trust it takes not to wake the service thread for what a commit left behind, since a wait will send it: one for each wait that
+/// lately did, up to the second number, and half of all is gone when the service thread came first.
+const WAITS_TRUSTED: (u32, u32) = (4, 64);
 /// Notices handed over before the drainer looks after other things.
 const DRAIN_BATCH: usize = 64;
 
@@ -43,7 +44,7 @@ pub(super) struct Notices {
     service_state: AtomicU32,
     /// Records are left for the service thread to send.
     service_wanted: AtomicBool,
-    /// How many times in a row a thread that then waited has sent them itself.
+    /// How much it is trusted that a thread which then waits sends them itself.
     waits_sent: AtomicU32,
 }
 
@@ -85,7 +86,7 @@ impl Notices {
         }
         let state = self.service_state.load(Ordering::SeqCst);
         if state != AWAKE && !self.service_wanted.swap(true, Ordering::SeqCst) {
-            let trusted = self.waits_sent.load(Ordering::Relaxed) >= WAITS_TRUSTED;
+            let trusted = self.waits_sent.load(Ordering::Relaxed) >= WAITS_TRUSTED.0;
             // Store "wanted", then look whether it still naps; who stops napping says so, then looks at "wanted".
             if !(trusted && self.service_state.load(Ordering::SeqCst) == NAPPING) {
                 self.wake_service();
@@ -97,7 +98,9 @@ impl Notices {
     #[inline]
     pub(super) fn sends_itself(&self) {
         if self.service_wanted.load(Ordering::Relaxed) && self.service_wanted.swap(false, Ordering::SeqCst) {
-            self.waits_sent.fetch_add(1, Ordering::Relaxed);
+            // A count that is lost between threads does no harm.
+            let trust = self.waits_sent.load(Ordering::Relaxed);
+            self.waits_sent.store((trust + 1).min(WAITS_TRUSTED.1), Ordering::Relaxed);
         }
     }
 }
@@ -276,7 +279,8 @@ impl ClientLane {
             }
             let wanted = notices.service_wanted.swap(false, Ordering::SeqCst);
             if wanted {
-                notices.waits_sent.store(0, Ordering::Relaxed);
+                let trust = notices.waits_sent.load(Ordering::Relaxed);
+                notices.waits_sent.store(trust / 2, Ordering::Relaxed);
             }
             let waits = self.waiters.waits.load(Ordering::Relaxed);
             if waits != waits_seen && !wanted {

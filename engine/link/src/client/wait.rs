@@ -13,7 +13,7 @@ use crate::{LinkError, Position, Result};
 use crossbeam::utils::CachePadded;
 use ringway_shm_ring::futex;
 use ringway_wire::layout::*;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,19 @@ pub struct ReplyHead {
     pub len: usize,
 }
 
+/// Who leads, and what the service thread does meanwhile.
+#[derive(Default)]
+struct Lead {
+    /// 0, 1 + slot, or one of the `LEADER_` constants; the same as in the peer's window.
+    id: u32,
+    /// The number of its sleep; there, too.
+    sleep: u32,
+    /// The service thread has become the leader, and has not left since, though a waiter may have taken its place.
+    service_sleeps: bool,
+    /// A waiter who did so has it hear nothing.
+    service_is_deaf: bool,
+}
+
 pub(super) struct Waiters {
     /// One bit for each slot that nobody holds.
     free: CachePadded<AtomicU64>,
@@ -38,8 +51,7 @@ pub(super) struct Waiters {
     abandoned: AtomicU64,
     /// What each slot waits for: end position of the call, 0 nothing.
     expected: [AtomicU64; REPLY_SLOTS],
-    /// Who leads and the number of its sleep; the same as in the peer's window.
-    leader: Mutex<(u32, u32)>,
+    lead: Mutex<Lead>,
     /// Copy of the leader for those who only look.
     leader_seen: AtomicU32,
     /// Counts waits, so that the service thread knows whether somebody is at work.
@@ -52,7 +64,7 @@ impl Waiters {
             free: CachePadded::new(AtomicU64::new(u64::MAX >> (64 - REPLY_SLOTS))),
             abandoned: AtomicU64::new(0),
             expected: [const { AtomicU64::new(0) }; REPLY_SLOTS],
-            leader: Mutex::new((0, 0)),
+            lead: Mutex::default(),
             leader_seen: AtomicU32::new(0),
             waits: CachePadded::new(AtomicU32::new(0)),
         }
@@ -166,46 +178,68 @@ impl ClientLane {
         self.waiters.leader_seen.load(Ordering::SeqCst)
     }
 
-    /// Becomes the one who may `link.park`; then look at the conditions once more, and sleep.
-    pub(super) fn try_lead(&self, id: u32) -> bool {
-        let mut leader = self
-            .waiters
-            .leader
-            .lock()
-            .unwrap_or_else(|e| e.into_inner());
-        if leader.0 != 0 && (leader.0 != LEADER_SERVICE || id == LEADER_SERVICE) {
-            return false;
+    fn lock_lead(&self) -> MutexGuard<'_, Lead> {
+        self.waiters.lead.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Says who leads, here and to the peer.
+    fn set_leader(&self, lead: &mut Lead, id: u32) {
+        lead.id = id;
+        if id != 0 {
+            lead.sleep = lead.sleep.wrapping_add(1);
         }
-        *leader = (id, leader.1.wrapping_add(1));
         self.waiters.leader_seen.store(id, Ordering::SeqCst);
         // [SYNC leader]
-        self.peer.store_u64(
-            CONTROL_LEADER,
-            u64::from(id) | u64::from(leader.1) << 32,
-            Ordering::SeqCst,
-        );
+        let sleep = if id == 0 { 0 } else { lead.sleep };
+        self.peer.store_u64(CONTROL_LEADER, u64::from(id) | u64::from(sleep) << 32, Ordering::SeqCst);
+    }
+
+    /// Becomes the one who may `link.park`; then look at the conditions once more, and sleep. A waiter takes the place of the service thread,
+    /// which sleeps on and hears nothing meanwhile, where the link can do that.
+    pub(super) fn try_lead(&self, id: u32) -> bool {
+        let mut lead = self.lock_lead();
+        if lead.id != 0 && (lead.id != LEADER_SERVICE || id == LEADER_SERVICE) {
+            return false;
+        }
+        if id == LEADER_SERVICE {
+            lead.service_sleeps = true;
+            self.let_service_hear(&mut lead);
+        } else if lead.id == LEADER_SERVICE {
+            lead.service_is_deaf = self.links.link().set_service_deaf(true);
+        }
+        self.set_leader(&mut lead, id);
         fence(Ordering::SeqCst);
         true
     }
 
-    /// Stops leading, unless a waiter took the lead already, and wakes a successor. `came`: something came while it
-    /// slept; doorbells that are meant for another leader stay where they are.
+    fn let_service_hear(&self, lead: &mut Lead) {
+        if std::mem::take(&mut lead.service_is_deaf) {
+            self.links.link().set_service_deaf(false);
+        }
+    }
+
+    /// Stops leading, unless a waiter took the lead already, and wakes a successor; the service thread, whose place a waiter had taken,
+    /// leads again in its sleep. `came`: something came while it slept; doorbells that are meant for another leader stay where they are.
     pub(super) fn leave_lead(&self, id: u32, came: bool) {
+        let mut service_leads = false;
         {
-            let mut leader = self
-                .waiters
-                .leader
-                .lock()
-                .unwrap_or_else(|e| e.into_inner());
-            if leader.0 != id {
+            let mut lead = self.lock_lead();
+            if id == LEADER_SERVICE {
+                lead.service_sleeps = false;
+            }
+            if lead.id != id {
                 return;
             }
             if came {
                 self.links.link().drain_doorbell();
             }
-            leader.0 = 0;
-            self.waiters.leader_seen.store(0, Ordering::SeqCst);
-            self.peer.store_u64(CONTROL_LEADER, 0, Ordering::SeqCst);
+            if lead.service_sleeps && lead.service_is_deaf {
+                service_leads = true;
+                self.set_leader(&mut lead, LEADER_SERVICE);
+                self.let_service_hear(&mut lead);
+            } else {
+                self.set_leader(&mut lead, 0);
+            }
         }
         fence(Ordering::SeqCst);
         let parked = self.peer.load_u64(CONTROL_PARKED_SLOTS, Ordering::Relaxed);
@@ -214,7 +248,12 @@ impl ClientLane {
                 &self.own,
                 reply_slot_at(parked.trailing_zeros() as usize) + REPLY_POSITION,
             );
-        } else if id != LEADER_SERVICE {
+        }
+        if service_leads {
+            if self.notices_ready() || self.links.is_still() {
+                self.links.wake(Sleeper::Service);
+            }
+        } else if parked == 0 && id != LEADER_SERVICE {
             self.notices.wake_sleeping_service();
         }
     }
