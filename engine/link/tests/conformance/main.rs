@@ -118,6 +118,7 @@ macro_rules! every_test {
             downloads_larger_than_the_ring_arrive_before_their_reply,
             notices_are_flow_controlled,
             the_service_thread_gets_notices_and_sends_tails,
+            the_service_thread_hears_notices_after_waiters_have_slept,
             the_board_is_readable_without_asking,
             a_dying_server_ends_every_wait,
             a_dying_client_is_polled_out_then_reported,

@@ -542,6 +542,53 @@ pub fn the_service_thread_gets_notices_and_sends_tails(pair: &Pair) {
     server.join().expect("server");
 }
 
+struct CloseOnDrop<'a>(&'a ClientLane);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A waiter that sleeps takes the service thread's place, which gets it back: what comes while nobody waits is heard, by a thread that looks
+/// by itself once an hour.
+pub fn the_service_thread_hears_notices_after_waiters_have_slept(pair: &Pair) {
+    let (client, server) = pair(&config(SMALL, SMALL));
+    let count = Arc::new(AtomicU64::new(0));
+    let sink = Arc::clone(&count);
+    client
+        .set_notice_sink(Box::new(move |_, _| {
+            sink.fetch_add(1, Ordering::SeqCst);
+        }))
+        .expect("the first sink");
+    let server = serve(server, move |lane, tag, position, bytes| {
+        // Long enough that whoever waits sleeps.
+        std::thread::sleep(Duration::from_millis(2));
+        if tag == CALL {
+            lane.reply(slot_of(&bytes), position, 0, &bytes[2..]).expect("reply");
+        } else {
+            lane.notice(9, &[&bytes], PATIENCE).expect("notice");
+        }
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| while client.wait_notices(Duration::from_secs(3600)).is_ok() {});
+        let _ends_that = CloseOnDrop(&client);
+        for round in 0..40u64 {
+            let waits = || assert_eq!(call(&client, &round.to_le_bytes(), PATIENCE).expect("an answer").1, round.to_le_bytes());
+            // One waiter, then several, of which others than the leader may be the last.
+            std::thread::scope(|waiting| (0..1 + round % 3).for_each(|_| drop(waiting.spawn(waits))));
+            if round % 4 == 3 {
+                // So long that the service thread goes back to sleep on the connection.
+                std::thread::sleep(Duration::from_millis(5));
+                waits();
+            }
+            post(&client, b"one");
+            eventually("a notice while nobody waits", || count.load(Ordering::SeqCst) > round);
+        }
+    });
+    server.join().expect("the server");
+}
+
 pub fn the_board_is_readable_without_asking(pair: &Pair) {
     let (client, server) = pair(&config(SMALL, SMALL));
     assert_eq!(
