@@ -132,7 +132,9 @@ impl LaunchState<'_> {
     }
 
     /// Works on the launch until no block is left for this thread, which calls `helpers` in if it is a long one.
-    fn work(&self, mut helpers: Option<&pool::Helpers>) {
+    fn work(&self, helpers: Option<&pool::Helpers>) {
+        // Where there are none, the clock need not be looked at either.
+        let mut helpers = helpers.filter(|helpers| helpers.are_waiting());
         let mut resident: Vec<Block> = Vec::new();
         let mut spare: Vec<Block> = Vec::new();
         let mut exhausted = false;
